@@ -1,0 +1,130 @@
+"""What queries answer with. Times are integer microseconds here; `--json` and HTTP show RFC 3339."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from flightlog_schemas.events.envelope import ErrorInfo
+from flightlog_schemas.events.execution import Owner
+from flightlog_schemas.wire.query import Status
+
+
+class Execution(Struct, kw_only=True):
+    """One execution as its events left it; what is not known is None.
+
+    `first_seq` and `last_seq` are the positions of its first and last event, `state_seq` that of the last
+    one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel.
+    """
+
+    execution_id: str
+    parent_id: str | None
+    name: str | None
+    trigger: str | None
+    tool: str | None
+    tool_version: str | None
+    args: list[str] | None
+    project: str | None
+    goal: str | None
+    status: Status
+    outcome_reason: str | None
+    owner: Owner | None
+    phase: str | None
+    phases: list[str] | None
+    complexity: int | None
+    auto_advance: bool | None
+    force_full: bool | None
+    labels: dict[str, str]
+    counts: dict[str, int]
+    error: ErrorInfo | None
+    exit_status: int | None
+    deadline: int | None
+    started_at: int | None
+    finished_at: int | None
+    duration_us: int | None
+    log_count: int
+    levels: dict[str, int]
+    first_seq: int
+    last_seq: int
+    state_seq: int
+    uid: int
+    pid: int
+
+
+class PhasePosition(Struct, kw_only=True):
+    """Where an execution stands in its chain of phases."""
+
+    execution_id: str
+    phase: str | None
+    phases: list[str] | None
+    status: Status
+
+
+class LogLine(Struct, kw_only=True):
+    """One log line, or a lifecycle event shown as one (source `daemon`). `level` is a range's name."""
+
+    seq: int
+    time: int
+    execution_id: str
+    task_id: str | None
+    agent_id: str | None
+    level: str
+    source: str | None
+    message: str
+    fields: dict[str, Any] | None
+
+
+class AuditEntry(Struct, kw_only=True):
+    """One entry of the audit trail; `uid` and `pid` are the peer's, by the kernel."""
+
+    seq: int
+    time: int
+    execution_id: str | None
+    event_type: str
+    from_state: str | None
+    to_state: str | None
+    reason: str | None
+    uid: int
+    pid: int
+    detail: dict[str, Any] | None
+
+
+class ProjectionStatus(Struct, kw_only=True):
+    """How far one read model is, and what broke it."""
+
+    name: str
+    position: int
+    lag: int
+    broken_at: int | None
+    error: str | None
+
+
+class DaemonStatus(Struct, kw_only=True):
+    """How the daemon is.
+
+    `state` is `ok`, or the fault that it waits out: `storage_full`, `storage_failing`. `phase` is what the
+    writer does at this moment.
+    """
+
+    schema_version: int
+    version: str
+    log_id: str
+    state: str
+    state_reason: str | None
+    phase: str
+    pid: int
+    uptime_us: int
+    head_seq: int
+    database_bytes: int
+    wal_bytes: int
+    memory_bytes: int
+    executions: int
+    running: int
+    refused: int
+    line_gaps: int
+    connections: dict[str, int]
+    followers: int
+    queued_lines: int
+    queued_bytes: int
+    projections: list[ProjectionStatus]
+    state_dir: str
+    runtime_dir: str

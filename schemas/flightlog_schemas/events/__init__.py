@@ -1,0 +1,178 @@
+"""All event types, by family, and the registry that finds one by its `type`."""
+
+import operator
+from functools import reduce
+from typing import Any, Final, get_type_hints
+
+from flightlog_schemas.events.agent import AgentAdded, AgentUpdated, AgentUsage
+from flightlog_schemas.events.artifact import ArtifactAdded
+from flightlog_schemas.events.audit import AuditRecorded
+from flightlog_schemas.events.daemon import DaemonPruned, DaemonRebuilt, DaemonStarted, DaemonStopped
+from flightlog_schemas.events.envelope import ErrorInfo, Event, Provenance, UserEvent
+from flightlog_schemas.events.execution import (
+    ExecutionAdopted,
+    ExecutionAdvanced,
+    ExecutionChanged,
+    ExecutionCounted,
+    ExecutionCreated,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionWaiting,
+    Owner,
+)
+from flightlog_schemas.events.log import Log
+from flightlog_schemas.events.plan import (
+    PlanAdjusted,
+    PlanBuilt,
+    PlanEpicDeclared,
+    PlanFailed,
+    PlanRequested,
+)
+from flightlog_schemas.events.producer import ProducerDropped
+from flightlog_schemas.events.task import (
+    Dependency,
+    Retrieval,
+    Runner,
+    TaskCreated,
+    TaskDeclared,
+    TaskEnded,
+    TaskIO,
+    TaskResumed,
+    TaskStarted,
+    TaskWaiting,
+)
+
+KNOWN_TYPES: Final[tuple[type[Event], ...]] = (
+    ExecutionCreated,
+    ExecutionStarted,
+    ExecutionWaiting,
+    ExecutionResumed,
+    ExecutionChanged,
+    ExecutionCounted,
+    ExecutionAdvanced,
+    ExecutionAdopted,
+    ExecutionEnded,
+    ExecutionLost,
+    TaskDeclared,
+    TaskCreated,
+    TaskStarted,
+    TaskWaiting,
+    TaskResumed,
+    TaskEnded,
+    Log,
+    AgentAdded,
+    AgentUpdated,
+    AgentUsage,
+    ArtifactAdded,
+    PlanEpicDeclared,
+    PlanRequested,
+    PlanBuilt,
+    PlanAdjusted,
+    PlanFailed,
+    AuditRecorded,
+    ProducerDropped,
+    DaemonStarted,
+    DaemonStopped,
+    DaemonRebuilt,
+    DaemonPruned,
+)
+"""Every type under a reserved prefix."""
+
+KnownEvent: Any = reduce(operator.or_, KNOWN_TYPES)
+"""The tagged union that one decoder reads."""
+
+RESERVED_PREFIXES: Final = (
+    "execution",
+    "task",
+    "log",
+    "agent",
+    "artifact",
+    "plan",
+    "audit",
+    "producer",
+    "daemon",
+)
+"""First words of a type that belong to flightlog; every other first word is the user's own."""
+
+QUIET_TYPES: Final[frozenset[type[Event]]] = frozenset({Log, AgentUsage, UserEvent})
+"""Types that do not move an execution's `state_seq`: log lines must not make commands fail."""
+
+
+def tag_of(event_type: type[Event]) -> str:
+    """Return the `type` of an event class: `tag_of(Log) == "log"`."""
+    tag = event_type.__struct_config__.tag
+    assert isinstance(tag, str), event_type
+    return tag
+
+
+def type_of(event: Event) -> str:
+    """Return the `type` of an event, also of a user's own."""
+    return event.type if isinstance(event, UserEvent) else tag_of(type(event))
+
+
+def is_reserved(event_type: str) -> bool:
+    """Say whether a type is under a prefix that belongs to flightlog."""
+    return event_type.partition(".")[0] in RESERVED_PREFIXES
+
+
+BY_TAG: Final[dict[str, type[Event]]] = {tag_of(known): known for known in KNOWN_TYPES}
+
+FLOAT_TYPES: Final[frozenset[type[Event]]] = frozenset(
+    known for known in KNOWN_TYPES if float in get_type_hints(known).values()
+)
+"""Types with a float of their own: their JSON has no single spelling, so the codec checks them longhand."""
+
+__all__ = [
+    "BY_TAG",
+    "FLOAT_TYPES",
+    "KNOWN_TYPES",
+    "QUIET_TYPES",
+    "RESERVED_PREFIXES",
+    "AgentAdded",
+    "AgentUpdated",
+    "AgentUsage",
+    "ArtifactAdded",
+    "AuditRecorded",
+    "DaemonPruned",
+    "DaemonRebuilt",
+    "DaemonStarted",
+    "DaemonStopped",
+    "Dependency",
+    "ErrorInfo",
+    "Event",
+    "ExecutionAdopted",
+    "ExecutionAdvanced",
+    "ExecutionChanged",
+    "ExecutionCounted",
+    "ExecutionCreated",
+    "ExecutionEnded",
+    "ExecutionLost",
+    "ExecutionResumed",
+    "ExecutionStarted",
+    "ExecutionWaiting",
+    "KnownEvent",
+    "Log",
+    "Owner",
+    "PlanAdjusted",
+    "PlanBuilt",
+    "PlanEpicDeclared",
+    "PlanFailed",
+    "PlanRequested",
+    "ProducerDropped",
+    "Provenance",
+    "Retrieval",
+    "Runner",
+    "TaskCreated",
+    "TaskDeclared",
+    "TaskEnded",
+    "TaskIO",
+    "TaskResumed",
+    "TaskStarted",
+    "TaskWaiting",
+    "UserEvent",
+    "is_reserved",
+    "tag_of",
+    "type_of",
+]

@@ -1,0 +1,32 @@
+"""control.sock: what operators ask of a running daemon. Framed as query.sock is."""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Rebuild(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Compute read models again from the log; `check` only compares.
+
+    Answer: `{"difference":{"table", "missing", "extra", "changed"}}` for each table that differed.
+    """
+
+    projections: tuple[str, ...] = ()
+    check: bool = False
+
+
+class Reload(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Read the configuration again, as SIGHUP does: `{"reload":{"changed", "needs_restart"}}`."""
+
+
+ControlRequest = Rebuild | Reload
+CONTROL_REQUESTS: Final[dict[str, type[Rebuild] | type[Reload]]] = {"rebuild": Rebuild, "reload": Reload}
+
+
+class Difference(Struct, kw_only=True):
+    """How one table of a read model differed from what the log says."""
+
+    table: str
+    missing: int
+    extra: int
+    changed: int

@@ -1,0 +1,116 @@
+"""ingest.sock: hello, ready, events, acks.
+
+A producer numbers its lines from 1. Every non-blank line but hello and bye counts, whether it is stored,
+refused or known already; an ack of N says that the first N are settled and on disk.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from flightlog_schemas.limits import Count, Id
+
+RefusalCode = Literal[
+    "invalid",  # not JSON, not UTF-8, or not the payload of its type
+    "unknown_type",  # under a reserved prefix, but no type of that name
+    "reserved",  # only the daemon may say this
+    "unsupported_version",  # a payload version newer than the daemon knows
+    "too_long",  # over the daemon's limit for one line
+    "too_deep",  # nested deeper than the limit
+    "truncated",  # the last line of a connection, without newline and not decodable
+    "conflict",  # expect_seq: the execution moved on
+]
+"""Why a line was not stored. The line is settled: sending it again brings the same refusal."""
+
+ErrorCode = Literal[
+    "protocol",  # a hello that is none, or of a version that the daemon does not speak
+    "not_owner",  # the producer id belongs to another uid
+    "too_many_connections",
+    "line_timeout",  # half a line, and then silence
+    "superseded",  # a newer connection of the same producer took over
+    "shutting_down",
+]
+"""Why the daemon closes an ingest connection."""
+
+
+class Hello(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A producer names itself, so that it can resume. `line` is the number of the first line that follows."""
+
+    protocol: int
+    producer: Id
+    line: Count = 1
+
+
+class HelloLine(Struct, kw_only=True):
+    """`{"hello":{...}}`, optional, the first line of a connection."""
+
+    hello: Hello
+
+
+class Bye(Struct, kw_only=True):
+    """A producer's clean end: it has sent this many lines in its life."""
+
+    lines: Count
+
+
+class ByeLine(Struct, kw_only=True):
+    """`{"bye":{"lines":N}}`."""
+
+    bye: Bye
+
+
+class Ready(Struct, kw_only=True):
+    """The daemon's answer to hello: lines up to `acked` are settled and on disk."""
+
+    protocol: int
+    producer: Id
+    acked: Count
+    log_id: str
+
+
+class Ack(Struct, kw_only=True):
+    """Cumulative: the first `lines` lines are settled; `seq` is the log's position that includes them."""
+
+    lines: Count
+    seq: Count
+
+
+class Refused(Struct, kw_only=True):
+    """One line was not stored."""
+
+    line: Count
+    code: RefusalCode
+    reason: str
+
+
+class Duplicate(Struct, kw_only=True):
+    """One line's key was known: it is stored at `seq`. `same` says whether the bytes were the same too."""
+
+    line: Count
+    seq: Count
+    same: bool
+
+
+class Busy(Struct, kw_only=True):
+    """The daemon keeps what came and stops reading until this clears."""
+
+    code: Literal["storage_full", "storage_failing"]
+
+
+class IngestError(Struct, kw_only=True, omit_defaults=True):
+    """The daemon closes the connection after this."""
+
+    code: ErrorCode
+    reason: str
+    hint: str | None = None
+
+
+class IngestReply(Struct, kw_only=True, omit_defaults=True):
+    """One line from the daemon; exactly one field is set."""
+
+    ready: Ready | None = None
+    ack: Ack | None = None
+    refused: Refused | None = None
+    duplicate: Duplicate | None = None
+    busy: Busy | None = None
+    error: IngestError | None = None

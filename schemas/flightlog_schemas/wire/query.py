@@ -1,0 +1,227 @@
+"""query.sock: one request object on a line, answer lines, then end or error; the connection stays usable.
+
+A request is `{"VERB":{...}}`. Answer lines are objects with one key that names what they hold
+(`{"execution":{...}}`, `{"log":{...}}`), save recorded events, which stand bare as in a tail. The last line
+is `{"end":{...}}` or `{"error":{...}}`.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from flightlog_schemas.limits import Count, Id, Micros
+
+Status = Literal[
+    "pending", "running", "waiting", "succeeded", "partial", "failed", "cancelled", "timed_out", "lost"
+]
+ACTIVE: Final[tuple[Status, ...]] = ("pending", "running", "waiting")
+TERMINAL: Final[tuple[Status, ...]] = ("succeeded", "partial", "failed", "cancelled", "timed_out", "lost")
+
+PAGE_LIMIT = 1000
+"""Most answers to one request for a page."""
+
+Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
+WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
+
+QueryErrorCode = Literal[
+    "invalid",  # the request is not one
+    "not_found",  # no such execution
+    "ambiguous",  # the id prefix fits several
+    "timed_out",  # what was waited for did not come
+    "outcome",  # wait: the execution ended in another way than asked for
+    "projection_broken",  # the read model that answers this stopped at an error
+    "too_many_connections",
+    "line_too_long",
+    "deadline",  # the query ran longer than the daemon allows
+    "shutting_down",
+]
+
+
+class Request(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What every request may say: answer once position `min_seq` is readable, waiting at most `wait_ms`."""
+
+    min_seq: Count = 0
+    wait_ms: WaitMs = 5000
+
+
+class Tail(Request, kw_only=True):
+    """Recorded events after a position, oldest first; with `follow` it does not end.
+
+    Attributes:
+        after: Events with a higher seq; None means from now on.
+        last: Begin that many matching events before the head instead (with `after` None).
+        since: Begin at the first batch received at or after this time instead.
+        follow: False ends at the position that was the head when the request came.
+        limit: End after that many matching events.
+        type: Any of these types; a name ending in `.` or `.*` takes the family.
+        execution_id: Events of this execution.
+        task_id: Events with this task.
+        agent_id: Events with this agent.
+        level: Log lines of any of these levels only (numbers of OpenTelemetry ranges: 1, 5, 9, ...).
+        source: Log lines of exactly this source only.
+        grep: Lines whose JSON text holds this substring.
+        exclude: Lines whose JSON text holds none of these substrings.
+    """
+
+    after: Count | None = None
+    last: Limit | None = None
+    since: Micros | None = None
+    follow: bool = True
+    limit: Count | None = None
+    type: tuple[str, ...] = ()
+    execution_id: Id | None = None
+    task_id: Id | None = None
+    agent_id: Id | None = None
+    level: tuple[int, ...] = ()
+    source: str | None = None
+    grep: str | None = None
+    exclude: tuple[str, ...] = ()
+
+
+class Events(Request, kw_only=True):
+    """Recorded events of one execution, oldest first, a page at a time; log lines only if asked for."""
+
+    execution_id: Id
+    after: Count = 0
+    limit: Limit = PAGE_LIMIT
+    type: tuple[str, ...] = ()
+    logs: bool = False
+
+
+class Executions(Request, kw_only=True):
+    """Executions, newest first (by started or announced time, then by first_seq).
+
+    `project` and `name` are equal matches; `since` and `until` bound the start; `before` is the `next` of
+    the page before this one.
+    """
+
+    status: tuple[Status, ...] = ()
+    project: str | None = None
+    name: str | None = None
+    parent_id: Id | None = None
+    since: Micros | None = None
+    until: Micros | None = None
+    before: str | None = None
+    limit: Limit = 50
+
+
+class Inspect(Request, kw_only=True):
+    """One execution: `{"execution":{...}}`, with `audit` its trail as `{"audit":{...}}` lines."""
+
+    execution_id: Id
+    audit: bool = False
+
+
+class Phase(Request, kw_only=True):
+    """Where an execution stands in its chain: `{"phase":{execution_id, phase, phases, status}}`."""
+
+    execution_id: Id
+
+
+class Logs(Request, kw_only=True):
+    """Log lines of one execution, oldest first, lifecycle events rendered among them.
+
+    Attributes:
+        execution_id: Its id, or a prefix that fits no other.
+        after: Lines with a higher seq.
+        last: Only the last that many matching lines (before any that follow).
+        limit: End after that many lines; with no limit all of them.
+        follow: Go on until the execution has ended and its last line was sent.
+        level: Any of these level ranges (1, 5, 9, 13, 17, 21).
+        source: Exactly this source.
+        task_id: Lines of this task.
+        since: Lines at or after this time.
+        until: Lines before this time.
+        grep: Messages that hold this substring.
+        exclude: Messages that hold none of these substrings.
+    """
+
+    execution_id: Id
+    after: Count = 0
+    last: Count | None = None
+    limit: Count | None = None
+    follow: bool = False
+    level: tuple[int, ...] = ()
+    source: str | None = None
+    task_id: Id | None = None
+    since: Micros | None = None
+    until: Micros | None = None
+    grep: str | None = None
+    exclude: tuple[str, ...] = ()
+
+
+class Audit(Request, kw_only=True):
+    """The audit trail of one execution, or of the whole log without one, oldest first."""
+
+    execution_id: Id | None = None
+    after: Count = 0
+    limit: Limit = PAGE_LIMIT
+
+
+class Wait(Request, kw_only=True):
+    """Answer when an execution has ended (`until` None) or has a status; `{"execution":{...}}`.
+
+    The error is `timed_out` when `timeout_ms` ran out, and `outcome` when it ended in another status.
+    """
+
+    execution_id: Id
+    until: Status | None = None
+    timeout_ms: WaitMs | None = None
+
+
+class StatusRequest(Request, kw_only=True):
+    """How the daemon is: `{"status":{...}}`."""
+
+
+REQUESTS: Final[dict[str, type[Request]]] = {
+    "tail": Tail,
+    "events": Events,
+    "executions": Executions,
+    "inspect": Inspect,
+    "phase": Phase,
+    "logs": Logs,
+    "audit": Audit,
+    "wait": Wait,
+    "status": StatusRequest,
+}
+"""Verb to request; the verb is the one key of the line."""
+
+
+class Recorded(Struct, kw_only=True):
+    """An event with what only the daemon can say of it; `event` is the line as it was stored."""
+
+    seq: int
+    received: int
+    uid: int
+    pid: int
+    producer: str
+    line: int
+    event: Raw
+
+
+class Pruned(Struct, kw_only=True):
+    """A hole that governance left in the log."""
+
+    first_seq: int
+    last_seq: int
+    reason: str
+
+
+class End(Struct, kw_only=True, omit_defaults=True):
+    """The answer is complete: how many lines, the position it was read at, whether there is more.
+
+    With `truncated`, `next` continues: the `before` of executions, the `after` of the others.
+    """
+
+    count: int
+    seq: int
+    truncated: bool = False
+    next: str | int | None = None
+
+
+class QueryError(Struct, kw_only=True, omit_defaults=True):
+    """The question has no answer."""
+
+    code: QueryErrorCode
+    reason: str
+    hint: str | None = None
