@@ -1,0 +1,61 @@
+"""Fixtures for all tests: a short-lived home for sockets and files, and real daemons in it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from support.daemon import Daemon
+
+DaemonFactory = Callable[..., Daemon]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unrecorded() -> Iterator[None]:
+    """Take flightlog's own variables out of the environment: the tests may be what is being recorded."""
+    ours = {
+        name: os.environ[name]
+        for name in os.environ
+        if name.startswith("FLIGHTLOG_") or name == "TRACEPARENT"
+    }
+    for name in ours:
+        del os.environ[name]
+    yield
+    os.environ.update(ours)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a directory, removed afterwards, whose path is short enough for sockets (107 bytes, unix(7))."""
+    directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def daemon_factory(home: Path) -> Iterator[DaemonFactory]:
+    """Give a function that starts a daemon in `home` (or under `name` in it) with the settings it is given.
+
+    `start=False` returns it unstarted. Whatever runs at the end is killed.
+    """
+    with ExitStack() as stack:
+
+        def make(
+            *, name: str = "", start: bool = True, argv: tuple[str, ...] = (), **config: object
+        ) -> Daemon:
+            base = home / name
+            base.mkdir(exist_ok=True)
+            daemon = stack.enter_context(Daemon(base / "state", base / "run", argv=argv, **config))
+            return daemon.start() if start else daemon
+
+        yield make
+
+
+@pytest.fixture
+def daemon(daemon_factory: DaemonFactory) -> Daemon:
+    """Give a fresh daemon that is ready."""
+    return daemon_factory()
