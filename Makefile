@@ -1,0 +1,55 @@
+# `make help` says what there is. All of it works in the checkout: the environment is .venv, nothing else is touched.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-deps bench-deps lint types bench clean
+
+# The first Python that is new enough; `make PYTHON=...` takes another.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $(p))))
+VENV ?= .venv
+RUN := $(VENV)/bin/python -P
+READY := $(VENV)/.installed
+
+help:  ## say what can be made
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'make: no Python 3.11 or newer found; name one with PYTHON=/path/to/python3' >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'make: $(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv' >&2; exit 2; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@# pip reads dependency groups since 25.1, the one that comes with Python is older
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[daemon,cli]' --group dev
+	@touch $@
+
+demo: $(READY)  ## record a real run, watch it live, look into it
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" demo/demo.sh
+
+test: $(READY)  ## run all tests
+	@$(RUN) -m pytest $(ARGS)
+
+test-fast: $(READY)  ## run the tests that take no more than a moment each
+	@$(RUN) -m pytest -m 'not slow' $(ARGS)
+
+test-deps:  ## install what tests need beyond Python (nothing today)
+	@echo 'The tests need nothing from the system beyond Python 3.11; see bench-deps for make bench.'
+
+bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
+	apt-get install --yes --no-install-recommends redis-server
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --group bench
+
+lint: $(READY)  ## check style and format
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: $(READY)  ## check types, strictly
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy tests
+
+bench: $(READY)  ## measure speed beside Redis, NATS and a bare disk (PART=bulk ARGS=--quick)
+	@PYTHONPATH=tests $(RUN) -m bench $(PART) $(ARGS)
+
+clean:  ## remove environments, caches and builds
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
