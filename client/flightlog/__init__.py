@@ -1,0 +1,1 @@
+"""flightlog: a flight recorder for executions."""

@@ -1,0 +1,40 @@
+"""Who a process is, so that a reused process id or a reboot is not taken for it."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from flightlog_schemas.events.execution import Owner
+
+
+def process_identity(pid: int) -> Owner | None:
+    """Return who has this process id now: with its start time and the boot it belongs to.
+
+    What /proc does not tell is left out. None means that there is no such process.
+
+    Args:
+        pid: Process id, at least 1.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else Owner(pid=pid)
+    except OSError:
+        return Owner(pid=pid, boot_id=_boot_id())
+    # The command's name comes in parentheses and may hold any character; field 22 counts from 1.
+    after_name = stat[stat.rindex(b")") + 2 :].split()
+    return Owner(pid=pid, start_time=int(after_name[22 - 3]), boot_id=_boot_id())
+
+
+def this_process() -> Owner:
+    """Return who this process is."""
+    pid = os.getpid()
+    return process_identity(pid) or Owner(pid=pid)
+
+
+@cache
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None

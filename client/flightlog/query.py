@@ -1,0 +1,222 @@
+"""Asking the daemon: one request at a time, answers as a stream of lines."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from flightlog.dial import away, dial
+from flightlog.errors import DaemonAway, QueryFailed
+from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
+from flightlog_schemas.wire.query import REQUESTS, End, Pruned, QueryError, Recorded, Request, Tail
+
+T = TypeVar("T")
+
+_VERBS: Final[dict[type, str]] = {kind: verb for verb, kind in (REQUESTS | CONTROL_REQUESTS).items()}
+_RECEIVE_BYTES: Final = 256 * 1024
+
+# The daemon writes compact JSON, and an answer line has one key; no noun is called end or error.
+_END: Final = b'{"end":'
+_ERROR: Final = b'{"error":'
+_PRUNED: Final = b'{"pruned":'
+
+
+class Connection:
+    """A blocking connection to query.sock (or control.sock), made when the first question is asked.
+
+    One question at a time: leave the loop over an answer before its end, and the connection is closed, which
+    is how a tail is stopped; the next question makes a new one. Not for use by several threads at once.
+
+    Args:
+        path: The socket.
+        timeout_s: Longest silence in seconds while an answer is awaited; None waits for ever.
+
+    Attributes:
+        end: What the daemon said at the end of the last answer; None while one is under way.
+    """
+
+    def __init__(self, path: Path, timeout_s: float | None = None) -> None:
+        self.end: End | None = None
+        self._path = path
+        self._timeout_s = timeout_s
+        self._peer: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def connect(self) -> None:
+        """Connect now rather than at the first question.
+
+        Raises:
+            DaemonAway: nobody listens there, or this user may not connect.
+        """
+        if self._peer is None:
+            self._peer = dial(self._path, self._timeout_s)
+
+    def close(self) -> None:
+        """Close; an answer under way ends. Closing twice does nothing."""
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            peer.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor, for select. Readable does not mean that a whole line is there.
+
+        Raises:
+            DaemonAway: nobody listens there.
+        """
+        self.connect()
+        assert self._peer is not None
+        return self._peer.fileno()
+
+    def lines(self, request: Request | ControlRequest) -> Iterator[bytes]:
+        """Ask, and yield the answer's lines without their newlines as they come; `end` is set after.
+
+        Memory stays constant, however long the answer. A signal handler that raises interrupts the wait.
+
+        Raises:
+            DaemonAway: nobody listens, the connection broke, or the silence was longer than the timeout.
+            QueryFailed: the daemon has no answer. The connection stays usable.
+        """
+        self.end = None
+        self._send(msgspec.json.encode({_VERBS[type(request)]: request}))
+        complete = False
+        try:
+            for line in self._receive():
+                if line.startswith(_END):
+                    self.end = _decode(line, dict[str, End])["end"]
+                    complete = True
+                    return
+                if line.startswith(_ERROR):
+                    error = _decode(line, dict[str, QueryError])["error"]
+                    complete = True
+                    raise QueryFailed(error.code, error.reason, error.hint)
+                yield line
+        finally:
+            if not complete:
+                self.close()
+
+    def all(self, request: Request | ControlRequest, kind: type[T]) -> Iterator[T]:
+        """Ask, and yield what the answer's lines hold, as one type of `flightlog_schemas.answers`.
+
+        Raises:
+            DaemonAway: as `lines` does; also when an answer is not of that type.
+            QueryFailed: as `lines` does.
+        """
+        wrapped = dict[str, kind]  # type: ignore[valid-type]  # a type made at run time
+        decoder = msgspec.json.Decoder(wrapped)
+        for line in self.lines(request):
+            try:
+                (answer,) = decoder.decode(line).values()
+            except ValueError as error:
+                raise _not_understood(error) from error
+            yield answer
+
+    def one(self, request: Request | ControlRequest, kind: type[T]) -> T:
+        """Ask a question that has exactly one answer, and return it.
+
+        Raises:
+            DaemonAway: as `all` does; also when there is no answer, or more than one.
+            QueryFailed: as `lines` does.
+        """
+        answers = list(self.all(request, kind))
+        if len(answers) != 1:
+            raise DaemonAway(f"expected one answer, got {len(answers)}", _VERSION_HINT)
+        return answers[0]
+
+    def tail(self, request: Tail) -> Iterator[Recorded | Pruned]:
+        """Ask for recorded events and yield them in order, and the holes that governance left.
+
+        With `follow` this goes on until the loop is left or the daemon stops.
+
+        Raises:
+            DaemonAway: as `all` does.
+            QueryFailed: as `lines` does.
+        """
+        decoder = msgspec.json.Decoder(Recorded)
+        for line in self.lines(request):
+            try:
+                if line.startswith(_PRUNED):
+                    yield _decode(line, dict[str, Pruned])["pruned"]
+                else:
+                    yield decoder.decode(line)
+            except ValueError as error:
+                raise _not_understood(error) from error
+
+    def _send(self, line: bytes) -> None:
+        self.connect()
+        assert self._peer is not None
+        try:
+            self._peer.sendall(line + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            # Why the daemon closed may be waiting to be read.
+            return
+        except OSError as error:
+            self.close()
+            raise away(self._path, error) from error
+
+    def _receive(self) -> Iterator[bytes]:
+        """Yield whole lines until the caller stops asking, which it does at the answer's last line."""
+        peer = self._peer
+        assert peer is not None
+        parts: list[bytes] = []
+        while True:
+            try:
+                data = peer.recv(_RECEIVE_BYTES)
+            except ConnectionResetError:
+                data = b""
+            except OSError as error:
+                raise away(self._path, error) from error
+            if not data:
+                raise DaemonAway("the daemon closed the connection before its answer was complete")
+            *whole, rest = data.split(b"\n")
+            if whole:
+                if parts:
+                    whole[0] = b"".join((*parts, whole[0]))
+                    parts.clear()
+                yield from whole
+            if rest:
+                parts.append(rest)
+
+
+_VERSION_HINT: Final = "is the daemon of another version? `flightlog status` tells"
+
+
+def _decode(line: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except ValueError as error:
+        raise _not_understood(error) from error
+
+
+def _not_understood(error: ValueError) -> DaemonAway:
+    return DaemonAway(f"the daemon's answer is not understood: {error}", _VERSION_HINT)
+
+
+def ask_control(
+    path: Path, verb: str, request: ControlRequest, timeout_s: float | None = None
+) -> list[dict[str, Any]]:
+    """Ask control.sock one question on a connection of its own; return the answer's objects.
+
+    Args:
+        path: The control socket.
+        verb: What the request is called, such as `rebuild`.
+        request: The request of that verb.
+        timeout_s: Longest silence in seconds; None waits for ever.
+
+    Raises:
+        DaemonAway: nobody listens, this user may not connect, or the connection broke.
+        QueryFailed: the daemon has no answer.
+    """
+    assert _VERBS[type(request)] == verb, f"{verb} does not ask {type(request).__name__}"
+    with Connection(path, timeout_s) as control:
+        return [_decode(line, dict[str, Any]) for line in control.lines(request)]
