@@ -1,0 +1,74 @@
+"""Who may import whom."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.source import PACKAGES, imports_of, modules_of, shown
+
+SCHEMAS, CLIENT, DAEMON = PACKAGES["flightlog_schemas"], PACKAGES["flightlog"], PACKAGES["flightlogd"]
+
+BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
+"""What may be imported with nothing but the base install."""
+
+BLOCKED = ("flightlogd", "trio", "apsw", "structlog", "click", "rich")
+
+IMPORT_ALL = """
+import importlib, pathlib, pkgutil, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(name + " is not in the base install")
+
+sys.meta_path.insert(0, Blocker())
+import {package}
+for module in pkgutil.walk_packages({package}.__path__, "{package}."):
+    if not module.name.startswith("flightlog.cli") and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def strangers(folder: Path, allowed: frozenset[str], skip: str = "") -> list[str]:
+    """Return each import in a folder whose first word is not allowed."""
+    return [
+        f"{shown(file, line)} imports {module}"
+        for file in modules_of(folder)
+        if not (skip and file.is_relative_to(folder / skip))
+        for module, line in imports_of(file)
+        if module.partition(".")[0] not in allowed
+    ]
+
+
+def test_schemas_import_msgspec_and_nothing_of_ours() -> None:
+    """The schemas import the standard library, msgspec and themselves."""
+    assert strangers(SCHEMAS, BASE) == []
+
+
+def test_client_never_imports_the_daemon() -> None:
+    """The client and its command line import nothing of the daemon or of its libraries."""
+    assert strangers(CLIENT, BASE | {"flightlog", "click", "rich"}) == []
+
+
+def test_emitting_needs_msgspec_alone() -> None:
+    """The client outside its command line imports the standard library, msgspec, the schemas and itself."""
+    found = strangers(CLIENT, BASE | {"flightlog"}, skip="cli")
+
+    assert [place for place in found if "__main__.py" not in place] == []
+
+
+def test_daemon_never_imports_the_client() -> None:
+    """The daemon imports nothing of the client or of its libraries."""
+    assert strangers(DAEMON, BASE | {"flightlogd", "trio", "apsw", "structlog"}) == []
+
+
+@pytest.mark.parametrize("package", ["flightlog_schemas", "flightlog"])
+def test_base_install_can_import_everything(package: str) -> None:
+    """All modules but those of the command line import where only msgspec is installed."""
+    code = IMPORT_ALL.format(package=package, blocked=BLOCKED)
+
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
