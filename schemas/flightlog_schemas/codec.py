@@ -72,7 +72,11 @@ def decode_line(line: bytes) -> Event:
             _check_values((level, fields), line)
     else:
         _check_values(
-            tuple(value for name in kind.__struct_fields__ if type(value := getattr(event, name)) is dict),
+            tuple(
+                value
+                for name in kind.__struct_fields__
+                if type(value := getattr(event, name)) in (dict, tuple)
+            ),
             line,
         )
     _check_envelope(event)
@@ -112,8 +116,10 @@ def _decode_other(line: bytes, error: Exception) -> Event:
         event = _USER.decode(line)
     except RecursionError:
         raise RefusalError("too_deep", f"nested deeper than {DEPTH_LIMIT} levels") from None
-    except _UNDECODABLE:
-        raise RefusalError("invalid", _place(str(error))) from None
+    except _UNDECODABLE as own_error:
+        # Of a type that is none of ours, the first error says only that.
+        told = own_error if str(error).endswith(" - at `$.type`") else error
+        raise RefusalError("invalid", _place(str(told))) from None
     if not is_reserved(event.type):
         return event
     if event.type not in BY_TAG:
@@ -175,7 +181,7 @@ def _is_plain(value: object, depth: int) -> bool:
         return False
     if kind is dict:
         return all(_is_plain(inner, depth + 1) for inner in value.values())  # type: ignore[attr-defined]
-    return kind is list and all(_is_plain(inner, depth + 1) for inner in value)  # type: ignore[attr-defined]
+    return kind in (list, tuple) and all(_is_plain(inner, depth + 1) for inner in value)  # type: ignore[attr-defined]
 
 
 class _Pairs(list[tuple[str, Any]]):

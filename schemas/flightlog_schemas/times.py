@@ -14,8 +14,8 @@ _UNITS_US: Final = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:us|ms|s|m|h|d|w))+")
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
+_DURATION: Final = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]+)?(?:us|ms|s|m|h|d|w))+")
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h|d|w)")
 
 
 def rfc3339(micros: int) -> str:
