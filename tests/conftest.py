@@ -11,6 +11,18 @@ import pytest
 
 from support.daemon import Daemon
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Say whether golden files are to be written anew."""
+    return bool(request.config.getoption("--update-golden"))
+
+
 DaemonFactory = Callable[..., Daemon]
 
 

@@ -1,0 +1,297 @@
+"""What is frozen: a line of every event type, every line of the sockets, the bytes of a stored batch."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from flightlog_schemas import answers
+from flightlog_schemas.codec import decode_line, decode_stored, encode_event
+from flightlog_schemas.events import BY_TAG, Owner
+from flightlog_schemas.jsonschema import event_schema
+from flightlog_schemas.wire import control, ingest, query
+from flightlogd import batch, seal
+from schemas.builders import example
+from support.golden import check_golden, load_golden
+from support.lines import event, log
+
+LOG_ID = "0192f0c1a2b37c4d8e5f60718293a4b5"
+ERROR = {"code": "not_found", "reason": "no such execution: x", "hint": "flightlog list shows them"}
+
+INGEST: list[msgspec.Struct] = [
+    ingest.HelloLine(hello=ingest.Hello(protocol=1, producer="p1", line=1042)),
+    ingest.HelloLine(hello=ingest.Hello(protocol=1, producer="p1")),
+    ingest.ByeLine(bye=ingest.Bye(lines=1541)),
+    ingest.IngestReply(ready=ingest.Ready(protocol=1, producer="p1", acked=1041, log_id=LOG_ID)),
+    ingest.IngestReply(ack=ingest.Ack(lines=1541, seq=99_812)),
+    ingest.IngestReply(refused=ingest.Refused(line=1302, code="invalid", reason="message: expected `str`")),
+    ingest.IngestReply(duplicate=ingest.Duplicate(line=1303, seq=812, same=True)),
+    ingest.IngestReply(busy=ingest.Busy(code="storage_full")),
+    ingest.IngestReply(error=ingest.IngestError(code="line_timeout", reason="half a line for 30 s")),
+    ingest.IngestReply(error=ingest.IngestError(code="protocol", reason="r", hint="h")),
+]
+
+REQUESTS: list[query.Request] = [
+    query.Tail(),
+    query.Tail(
+        min_seq=4,
+        wait_ms=10,
+        after=0,
+        last=5,
+        since=6,
+        follow=False,
+        limit=7,
+        type=("log", "execution."),
+        execution_id="e",
+        task_id="t",
+        agent_id="a",
+        level=(13, 17),
+        source="s",
+        grep="g",
+        exclude=("x", "y"),
+    ),
+    query.Events(execution_id="e"),
+    query.Events(execution_id="e", after=3, limit=4, type=("log",), logs=True),
+    query.Executions(),
+    query.Executions(
+        status=("running", "failed"),
+        project="/p",
+        name="n",
+        parent_id="e",
+        since=1,
+        until=2,
+        before="b",
+        limit=3,
+    ),
+    query.Inspect(execution_id="e", audit=True),
+    query.Phase(execution_id="e"),
+    query.Logs(execution_id="e"),
+    query.Logs(
+        execution_id="e",
+        after=1,
+        last=2,
+        limit=3,
+        follow=True,
+        level=(17,),
+        source="s",
+        task_id="t",
+        since=4,
+        until=5,
+        grep="g",
+        exclude=("x",),
+    ),
+    query.Audit(),
+    query.Audit(execution_id="e", after=1, limit=2),
+    query.Wait(execution_id="e"),
+    query.Wait(execution_id="e", until="succeeded", timeout_ms=9),
+    query.StatusRequest(),
+]
+
+EXECUTION = answers.Execution(
+    execution_id="e",
+    parent_id=None,
+    name="build",
+    trigger="manual",
+    tool="make",
+    tool_version=None,
+    args=["all"],
+    project="/p",
+    goal=None,
+    status="failed",
+    outcome_reason="exit status 2",
+    owner=Owner(pid=7, start_time=8, boot_id="b"),
+    phase=None,
+    phases=None,
+    complexity=None,
+    auto_advance=None,
+    force_full=None,
+    labels={"branch": "main"},
+    counts={"files": 3},
+    error=None,
+    exit_status=2,
+    deadline=None,
+    started_at=1,
+    finished_at=4,
+    duration_us=3,
+    log_count=1,
+    levels={"WARN": 1},
+    first_seq=1,
+    last_seq=3,
+    state_seq=3,
+    uid=1000,
+    pid=7,
+)
+
+ANSWERS: dict[str, msgspec.Struct] = {
+    "recorded": query.Recorded(
+        seq=17,
+        received=1_790_000_000_000_000,
+        uid=1000,
+        pid=4242,
+        producer="p1",
+        line=5,
+        event=msgspec.Raw(b'{"type":"log","execution_id":"e","message":"m"}'),
+    ),
+    "pruned": query.Pruned(first_seq=3, last_seq=9, reason="retention"),
+    "end": query.End(count=2, seq=17),
+    "end, more to come": query.End(count=2, seq=17, truncated=True, next="1.2"),
+    "error": msgspec.convert(ERROR, query.QueryError),
+    "execution": EXECUTION,
+    "phase": answers.PhasePosition(execution_id="e", phase="plan", phases=["plan", "do"], status="running"),
+    "log": answers.LogLine(
+        seq=2,
+        time=3,
+        execution_id="e",
+        task_id=None,
+        agent_id=None,
+        level="WARN",
+        source="exec:make",
+        message="m",
+        fields={"stream": "stderr"},
+    ),
+    "audit": answers.AuditEntry(
+        seq=3,
+        time=4,
+        execution_id="e",
+        event_type="STATE_CHANGE",
+        from_state="running",
+        to_state="failed",
+        reason=None,
+        uid=1000,
+        pid=7,
+        detail=None,
+    ),
+    "difference": control.Difference(table="audit", missing=1, extra=2, changed=3),
+}
+
+
+def lines(values: list[Any]) -> list[str]:
+    """Return values as their lines."""
+    return [msgspec.json.encode(value).decode() for value in values]
+
+
+def test_event_lines(update_golden: bool) -> None:
+    """One line of every event type, with each of its fields, is what it was and is read as it was."""
+    actual = {name: json.dumps(example(name), separators=(",", ":"), ensure_ascii=False) for name in BY_TAG}
+
+    check_golden("events", actual, update=update_golden)
+
+    for name, line in actual.items():
+        read = decode_line(line.encode())
+        assert type(read) is BY_TAG[name]
+        assert msgspec.json.decode(encode_event(read)) == json.loads(line), name
+        assert decode_stored(line.encode()) == read
+
+
+def test_ingest_lines(update_golden: bool) -> None:
+    """Every line of ingest.sock is what it was and is read as it was."""
+    actual = lines(list(INGEST))
+
+    check_golden("ingest", actual, update=update_golden)
+
+    assert [
+        msgspec.json.decode(line, type=type(value)) for line, value in zip(actual, INGEST, strict=True)
+    ] == INGEST
+
+
+def test_query_lines(update_golden: bool) -> None:
+    """Every request of query.sock, with each of its fields, is what it was and is read as it was."""
+    verbs = {kind: verb for verb, kind in query.REQUESTS.items()}
+    actual = [msgspec.json.encode({verbs[type(value)]: value}).decode() for value in REQUESTS]
+
+    check_golden("requests", actual, update=update_golden)
+
+    assert {type(value) for value in REQUESTS} == set(query.REQUESTS.values())
+    for line, value in zip(actual, REQUESTS, strict=True):
+        ((verb, arguments),) = json.loads(line).items()
+        assert msgspec.convert(arguments, query.REQUESTS[verb]) == value
+
+
+def test_answer_lines(update_golden: bool) -> None:
+    """Every answer has the fields it had, in their order, and is read as it was."""
+    actual = dict(zip(ANSWERS, lines(list(ANSWERS.values())), strict=True))
+
+    check_golden("answers", actual, update=update_golden)
+
+    for name, value in ANSWERS.items():
+        assert (
+            msgspec.json.encode(msgspec.json.decode(actual[name], type=type(value))) == actual[name].encode()
+        )
+
+
+@pytest.mark.parametrize("event_type", BY_TAG)
+def test_json_schema_of_every_type(event_type: str) -> None:
+    """The JSON Schema of a type is one object with the fields and the required fields of that type."""
+    schema = event_schema(event_type)
+    body = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+
+    assert schema["title"] == event_type
+    assert body["properties"].keys() == {"type", *BY_TAG[event_type].__struct_fields__}
+    assert body["properties"]["type"] == {"enum": [event_type]}
+    assert set(body["required"]) == {
+        "type",
+        *(field.name for field in msgspec.structs.fields(BY_TAG[event_type]) if field.required),
+    }
+
+
+def stored() -> dict[str, Any]:
+    """Return the columns of two batches of three producers' lines, as they are stored."""
+    runs = [
+        batch.Run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")], []),
+        batch.Run("p2", 1001, 43, 7, [log("f", "one", level="WARN")], []),
+        batch.Run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}'], []),
+    ]
+    for run in runs:
+        run.events = [decode_line(line) for line in run.lines]
+    (first,) = batch.cut_batches(runs, 1, 1_790_000_000_000_000)
+    (second,) = batch.cut_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
+    chain = seal.GENESIS
+    columns = []
+    for row in (first, second):
+        blob, spans = batch.join_lines(row.lines), batch.encode_spans(row.spans)
+        digest = seal.digest_lines(blob)
+        chain = seal.extend_chain(
+            chain,
+            first_seq=row.first_seq,
+            last_seq=row.last_seq,
+            received=row.received,
+            spans=spans,
+            digest=digest,
+        )
+        columns.append(
+            {
+                "first_seq": row.first_seq,
+                "last_seq": row.last_seq,
+                "received": row.received,
+                "spans": spans,
+                "digest": digest.hex(),
+                "chain": chain.hex(),
+                "lines": blob.decode(),
+            }
+        )
+    return {"batches": columns}
+
+
+@pytest.mark.covers("D1")
+def test_stored_bytes(update_golden: bool) -> None:
+    """The stored bytes of a batch, its spans, digest and chain are what they were."""
+    actual = stored()
+
+    check_golden("stored", actual, update=update_golden)
+
+    first = actual["batches"][0]
+    assert [json.loads(line)["type"] for line in batch.split_lines(first["lines"].encode())] == [
+        item["type"] for item in json.loads(first["lines"])
+    ]
+    assert batch.decode_spans(first["spans"]) == [
+        batch.Span(0, "p1", 1, 2, 1000, 42),
+        batch.Span(2, "p2", 7, 1, 1001, 43),
+        batch.Span(3, "p1", 3, 1, 1000, 42),
+    ]
+
+
+def test_old_lines_can_still_be_read() -> None:
+    """Every event line in the golden file, also of older versions, is read as its current type."""
+    for name, line in load_golden("events").items():
+        assert type(decode_stored(line.encode())) is BY_TAG[name]
