@@ -13,7 +13,8 @@ class Execution(Struct, kw_only=True):
     """One execution as its events left it; what is not known is None.
 
     `first_seq` and `last_seq` are the positions of its first and last event, `state_seq` that of the last
-    one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel.
+    one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel (None for an
+    execution that is mentioned and was never announced).
     """
 
     execution_id: str
@@ -46,8 +47,8 @@ class Execution(Struct, kw_only=True):
     first_seq: int
     last_seq: int
     state_seq: int
-    uid: int
-    pid: int
+    uid: int | None
+    pid: int | None
 
 
 class PhasePosition(Struct, kw_only=True):
@@ -117,7 +118,6 @@ class DaemonStatus(Struct, kw_only=True):
     database_bytes: int
     wal_bytes: int
     memory_bytes: int
-    executions: int
     running: int
     refused: int
     line_gaps: int

@@ -27,6 +27,7 @@ ErrorCode = Literal[
     "not_owner",  # the producer id belongs to another uid
     "too_many_connections",
     "line_timeout",  # half a line, and then silence
+    "overloaded",  # too many unfinished lines on all connections together
     "superseded",  # a newer connection of the same producer took over
     "shutting_down",
 ]

@@ -32,6 +32,7 @@ QueryErrorCode = Literal[
     "projection_broken",  # the read model that answers this stopped at an error
     "too_many_connections",
     "line_too_long",
+    "internal",  # a bug here; the daemon logged it and goes on
     "deadline",  # the query ran longer than the daemon allows
     "shutting_down",
 ]

@@ -1,0 +1,81 @@
+"""`flightlogd`: the daemon in the foreground, and its operator's verbs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_MISSING = "flightlogd: the daemon's libraries are not installed\nhint: pip install 'flightlog[daemon]'"
+
+EPILOG = """\
+examples:
+  flightlogd --state-dir /tmp/fl/state --runtime-dir /tmp/fl/run
+  flightlogd check-config --config /etc/flightlog.toml
+  flightlogd rebuild --check
+  echo "select type, count(*) from event group by 1;" | flightlogd sql
+
+exit codes: 0 done, 1 a check found something, 2 failure, 3 usage
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one verb and exit with its code."""
+    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+    try:
+        from flightlogd import verbs
+    except ModuleNotFoundError as error:
+        if error.name not in {"trio", "apsw", "structlog"}:
+            raise
+        print(_MISSING, file=sys.stderr)  # noqa: T201  # no logger without its library
+        raise SystemExit(2) from None
+    raise SystemExit(verbs.run(arguments))
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our exit code and form for usage errors."""
+
+    def error(self, message: str) -> Any:
+        """Report a usage error and exit 3."""
+        self.exit(3, f"{self.prog}: {message}\nhint: {self.prog} --help\n")
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)"
+    )
+    common.add_argument(
+        "--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="where flightlog.db lives"
+    )
+    common.add_argument(
+        "--runtime-dir", metavar="DIR", default=argparse.SUPPRESS, help="where the sockets are"
+    )
+    parser = _Parser(
+        prog="flightlogd",
+        description="Keep what programs say in one durable, ordered log. Without a verb: run the daemon.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+
+    def verb(name: str, help_text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
+
+    verb("check-config", "check the settings and exit: 0 when they are good, 3 when not")
+    verb("print-config", "print the settings in force as TOML, defaults included")
+    rebuild = verb("rebuild", "compute read models again from the log and put right what differs")
+    rebuild.add_argument("projections", nargs="*", metavar="NAME", help="which read models (default: all)")
+    rebuild.add_argument("--check", action="store_true", help="only compare; exit 1 when something differs")
+    rebuild.add_argument("--json", action="store_true", help="one object per differing table")
+    sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
+    sql.add_argument(
+        "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"
+    )
+    verb("version", "print versions and exit")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Wiring: what is opened in which order, who lives in which nursery, how it all stops.
+
+        flightlog.db ──► Transaction ◄── Writer (thread) ◄── Inbox ◄──┐
+             ▲                               │ on_commit              │ submissions
+             │ read                          ▼                        │
+          Readers ◄── query, tail ◄─────── Head            session ───┘
+                           ▲                                  ▲
+                      query.sock        control.sock     ingest.sock
+                           └──────── accept_forever ──────────┘
+
+Two nurseries: the inner one accepts, the outer one holds live connections. SIGTERM ends accepting, sessions
+settle what came whole, the writer commits and acks it, then everything closes; all within the drain timeout.
+"""
+
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+import structlog
+import trio
+
+from flightlog_schemas.events import DaemonStarted, DaemonStopped
+from flightlog_schemas.wire.ingest import IngestError
+from flightlog_schemas.wire.query import QueryError
+from flightlogd import __version__
+from flightlogd.append import Committed, Transaction
+from flightlogd.clock import SteadyStamp, system_clock
+from flightlogd.config import Config, changed_settings
+from flightlogd.control import serve_control
+from flightlogd.errors import ConfigError
+from flightlogd.head import Head
+from flightlogd.hub import Hub
+from flightlogd.listen import NAMES, accept_forever
+from flightlogd.logs import configure_logging
+from flightlogd.peer import Peer
+from flightlogd.project import Projector, create_tables, read_positions, replay
+from flightlogd.projections import PROJECTIONS
+from flightlogd.query import serve_query
+from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.session import Session, reply_line
+from flightlogd.store.database import DATABASE, begin, check_sqlite, commit, open_writer, rollback
+from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.producers import find_producer
+from flightlogd.store.readers import Readers
+from flightlogd.store.schema import migrate
+from flightlogd.voice import Voice
+from flightlogd.writer import Inbox, Writer
+
+logger = structlog.get_logger(__name__)
+
+_CATCH_UP_EVENTS: Final = 20_000
+"""Positions that one transaction of catching up covers."""
+
+LoadConfig = Callable[[], Config]
+
+
+def open_log(config: Config) -> apsw.Connection:
+    """Open the database ready to be written: migrated, recovered, read models at the head.
+
+    What recovery found is synced before anything is acked: only then may `ready.acked` speak of it (D1).
+
+    Raises:
+        StartError: this program cannot work on this database.
+    """
+    check_sqlite()
+    path = Path(config.state_dir) / DATABASE
+    db = open_writer(path, limit_bytes=config.database_limit_bytes)
+    found = migrate(db, path)
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    logger.info("log opened", database=str(path), schema_found=found, head_seq=read_head(db).seq)
+    catch_up(db)
+    return db
+
+
+def catch_up(db: apsw.Connection) -> None:
+    """Bring every projection to the head: new ones, changed ones, and those that had stopped."""
+    head_seq = read_head(db).seq
+    positions = read_positions(db)
+    for projection in PROJECTIONS:
+        known = positions.get(projection.NAME)
+        begin(db)
+        try:
+            if known is None or known.version != projection.VERSION:
+                create_tables(db, projection)
+                position = 0
+            else:
+                position = known.position
+            db.execute(
+                "update projection set broken_at = null, error = null where name = ?", (projection.NAME,)
+            )
+            commit(db)
+        except BaseException:
+            rollback(db)
+            raise
+        projector = Projector([projection])
+        if position < head_seq:
+            logger.info("catching up", projection=projection.NAME, position=position, head_seq=head_seq)
+        while position < head_seq and not projector.broken:
+            batches = list(read_batches(db, position, min(position + _CATCH_UP_EVENTS, head_seq)))
+            begin(db)
+            try:
+                replay(db, batches, projector)
+                commit(db)
+            except BaseException:
+                rollback(db)
+                raise
+            position = batches[-1].last_seq
+
+
+async def run_daemon(
+    config: Config, db: apsw.Connection, sockets: dict[str, socket.socket], load_config: LoadConfig
+) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in good order.
+
+    Args:
+        config: The settings.
+        db: The writer's connection, from `open_log`.
+        sockets: The listening sockets by name.
+        load_config: Reads the settings again, for SIGHUP and control.sock.
+    """
+    stored = read_head(db)
+    positions = read_positions(db)
+    projector = Projector(broken=[found.name for found in positions.values() if found.broken_at is not None])
+    stamp = SteadyStamp(system_clock, stored.received)
+    inbox = Inbox(config.queue_limit_bytes)
+    head = Head(stored.seq, config.recent_limit_bytes)
+    readers = Readers(Path(config.state_dir) / DATABASE, config.reader_limit, config.query_timeout_ms)
+    _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
+
+    def on_commit(committed: Committed) -> None:
+        head.advance([batch for batch, _ in committed.batches])
+
+    writer = Writer(
+        Transaction(db, stored, projector, stamp, config),
+        inbox,
+        on_commit=on_commit,
+        on_fault=lambda fault: hub.on_fault(fault),
+        on_wal_limit=readers.interrupt,
+    )
+    hub = Hub(config, head, inbox, writer, readers, log_id=stored.log_id, started_us=stamp())
+    voice = Voice(inbox, said)
+    daemon = Daemon(hub, voice, load_config)
+    async with trio.open_nursery() as keeping:
+        keeping.start_soon(writer.run)
+        voice.say(DaemonStarted(version=__version__, recovered_seq=stored.seq, boot_id=_boot_id()))
+        await voice.settled()
+        reason = await daemon.serve(sockets)
+        with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
+            voice.say(DaemonStopped(reason=reason))
+            await voice.settled()
+        writer.give_up()
+    readers.close()
+    db.close()
+
+
+class Daemon:
+    """Live connections and what commands them: signals and control.sock.
+
+    Args:
+        hub: What connections share.
+        voice: Says in the log what the daemon did.
+        load_config: Reads the settings again.
+    """
+
+    def __init__(self, hub: Hub, voice: Voice, load_config: LoadConfig) -> None:
+        self._hub = hub
+        self._voice = voice
+        self._load_config = load_config
+        self._governing = trio.Lock()
+
+    async def serve(self, sockets: dict[str, socket.socket]) -> str:
+        """Accept and serve until a signal says stop; returns its name once connections have drained."""
+        hub = self._hub
+        async with trio.open_nursery() as living:
+            async with trio.open_nursery() as accepting:
+                serve = {"ingest": self._ingest, "query": self._query, "control": self._control}
+                for name in NAMES:
+                    accepting.start_soon(
+                        accept_forever, name, sockets[name], hub, living, serve[name], _turn_away(name)
+                    )
+                with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                    logger.info(
+                        "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq
+                    )
+                    async for number in signals:
+                        if number != signal.SIGHUP:
+                            break
+                        self._reload_or_complain()
+                accepting.cancel_scope.cancel()
+            reason = signal.Signals(number).name
+            logger.info("stopping", signal=reason, connections=dict(hub.connections))
+            with trio.move_on_after(hub.config.drain_timeout_ms / 1000) as drain:
+                await self._drain()
+            if drain.cancelled_caught:
+                logger.warning("stopped before all was settled", queued_lines=hub.inbox.queued_lines)
+                hub.abandoned = True
+            living.cancel_scope.cancel()
+        return reason
+
+    async def _drain(self) -> None:
+        """Let every session settle what came whole; readers are cut, they can ask again."""
+        async with trio.open_nursery() as draining:
+            for session in list(self._hub.sessions):
+                draining.start_soon(session.drain)
+
+    def reload(self) -> tuple[list[str], list[str]]:
+        """Take over what can change while running.
+
+        Returns:
+            Names of settings that changed, and of those that need a restart.
+
+        Raises:
+            ConfigError: the new settings are wrong; the old ones stay in force.
+        """
+        new = self._load_config()
+        changed, needs_restart = changed_settings(self._hub.config, new)
+        config = msgspec.structs.replace(self._hub.config, **{name: getattr(new, name) for name in changed})
+        self._hub.config = config
+        self._hub.readers.timeout_ms = config.query_timeout_ms
+        self._hub.writer.configure(config)
+        configure_logging(config.log_level)
+        logger.info("configuration reloaded", changed=changed, needs_restart=needs_restart)
+        return changed, needs_restart
+
+    def _reload_or_complain(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as error:
+            logger.error("configuration not reloaded", reason=error.reason, hint=error.hint)  # noqa: TRY400
+
+    async def _ingest(self, stream: trio.SocketStream, peer: Peer, nursery: trio.Nursery) -> None:
+        await Session(stream, peer, self._hub, nursery).run()
+
+    async def _query(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
+        await serve_query(stream, peer, self._hub)
+
+    async def _control(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
+        await serve_control(stream, peer, self._hub, self._voice, self.reload, self._governing)
+
+
+def _turn_away(name: str) -> bytes:
+    reason = "flightlogd has as many connections as connection_limit allows"
+    if name == "ingest":
+        return reply_line(error=IngestError(code="too_many_connections", reason=reason))
+    error = QueryError(code="too_many_connections", reason=reason)
+    return b'{"error":' + msgspec.json.encode(error) + b"}\n"
+
+
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return None
+
+
+def start(
+    config: Config, db: apsw.Connection, sockets: dict[str, socket.socket], load_config: LoadConfig
+) -> None:
+    """Run the daemon to its end."""
+    trio.run(partial(run_daemon, config, db, sockets, load_config))

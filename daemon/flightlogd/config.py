@@ -1,0 +1,207 @@
+"""Settings: a TOML file, then the environment, checked before anything is opened.
+
+Every limit is here, with its unit in its name. `FLIGHTLOG_<NAME>` in upper case overrides the file.
+"""
+
+import grp
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from flightlog_schemas.limits import LINE_LIMIT_BYTES
+from flightlogd.errors import ConfigError
+
+Positive = Annotated[int, Meta(ge=1, le=2**40)]
+Mode = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """All settings of flightlogd; the defaults are for one machine with a disk to spare.
+
+    Attributes:
+        state_dir: Where flightlog.db lives.
+        runtime_dir: Where the three sockets are bound.
+        log_level: Least severe entry of the daemon's own log.
+        ingest_mode: File mode of ingest.sock (who may write).
+        query_mode: File mode of query.sock (who may read).
+        control_mode: File mode of control.sock (who may govern).
+        ingest_group: Group of ingest.sock; empty leaves the daemon's own.
+        query_group: Group of query.sock.
+        line_limit_bytes: Longest line a peer may send.
+        line_timeout_ms: How long half a line may wait for its other half.
+        unfinished_limit_bytes: Unfinished lines over all connections.
+        connection_limit: Connections on each socket.
+        queue_limit_bytes: Lines decoded and not yet committed, over all connections.
+        connection_queue_limit_bytes: The same for one connection.
+        reply_limit_bytes: Answers a peer has not read before the daemon stops reading from it.
+        refused_limit_rows: Refused lines whose bytes are kept.
+        refused_line_limit_bytes: How much of a refused line is kept.
+        database_limit_bytes: Largest database file; 0 leaves it to the disk.
+        checkpoint_bytes: WAL size at which the writer copies it into the database.
+        wal_limit_bytes: WAL size at which long readers are interrupted so that it can shrink.
+        recent_limit_bytes: Committed lines kept in memory for tails.
+        query_timeout_ms: Longest single read of the database.
+        reader_limit: Threads (and connections to the database) that answer questions.
+        retry_ms: Pause between attempts while storage fails.
+        drain_timeout_ms: Longest orderly stop.
+    """
+
+    state_dir: str
+    runtime_dir: str
+    log_level: LogLevel = "info"
+    ingest_mode: Mode = "0660"
+    query_mode: Mode = "0660"
+    control_mode: Mode = "0600"
+    ingest_group: str = ""
+    query_group: str = ""
+    line_limit_bytes: Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)] = LINE_LIMIT_BYTES
+    line_timeout_ms: Positive = 30_000
+    unfinished_limit_bytes: Positive = 32 * 1024 * 1024
+    connection_limit: Positive = 4096
+    queue_limit_bytes: Positive = 8 * 1024 * 1024
+    connection_queue_limit_bytes: Positive = 2 * 1024 * 1024
+    reply_limit_bytes: Positive = 256 * 1024
+    refused_limit_rows: Positive = 10_000
+    refused_line_limit_bytes: Positive = 4096
+    database_limit_bytes: Annotated[int, Meta(ge=0, le=2**45)] = 0
+    checkpoint_bytes: Positive = 16 * 1024 * 1024
+    wal_limit_bytes: Positive = 256 * 1024 * 1024
+    recent_limit_bytes: Positive = 8 * 1024 * 1024
+    query_timeout_ms: Positive = 10_000
+    reader_limit: Annotated[int, Meta(ge=1, le=64)] = 4
+    retry_ms: Positive = 1000
+    drain_timeout_ms: Positive = 10_000
+
+
+RELOADABLE: Final = frozenset(
+    {
+        "log_level",
+        "line_timeout_ms",
+        "connection_limit",
+        "refused_limit_rows",
+        "refused_line_limit_bytes",
+        "database_limit_bytes",
+        "checkpoint_bytes",
+        "wal_limit_bytes",
+        "query_timeout_ms",
+        "retry_ms",
+        "drain_timeout_ms",
+    }
+)
+"""Settings that SIGHUP takes over; the others need a restart, and say so."""
+
+ENVIRONMENT_PREFIX: Final = "FLIGHTLOG_"
+
+
+def load_config(
+    file: Path | None = None,
+    *,
+    overrides: Mapping[str, str | None] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Return the settings from defaults, then `file`, then the environment, then `overrides`.
+
+    Args:
+        file: A TOML file; None reads none.
+        overrides: Settings from the command line by name; None values are left out.
+        environ: The environment.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or out of range. All are checked
+            before anything is opened, and the reason names the setting and where it came from.
+    """
+    values: dict[str, Any] = default_directories(environ)
+    origin = dict.fromkeys(values, "the default")
+    if file is not None:
+        for name, value in _read_file(file).items():
+            values[name], origin[name] = value, str(file)
+    for name in Config.__struct_fields__:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environ:
+            values[name], origin[name] = environ[variable], variable
+    for name, given in (overrides or {}).items():
+        if given is not None:
+            values[name], origin[name] = given, f"--{name.replace('_', '-')}"
+    try:
+        config = msgspec.convert(values, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(error, origin) from None
+    _check_together(config)
+    return config
+
+
+def default_directories(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return state_dir and runtime_dir: systemd's, else root's, else the XDG ones of this user."""
+    if os.geteuid() == 0:
+        state, runtime = "/var/lib/flightlog", "/run/flightlog"
+    else:
+        home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+        state = f"{home}/flightlog"
+        runtime = f"{environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/flightlog"
+    # systemd lists several directories with colons; ours is the first.
+    state = environ.get("STATE_DIRECTORY", state).partition(":")[0]
+    runtime = environ.get("RUNTIME_DIRECTORY", runtime).partition(":")[0]
+    return {"state_dir": state, "runtime_dir": runtime}
+
+
+def render_config(config: Config) -> str:
+    """Return the settings as a TOML file that `load_config` reads back."""
+    # JSON's strings and integers are TOML's, too.
+    lines = [f"{name} = {json.dumps(getattr(config, name))}" for name in Config.__struct_fields__]
+    return "\n".join(lines) + "\n"
+
+
+def changed_settings(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """Return the names that differ: those that a reload takes over, and those that need a restart."""
+    names = [name for name in Config.__struct_fields__ if getattr(old, name) != getattr(new, name)]
+    return [n for n in names if n in RELOADABLE], [n for n in names if n not in RELOADABLE]
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}", "name an existing file with --config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def _explain(error: msgspec.ValidationError, origin: Mapping[str, str]) -> ConfigError:
+    """Say which setting is wrong and where it came from, in an operator's words."""
+    what, _, where = str(error).partition(" - at `$.")
+    name = where.rstrip("`")
+    if "unknown field" in what:
+        unknown = what.rpartition("field ")[2].strip("`")
+        return ConfigError(
+            f"{origin.get(unknown, 'settings')}: {unknown}: no such setting",
+            "flightlogd print-config lists them",
+        )
+    return ConfigError(f"{origin.get(name, 'settings')}: {name}: {what[:1].lower() + what[1:]}")
+
+
+def _check_together(config: Config) -> None:
+    """Check what one field cannot know."""
+    for name in ("state_dir", "runtime_dir"):
+        if not Path(getattr(config, name)).is_absolute():
+            raise ConfigError(f"{name}: {getattr(config, name)!r} is not an absolute path")
+    if len(os.fsencode(config.runtime_dir)) > 90:
+        # sockaddr_un holds 107 bytes (unix(7)), and "/control.sock" is 13 of them.
+        raise ConfigError(
+            f"runtime_dir: {config.runtime_dir!r} is too long for a socket", "choose a shorter path"
+        )
+    for name in ("ingest_group", "query_group"):
+        group = getattr(config, name)
+        if group:
+            try:
+                grp.getgrnam(group)
+            except KeyError:
+                raise ConfigError(f"{name}: no group {group!r} on this machine") from None
+    if config.queue_limit_bytes < config.connection_queue_limit_bytes:
+        raise ConfigError("queue_limit_bytes: less than connection_queue_limit_bytes")

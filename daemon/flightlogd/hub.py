@@ -1,0 +1,84 @@
+"""What all connections share: the writer, the end of the log, who is connected, what fault there is."""
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from flightlogd.config import Config
+from flightlogd.errors import StorageFault
+from flightlogd.framing import UnfinishedBudget
+from flightlogd.head import Head
+
+if TYPE_CHECKING:
+    from flightlogd.session import Session
+    from flightlogd.store.readers import Readers
+    from flightlogd.writer import Inbox, Writer
+
+
+class Hub:
+    """Shared state of one daemon, on trio's thread only.
+
+    Attributes:
+        config: The settings in force; replaced as a whole by a reload.
+        head: The end of the log.
+        inbox: The way to the writer.
+        writer: The writer.
+        readers: Connections for questions.
+        log_id: Which log this is.
+        unfinished: Bytes of unfinished lines over all connections.
+        fault: What storage fault is being waited out.
+        abandoned: True once a stop no longer waits for the writer.
+        started_us: When this daemon started, microseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        head: Head,
+        inbox: "Inbox",
+        writer: "Writer",
+        readers: "Readers",
+        *,
+        log_id: str,
+        started_us: int,
+    ) -> None:
+        self.config = config
+        self.head = head
+        self.inbox = inbox
+        self.writer = writer
+        self.readers = readers
+        self.log_id = log_id
+        self.started_us = started_us
+        self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
+        self.fault: StorageFault | None = None
+        self.abandoned = False
+        self.connections: dict[str, int] = {"ingest": 0, "query": 0, "control": 0}
+        self.followers = 0
+        self.sessions: set[Session] = set()
+        self._by_producer: dict[str, Session] = {}
+        self._anonymous = count(1)
+
+    def next_anonymous(self) -> str:
+        """Return a name for a peer that gave none; unique over restarts."""
+        return f"{self.started_us:x}-{next(self._anonymous):x}"
+
+    def find(self, producer: str) -> "Session | None":
+        """Return the session that speaks for a producer now."""
+        return self._by_producer.get(producer)
+
+    def join(self, session: "Session") -> None:
+        """Note a session under its producer's name."""
+        self._by_producer[session.producer] = session
+        self.sessions.add(session)
+
+    def leave(self, session: "Session") -> None:
+        """Forget a session, unless a newer one has its name."""
+        self.sessions.discard(session)
+        if self._by_producer.get(session.producer) is session:
+            del self._by_producer[session.producer]
+
+    def on_fault(self, fault: StorageFault | None) -> None:
+        """Note that storage fails, or works again, and tell the peers that wait for an ack."""
+        self.fault = fault
+        if fault is not None:
+            for session in self.sessions:
+                session.busy(fault)

@@ -1,0 +1,260 @@
+"""The states of an execution, as a pure function: state and event in, state and findings out.
+
+    pending -> running <-> waiting -> succeeded | partial | failed | cancelled | timed_out | lost
+
+The execution's read model and the audit trail both fold this over an execution's events, each keeping its own
+copy of the state: neither needs to read the other's tables, and they cannot disagree.
+
+Facts are never refused for what they say. What cannot be (a second ending, a stranger's) changes nothing and
+is a finding of type ANOMALY.
+"""
+
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from flightlog_schemas.events import (
+    Event,
+    ExecutionAdopted,
+    ExecutionAdvanced,
+    ExecutionChanged,
+    ExecutionCounted,
+    ExecutionCreated,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionWaiting,
+    type_of,
+)
+from flightlog_schemas.wire.query import TERMINAL, Status
+from flightlogd.recorded import DAEMON_PRODUCER, ROOT_UID, Recorded
+
+FindingType = Literal[
+    "CREATED",
+    "STARTED",
+    "STATE_CHANGE",
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "LOST",
+    "PHASE_CHANGE",
+    "CHANGED",
+    "ADOPTED",
+    "ANOMALY",
+]
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What the rules need to know of an execution; a placeholder until it is announced.
+
+    Attributes:
+        status: Where it is.
+        announced: False while events mention it and none has announced it.
+        uid: The user whose execution it is; None for a placeholder.
+        producer: The client instance whose word on its end is final.
+        started_at: Microseconds since the epoch; None before it started.
+        phase: Where it stands in its chain.
+    """
+
+    status: Status = "pending"
+    announced: bool = False
+    uid: int | None = None
+    producer: str | None = None
+    started_at: int | None = None
+    phase: str | None = None
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What an event meant: an entry of the audit trail."""
+
+    type: FindingType
+    from_state: str | None = None
+    to_state: str | None = None
+    reason: str | None = None
+    detail: dict[str, Any] | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """The state after an event, whether the event counts, and what to write in the audit trail."""
+
+    state: State
+    accepted: bool
+    findings: tuple[Finding, ...]
+
+
+_END_TYPES: Final[dict[str, FindingType]] = {
+    "succeeded": "COMPLETED",
+    "partial": "COMPLETED",
+    "failed": "FAILED",
+    "cancelled": "CANCELLED",
+    "timed_out": "TIMEOUT",
+}
+
+
+def is_lifecycle(event: Event) -> bool:
+    """Say whether an event is one of `execution.*`."""
+    return type_of(event).startswith("execution.")
+
+
+def judge(state: State, recorded: Recorded) -> Verdict:
+    """Apply one `execution.*` event to the state of its execution."""
+    event = recorded.event
+    if state.announced and not _may_speak(state, recorded):
+        return _anomaly(
+            state, event, f"uid {recorded.uid} does not own this execution (uid {state.uid} does)"
+        )
+    match event:
+        case ExecutionCreated():
+            return _announce(state, recorded, "pending")
+        case ExecutionStarted():
+            return _start(state, recorded)
+        case ExecutionEnded():
+            return _end(state, recorded, event)
+        case ExecutionLost():
+            return _lose(state, event)
+        case ExecutionWaiting():
+            return _move(state, event, "running", "waiting", event.reason)
+        case ExecutionResumed():
+            return _move(state, event, "waiting", "running", event.reason)
+        case ExecutionAdvanced():
+            return _advance(state, event)
+        case ExecutionChanged():
+            detail = {
+                name: value
+                for name in ("complexity", "auto_advance", "force_full", "labels")
+                if (value := getattr(event, name)) is not None
+            }
+            return Verdict(state, True, (Finding(type="CHANGED", reason=event.reason, detail=detail),))
+        case ExecutionCounted():
+            return Verdict(state, True, ())
+        case ExecutionAdopted():
+            if state.status in TERMINAL:
+                return _anomaly(state, event, f"it has ended already ({state.status})")
+            adopted = Finding(type="ADOPTED", detail={"pid": event.owner.pid})
+            return Verdict(replace(state, producer=recorded.producer), True, (adopted,))
+        case _:
+            raise AssertionError(f"{type_of(event)} is not an execution event")
+
+
+def _may_speak(state: State, recorded: Recorded) -> bool:
+    return recorded.uid in (state.uid, ROOT_UID) or recorded.producer == DAEMON_PRODUCER
+
+
+def _anomaly(state: State, event: Event, reason: str) -> Verdict:
+    finding = Finding(
+        type="ANOMALY", from_state=state.status, reason=reason, detail={"event": type_of(event)}
+    )
+    return Verdict(state, False, (finding,))
+
+
+def _announce(state: State, recorded: Recorded, status: Status) -> Verdict:
+    """Take what an announcement says; a placeholder that has ended stays ended."""
+    event = recorded.event
+    assert isinstance(event, ExecutionCreated | ExecutionStarted)
+    if state.announced:
+        return _anomaly(state, event, "it was announced before; the first record stands")
+    created = Finding(
+        type="CREATED",
+        to_state="pending",
+        detail={"name": event.name, "trigger": event.trigger},
+    )
+    known = replace(
+        state,
+        announced=True,
+        uid=recorded.uid,
+        producer=recorded.producer,
+        phase=state.phase or (event.phases[0] if event.phases else None),
+    )
+    if state.status in TERMINAL:
+        late = Finding(type="ANOMALY", from_state=state.status, reason="announced after it had ended")
+        return Verdict(known, True, (created, late))
+    return Verdict(replace(known, status=status), True, (created,))
+
+
+def _start(state: State, recorded: Recorded) -> Verdict:
+    event = recorded.event
+    if not state.announced:
+        verdict = _announce(state, recorded, "pending")
+    elif state.status == "pending":
+        verdict = Verdict(state, True, ())
+    else:
+        return _anomaly(state, event, f"it was started before ({state.status}); the first record stands")
+    begun = replace(verdict.state, started_at=recorded.time)
+    if begun.status in TERMINAL:
+        return Verdict(begun, True, verdict.findings)
+    started = Finding(type="STARTED", from_state="pending", to_state="running")
+    return Verdict(
+        replace(begun, status="running", producer=recorded.producer), True, (*verdict.findings, started)
+    )
+
+
+def _move(state: State, event: Event, source: Status, target: Status, reason: str | None) -> Verdict:
+    if state.status != source:
+        return _anomaly(state, event, f"it is {state.status}, not {source}")
+    change = Finding(type="STATE_CHANGE", from_state=source, to_state=target, reason=reason)
+    return Verdict(replace(state, status=target), True, (change,))
+
+
+def _end(state: State, recorded: Recorded, event: ExecutionEnded) -> Verdict:
+    corrected = state.status == "lost" and recorded.producer == state.producer
+    if state.status in TERMINAL and not corrected:
+        same = " again" if state.status == event.outcome else ""
+        return _anomaly(
+            state, event, f"it has ended already ({state.status}); {event.outcome}{same} changes nothing"
+        )
+    detail: dict[str, Any] = {"duration_us": duration_of(state, recorded, event)}
+    if event.exit_status is not None:
+        detail["exit_status"] = event.exit_status
+    if event.error is not None:
+        detail["message"] = event.error.message
+        detail["type"] = event.error.type
+    if event.outcome == "cancelled":
+        detail["by_uid"] = recorded.uid
+    finding = Finding(
+        type=_END_TYPES[event.outcome],
+        from_state=state.status,
+        to_state=event.outcome,
+        reason=event.reason,
+        detail=detail,
+    )
+    findings: tuple[Finding, ...] = (finding,)
+    if not state.announced:
+        findings += (Finding(type="ANOMALY", to_state=event.outcome, reason="ended and never announced"),)
+    return Verdict(replace(state, status=event.outcome), True, findings)
+
+
+def duration_of(state: State, recorded: Recorded, event: ExecutionEnded) -> int | None:
+    """Return how long it ran in microseconds: as measured, else by the clock and never negative."""
+    if event.duration_us is not None:
+        return event.duration_us
+    return None if state.started_at is None else max(0, recorded.time - state.started_at)
+
+
+def _lose(state: State, event: ExecutionLost) -> Verdict:
+    if state.status in TERMINAL:
+        return _anomaly(state, event, f"it has ended already ({state.status})")
+    lost = Finding(
+        type="LOST", from_state=state.status, to_state="lost", reason=event.reason, detail=event.evidence
+    )
+    return Verdict(replace(state, status="lost"), True, (lost,))
+
+
+def _advance(state: State, event: ExecutionAdvanced) -> Verdict:
+    if state.status in TERMINAL:
+        return _anomaly(state, event, f"it has ended already ({state.status})")
+    detail: dict[str, Any] = {}
+    if event.skipped:
+        detail["skipped"] = list(event.skipped)
+    if event.gates:
+        detail["gates"] = list(event.gates)
+    change = Finding(
+        type="PHASE_CHANGE",
+        from_state=state.phase,
+        to_state=event.to_phase,
+        reason=event.reason,
+        detail=detail or None,
+    )
+    return Verdict(replace(state, phase=event.to_phase), True, (change,))

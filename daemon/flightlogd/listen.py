@@ -1,0 +1,168 @@
+"""The three sockets: bind or inherit them, accept, ask the kernel who is there.
+
+A stale socket is replaced, a live daemon's is not, and what is no socket is left alone.
+"""
+
+import errno
+import grp
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+
+from flightlogd.config import Config
+from flightlogd.errors import StartError
+from flightlogd.hub import Hub
+from flightlogd.peer import Peer, peer_of
+
+logger = structlog.get_logger(__name__)
+
+NAMES: Final = ("ingest", "query", "control")
+BACKLOG: Final = 1024
+"""Connections that may wait for accept; the kernel caps it at net.core.somaxconn."""
+
+_FIRST_INHERITED: Final = 3
+"""SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+
+_RETRIED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""The machine is short of something: accept again a little later. Anything else is our bug."""
+
+Serve = Callable[[trio.SocketStream, Peer, trio.Nursery], Awaitable[None]]
+
+
+def inherited_sockets(environ: dict[str, str]) -> dict[str, socket.socket]:
+    """Return the listening sockets that the supervisor passed, by name (sd_listen_fds(3)).
+
+    The variables are taken out of `environ`, so that no child believes they are its own.
+
+    Raises:
+        StartError: a name is not ingest, query or control, or a descriptor does not listen.
+    """
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "0")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if pid != str(os.getpid()):
+        return {}
+    found: dict[str, socket.socket] = {}
+    for place in range(int(count)):
+        name = names[place].removesuffix(".socket").rpartition("-")[2] if place < len(names) else ""
+        if name not in NAMES:
+            raise StartError(
+                f"inherited socket {place} is named {name!r}",
+                "set FileDescriptorName= to ingest, query or control",
+            )
+        sock = socket.socket(fileno=_FIRST_INHERITED + place)
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise StartError(f"inherited socket {name} does not listen")
+        sock.set_inheritable(False)
+        sock.setblocking(False)
+        found[name] = sock
+    return found
+
+
+def bind_sockets(config: Config, inherited: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
+    """Return all three listening sockets; those that were not inherited are bound in the runtime directory.
+
+    Raises:
+        StartError: a live daemon listens there, something else is in the way, or it is not ours to write.
+    """
+    folder = Path(config.runtime_dir)
+    sockets = dict(inherited)
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name in NAMES:
+            if name not in sockets:
+                mode = int(getattr(config, f"{name}_mode"), 8)
+                group = getattr(config, f"{name}_group", "")
+                sockets[name] = _bind(folder / f"{name}.sock", mode, group)
+    except OSError as error:
+        raise StartError(
+            f"{folder}: {error.strerror}", "run as a user who may write there, or name another --runtime-dir"
+        ) from None
+    return sockets
+
+
+def _bind(path: Path, mode: int, group: str) -> socket.socket:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        pass
+    else:
+        if not stat.S_ISSOCK(status.st_mode):
+            raise StartError(f"{path}: not a socket, and in the way", "move it away")
+        if _is_live(path):
+            raise StartError(
+                f"{path}: another daemon listens there", "stop that one, or name another --runtime-dir"
+            )
+        path.unlink()
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    # The mode is right from the first moment: nobody else may connect between bind and chmod.
+    mask = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(mask)
+    if group:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def _is_live(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
+async def accept_forever(
+    name: str, sock: socket.socket, hub: Hub, nursery: trio.Nursery, serve: Serve, turn_away: bytes
+) -> None:
+    """Accept connections of one socket into `nursery` until cancelled.
+
+    Args:
+        name: Which socket: ingest, query or control.
+        sock: It.
+        hub: For the limit on connections.
+        nursery: Where connections live; they outlast accepting.
+        serve: Serves one connection; the stream is closed after it.
+        turn_away: What a peer over the limit is told.
+    """
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+    while True:
+        try:
+            stream = await listener.accept()
+        except OSError as error:
+            if error.errno not in _RETRIED:
+                raise
+            logger.warning("cannot accept", socket=name, error=error.strerror)
+            await trio.sleep(0.1)
+            continue
+        if hub.connections[name] >= hub.config.connection_limit:
+            _refuse(stream, turn_away)
+            continue
+        hub.connections[name] += 1
+        nursery.start_soon(_serve_one, name, stream, hub, nursery, serve)
+
+
+def _refuse(stream: trio.SocketStream, turn_away: bytes) -> None:
+    with suppress(OSError):
+        os.write(stream.socket.fileno(), turn_away)
+    stream.socket.close()
+
+
+async def _serve_one(
+    name: str, stream: trio.SocketStream, hub: Hub, nursery: trio.Nursery, serve: Serve
+) -> None:
+    try:
+        await serve(stream, peer_of(stream.socket), nursery)
+    finally:
+        hub.connections[name] -= 1
+        stream.socket.close()

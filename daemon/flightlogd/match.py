@@ -1,0 +1,88 @@
+"""Which events a tail wants: equality and plain substrings, so that no reader can stall the daemon. Pure."""
+
+from collections.abc import Iterable
+
+from flightlog_schemas.events import Event, Log, type_of
+from flightlog_schemas.wire.query import Tail
+from flightlogd.batch import level_range
+
+
+class Match:
+    """A filter over stored lines.
+
+    Args:
+        types: Any of these; a name ending in `.` or `.*` takes the family. None given: all.
+        execution_id: Of this execution.
+        task_id: With this task.
+        agent_id: With this agent.
+        level_numbers: Log lines of any of these level ranges only.
+        source: Log lines of this source only.
+        grep: The line's text holds this.
+        exclude: The line's text holds none of these.
+    """
+
+    def __init__(
+        self,
+        *,
+        types: Iterable[str] = (),
+        execution_id: str | None = None,
+        task_id: str | None = None,
+        agent_id: str | None = None,
+        level_numbers: Iterable[int] = (),
+        source: str | None = None,
+        grep: str | None = None,
+        exclude: Iterable[str] = (),
+    ) -> None:
+        names = [name.removesuffix("*") for name in types]
+        self._types = frozenset(name for name in names if not name.endswith("."))
+        self._families = tuple(name for name in names if name.endswith("."))
+        self.execution_id = execution_id
+        self._task_id = task_id
+        self._agent_id = agent_id
+        self._levels = frozenset((number - 1) // 4 for number in level_numbers)
+        self._source = source
+        self._grep = None if grep is None else grep.encode()
+        self._exclude = tuple(text.encode() for text in exclude)
+        self.everything = not (
+            names
+            or self._levels
+            or self._exclude
+            or any(value is not None for value in (execution_id, task_id, agent_id, source, grep))
+        )
+        """True when nothing is left out."""
+
+    def matches(self, line: bytes, event: Event) -> bool:
+        """Say whether an event is wanted; `line` is its bytes as stored."""
+        if self.everything:
+            return True
+        if self.execution_id is not None and event.execution_id != self.execution_id:
+            return False
+        if self._types or self._families:
+            name = type_of(event)
+            if name not in self._types and not name.startswith(self._families or ("\0",)):
+                return False
+        if self._task_id is not None and event.task_id != self._task_id:
+            return False
+        if self._agent_id is not None and event.agent_id != self._agent_id:
+            return False
+        if self._levels and not (type(event) is Log and level_range(event.level) in self._levels):
+            return False
+        if self._source is not None and not (type(event) is Log and event.source == self._source):
+            return False
+        if self._grep is not None and self._grep not in line:
+            return False
+        return not any(text in line for text in self._exclude)
+
+
+def match_of(request: Tail) -> Match:
+    """Return the filter of a tail."""
+    return Match(
+        types=request.type,
+        execution_id=request.execution_id,
+        task_id=request.task_id,
+        agent_id=request.agent_id,
+        level_numbers=request.level,
+        source=request.source,
+        grep=request.grep,
+        exclude=request.exclude,
+    )

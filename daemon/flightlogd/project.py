@@ -1,0 +1,152 @@
+"""Runs the projections over batches, in `seq` order, inside the transaction that stores them.
+
+One savepoint for each projection and commit: one that fails stops alone, is marked broken at that position,
+and never blocks an append. Faults of the environment abort the whole transaction instead and break nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import apsw
+import structlog
+from msgspec import Struct
+
+from flightlog_schemas.events import Log, UserEvent
+from flightlogd.batch import Batch, Tally, tally
+from flightlogd.projections import PROJECTIONS, Projection
+from flightlogd.projections.quiet import Quiet
+from flightlogd.recorded import Recorded, recorded_at
+from flightlogd.store.database import is_storage_error
+
+logger = structlog.get_logger(__name__)
+
+_INLINE = frozenset({Log, UserEvent})
+"""Types that no projection takes one by one."""
+
+
+class Position(Struct):
+    """How far a projection is, and what broke it."""
+
+    name: str
+    version: int
+    position: int
+    broken_at: int | None
+    error: str | None
+
+
+def read_positions(db: apsw.Connection) -> dict[str, Position]:
+    """Return every projection's position by name."""
+    rows = db.execute("select name, version, position, broken_at, error from projection")
+    return {row[0]: Position(*row) for row in rows}
+
+
+class Projector:
+    """Keeps the read models of one database.
+
+    Args:
+        projections: Which; each with its tables there already.
+        broken: Names that have stopped; they are left alone.
+    """
+
+    def __init__(self, projections: Sequence[Projection] = PROJECTIONS, broken: Iterable[str] = ()) -> None:
+        self._projections = list(projections)
+        self.broken = set(broken)
+
+    def apply(self, db: apsw.Connection, batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> None:
+        """Project consecutive batches and move the positions, in the caller's transaction."""
+        if not batches:
+            return
+        states = list(_state_events(batches))
+        quiet = _quiet(batches)
+        last_seq = batches[-1][0].last_seq
+        for projection in self._projections:
+            if projection.NAME not in self.broken:
+                self._apply_one(db, projection, states, quiet, last_seq)
+        names = [projection.NAME for projection in self._projections if projection.NAME not in self.broken]
+        db.executemany(
+            "update projection set position = ? where name = ?", [(last_seq, name) for name in names]
+        )
+
+    def _apply_one(
+        self,
+        db: apsw.Connection,
+        projection: Projection,
+        states: Sequence[Recorded],
+        quiet: Sequence[Quiet],
+        last_seq: int,
+    ) -> None:
+        seq = last_seq
+        db.execute("savepoint projection")
+        try:
+            for recorded in states:
+                seq = recorded.seq
+                projection.apply(db, recorded)
+            if quiet:
+                seq = last_seq
+                projection.apply_quiet(db, quiet)
+        except Exception as error:
+            if is_storage_error(error):
+                raise
+            db.execute("rollback to projection")
+            db.execute("release projection")
+            self.broken.add(projection.NAME)
+            db.execute(
+                "update projection set broken_at = ?, error = ? where name = ?",
+                (seq, f"{type(error).__name__}: {error}", projection.NAME),
+            )
+            logger.exception("projection broken", projection=projection.NAME, seq=seq)
+            return
+        db.execute("release projection")
+
+
+def _state_events(batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> Iterator[Recorded]:
+    for batch, _ in batches:
+        indexes = [index for index, event in enumerate(batch.events) if type(event) not in _INLINE]
+        if indexes:
+            yield from recorded_at(batch, iter(indexes))
+
+
+def _quiet(batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> list[Quiet]:
+    """Add up, over all batches, what they hold beside state events."""
+    found: dict[str, Quiet] = {}
+    for batch, tallies in batches:
+        for execution_id, entry in tallies.items():
+            if entry.state_count == len(entry.indexes):
+                continue
+            first_seq, last_seq = batch.first_seq + entry.indexes[0], batch.first_seq + entry.indexes[-1]
+            known = found.get(execution_id)
+            if known is None:
+                found[execution_id] = Quiet(
+                    execution_id, list(entry.levels), first_seq, last_seq, entry.min_time
+                )
+            else:
+                known.levels = [a + b for a, b in zip(known.levels, entry.levels, strict=True)]
+                known.last_seq = last_seq
+                known.first_time = min(known.first_time, entry.min_time)
+    return list(found.values())
+
+
+def create_tables(db: apsw.Connection, projection: Projection) -> None:
+    """Make a projection's tables, empty, at position 0."""
+    for table in projection.TABLES:
+        db.execute(f"drop table if exists {table}")
+    db.execute(projection.SCHEMA)
+    db.execute(
+        "insert or replace into projection values (?, ?, 0, NULL, NULL)",
+        (projection.NAME, projection.VERSION),
+    )
+
+
+def replay(
+    db: apsw.Connection,
+    batches: Iterable[Batch],
+    projector: Projector,
+    group: int = 16,
+) -> None:
+    """Project batches that are in the log already, a group at a time, in the caller's transaction."""
+    waiting: list[tuple[Batch, Mapping[str, Tally]]] = []
+    for batch in batches:
+        waiting.append((batch, tally(batch)))
+        if len(waiting) == group:
+            projector.apply(db, waiting)
+            waiting = []
+    projector.apply(db, waiting)

@@ -1,0 +1,222 @@
+"""Executions: one row each, as its events left it."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from flightlog_schemas.events import (
+    QUIET_TYPES,
+    ExecutionAdopted,
+    ExecutionChanged,
+    ExecutionCounted,
+    ExecutionCreated,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionStarted,
+)
+from flightlog_schemas.limits import INT64_MAX, INT64_MIN
+from flightlogd.lifecycle import State, duration_of, is_lifecycle, judge
+from flightlogd.projections.quiet import Quiet
+from flightlogd.recorded import Recorded
+
+NAME: Final = "execution"
+VERSION: Final = 1
+TABLES: Final = {"execution": ("execution_id",)}
+SCHEMA: Final = """
+CREATE TABLE execution (
+    execution_id     TEXT PRIMARY KEY,
+    parent_id        TEXT,
+    name             TEXT,
+    trigger          TEXT,
+    tool             TEXT,
+    tool_version     TEXT,
+    args             TEXT,                 -- JSON array
+    project          TEXT,
+    goal             TEXT,
+    status           TEXT    NOT NULL,
+    announced        INTEGER NOT NULL,     -- 0: a placeholder, mentioned and never announced
+    outcome_reason   TEXT,
+    owner            TEXT,                 -- JSON {pid, start_time, boot_id}
+    producer         TEXT,                 -- whose word on its end is final
+    phase            TEXT,
+    phases           TEXT,                 -- JSON array
+    complexity       INTEGER,
+    auto_advance     INTEGER,
+    force_full       INTEGER,
+    labels           TEXT    NOT NULL,     -- JSON object
+    counts           TEXT    NOT NULL,     -- JSON object
+    error            TEXT,                 -- JSON {type, message, stack, stack_hash}
+    exit_status      INTEGER,
+    deadline         INTEGER,
+    begun_at         INTEGER NOT NULL,     -- when announced, else first mentioned: what lists are sorted by
+    started_at       INTEGER,
+    finished_at      INTEGER,
+    duration_us      INTEGER,
+    first_seq        INTEGER NOT NULL,
+    last_seq         INTEGER NOT NULL,
+    state_seq        INTEGER NOT NULL,
+    uid              INTEGER,
+    pid              INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX execution_begun ON execution (begun_at, first_seq);
+CREATE INDEX execution_status ON execution (status, begun_at, first_seq);
+CREATE INDEX execution_project ON execution (project, begun_at, first_seq);
+CREATE INDEX execution_name ON execution (name, begun_at, first_seq);
+CREATE INDEX execution_parent ON execution (parent_id, begun_at, first_seq) WHERE parent_id IS NOT NULL;
+CREATE INDEX execution_active ON execution (project, begun_at, first_seq)
+    WHERE status IN ('pending', 'running', 'waiting');
+"""
+
+_ANNOUNCED: Final = (
+    "parent_id",
+    "name",
+    "trigger",
+    "tool",
+    "tool_version",
+    "args",
+    "project",
+    "goal",
+    "owner",
+    "deadline",
+    "phases",
+    "complexity",
+    "auto_advance",
+    "force_full",
+)
+"""Fields of an announcement that become columns of the same name."""
+
+
+def apply(db: apsw.Connection, recorded: Recorded) -> None:
+    """Apply an event to its execution's row; one that nobody announced gets a placeholder."""
+    event = recorded.event
+    if event.execution_id is None or type(event) in QUIET_TYPES:
+        return
+    _mention(db, event.execution_id, recorded.seq, recorded.time)
+    changes: dict[str, Any] = {"last_seq": recorded.seq, "state_seq": recorded.seq}
+    if is_lifecycle(event):
+        changes |= _lifecycle_changes(db, recorded)
+    assignments = ", ".join(f"{column} = ?" for column in changes)
+    db.execute(
+        f"update execution set {assignments} where execution_id = ?",
+        (*changes.values(), event.execution_id),
+    )
+
+
+def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
+    """Give executions that only log lines mention their placeholder."""
+    for entry in quiet:
+        _mention(db, entry.execution_id, entry.first_seq, entry.first_time)
+
+
+def _mention(db: apsw.Connection, execution_id: str, seq: int, time: int) -> None:
+    """Make sure that a row exists and begins no later than this; the order of calls does not matter."""
+    db.execute(
+        "insert into execution (execution_id, status, announced, labels, counts, begun_at, first_seq,"
+        " last_seq, state_seq) values (?1, 'pending', 0, '{}', '{}', ?2, ?3, ?3, 0)"
+        " on conflict (execution_id) do update set first_seq = min(first_seq, excluded.first_seq),"
+        " begun_at = iif(announced, begun_at, min(begun_at, excluded.begun_at))"
+        " where excluded.first_seq < first_seq or (not announced and excluded.begun_at < begun_at)",
+        (execution_id, time, seq),
+    )
+
+
+def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any]:
+    """Return the columns that an `execution.*` event sets."""
+    event = recorded.event
+    [row] = db.execute(
+        "select status, announced, uid, producer, started_at, phase, labels, counts from execution"
+        " where execution_id = ?",
+        (event.execution_id,),
+    )
+    status, announced, uid, producer, started_at, phase, labels, counts = row
+    state = State(
+        status=status,
+        announced=bool(announced),
+        uid=uid,
+        producer=producer,
+        started_at=started_at,
+        phase=phase,
+    )
+    verdict = judge(state, recorded)
+    if not verdict.accepted:
+        return {}
+    after = verdict.state
+    changes: dict[str, Any] = {
+        "status": after.status,
+        "producer": after.producer,
+        "started_at": after.started_at,
+        "phase": after.phase,
+    }
+    match event:
+        case ExecutionCreated() | ExecutionStarted():
+            changes |= _announcement(db, recorded, state, labels)
+        case ExecutionEnded():
+            changes |= _ending(recorded, event, state, counts)
+        case ExecutionLost():
+            changes |= {"finished_at": recorded.time, "outcome_reason": event.reason}
+            if started_at is not None:
+                changes["duration_us"] = max(0, recorded.time - started_at)
+        case ExecutionChanged():
+            for name in ("complexity", "auto_advance", "force_full"):
+                if (value := getattr(event, name)) is not None:
+                    changes[name] = value
+            if event.labels:
+                changes["labels"] = _json(msgspec.json.decode(labels) | event.labels)
+        case ExecutionCounted():
+            changes["counts"] = _add_counts(counts, event.counts)
+        case ExecutionAdopted():
+            changes["owner"] = _json(event.owner)
+        case _:
+            pass
+    return changes
+
+
+def _announcement(db: apsw.Connection, recorded: Recorded, before: State, labels: str) -> dict[str, Any]:
+    """Return what an announcement sets; a start fills only what an earlier one left open."""
+    event = recorded.event
+    assert isinstance(event, ExecutionCreated | ExecutionStarted)
+    changes: dict[str, Any] = {}
+    if not before.announced:
+        changes |= {"announced": 1, "uid": recorded.uid, "pid": recorded.pid, "begun_at": recorded.time}
+    open_columns = dict.fromkeys(_ANNOUNCED)
+    if before.announced:
+        columns = ", ".join(_ANNOUNCED)
+        [found] = db.execute(
+            f"select {columns} from execution where execution_id = ?",
+            (event.execution_id,),
+        )
+        open_columns = {name: None for name, value in zip(_ANNOUNCED, found, strict=True) if value is None}
+    for name in open_columns:
+        value = getattr(event, name)
+        if value is not None:
+            changes[name] = value if isinstance(value, str | int) else _json(value)
+    if event.labels:
+        changes["labels"] = _json(event.labels | msgspec.json.decode(labels))
+    return changes
+
+
+def _ending(recorded: Recorded, event: ExecutionEnded, before: State, counts: str) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "finished_at": recorded.time if before.started_at is None else max(recorded.time, before.started_at),
+        "duration_us": duration_of(before, recorded, event),
+        "outcome_reason": event.reason,
+        "exit_status": event.exit_status,
+        "error": None if event.error is None else _json(event.error),
+    }
+    if event.counts:
+        changes["counts"] = _add_counts(counts, event.counts)
+    return changes
+
+
+def _add_counts(stored: str, more: dict[str, int]) -> str:
+    counts: dict[str, int] = msgspec.json.decode(stored)
+    for name, number in more.items():
+        # A counter stops at the end of 64 bits: no producer can break the read model by counting.
+        counts[name] = max(INT64_MIN, min(INT64_MAX, counts.get(name, 0) + number))
+    return _json(counts)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

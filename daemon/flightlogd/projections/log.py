@@ -1,0 +1,40 @@
+"""Log lines counted by execution and level; the lines themselves stay in the log."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from flightlogd.projections.quiet import Quiet
+from flightlogd.recorded import Recorded
+
+NAME: Final = "log"
+VERSION: Final = 1
+TABLES: Final = {"execution_log": ("execution_id",)}
+SCHEMA: Final = """
+CREATE TABLE execution_log (
+    execution_id TEXT    PRIMARY KEY,
+    trace        INTEGER NOT NULL,
+    debug        INTEGER NOT NULL,
+    info         INTEGER NOT NULL,
+    warn         INTEGER NOT NULL,
+    error        INTEGER NOT NULL,
+    fatal        INTEGER NOT NULL,
+    last_seq     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def apply(db: apsw.Connection, recorded: Recorded) -> None:
+    """Nothing: state events are no log lines."""
+
+
+def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
+    """Add to the counters."""
+    db.executemany(
+        "insert into execution_log values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (execution_id) do update set"
+        " trace = trace + excluded.trace, debug = debug + excluded.debug, info = info + excluded.info,"
+        " warn = warn + excluded.warn, error = error + excluded.error, fatal = fatal + excluded.fatal,"
+        " last_seq = max(last_seq, excluded.last_seq)",
+        [(entry.execution_id, *entry.levels, entry.last_seq) for entry in quiet],
+    )

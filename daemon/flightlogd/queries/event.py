@@ -1,0 +1,157 @@
+"""Recorded events as lines: of one execution, or any that match. Verbatim, with what the daemon adds."""
+
+from typing import Final
+
+import apsw
+
+from flightlog_schemas.codec import decode_stored
+from flightlog_schemas.events import QUIET_TYPES, Event
+from flightlog_schemas.wire.query import Events
+from flightlogd.batch import Batch, Span, decode_spans
+from flightlogd.match import Match
+from flightlogd.queries.find import find_execution, require
+from flightlogd.store.eventlog import Picked, pick_lines, read_batches, read_head, read_index
+
+PAGE_BYTES: Final = 512 * 1024
+"""About how much of a tail is sent at once; a slow reader holds no more than this."""
+
+_PAGE_BATCHES: Final = 64
+"""Batches read in one transaction."""
+
+
+def event_line(batch_seq: int, received: int, span: Span, index: int, line: bytes) -> bytes:
+    """Return one recorded event as it is sent, with its newline."""
+    return b'{"seq":%d,"received":%d,"uid":%d,"pid":%d,"producer":"%b","line":%d,"event":%b}\n' % (
+        batch_seq + index,
+        received,
+        span.uid,
+        span.pid,
+        _json_text(span.producer),
+        span.first_line + index - span.index,
+        line,
+    )
+
+
+def _json_text(text: str) -> bytes:
+    """Return an id as the inside of a JSON string: printable, but it may hold quotes and backslashes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').encode()
+
+
+def batch_lines(batch: Batch, after: int, match: Match | None) -> list[bytes]:
+    """Return the events of a batch above a position, as they are sent."""
+    sent: list[bytes] = []
+    for span in batch.spans:
+        for index in range(max(span.index, after + 1 - batch.first_seq), span.index + span.count):
+            line = batch.lines[index]
+            if match is None or match.matches(line, batch.events[index]):
+                sent.append(event_line(batch.first_seq, batch.received, span, index, line))
+    return sent
+
+
+def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]:
+    """Return picked lines above a position, as they are sent."""
+    spans = decode_spans(picked.spans)
+    sent: list[bytes] = []
+    place = 0
+    for index, line in picked.lines:
+        while index >= spans[place].index + spans[place].count:
+            place += 1
+        if picked.first_seq + index > after and (match is None or match.matches(line, decode_stored(line))):
+            sent.append(event_line(picked.first_seq, picked.received, spans[place], index, line))
+    return sent
+
+
+def event_page(db: apsw.Connection, request: Events) -> tuple[list[bytes], int | None]:
+    """Return a page of one execution's events, oldest first, and the `after` of the next page, if any.
+
+    Raises:
+        QuestionError: `not_found`, `ambiguous` or `projection_broken`.
+    """
+    require(db, "execution")
+    execution_id = find_execution(db, request.execution_id)
+    match = _Wanted(request)
+    lines: list[bytes] = []
+    state_only = not request.logs and not request.type
+    for row in read_index(db, execution_id, request.after, read_head(db).seq, state_only=state_only):
+        picked = pick_lines(db, row)
+        for place, (index, _) in enumerate(picked.lines):
+            one = Picked(picked.first_seq, picked.received, picked.spans, picked.lines[place : place + 1])
+            found = picked_lines(one, request.after, match)
+            if found and len(lines) == request.limit:
+                return lines, picked.first_seq + index - 1
+            lines += found
+    return lines, None
+
+
+class _Wanted(Match):
+    """The filter of `events`: given types, else all but log lines, else everything."""
+
+    def __init__(self, request: Events) -> None:
+        super().__init__(types=request.type)
+        self._quiet = request.logs or bool(request.type)
+
+    def matches(self, line: bytes, event: Event) -> bool:
+        return (self._quiet or type(event) not in QUIET_TYPES) and super().matches(line, event)
+
+
+def tail_page(db: apsw.Connection, after: int, until: int, match: Match) -> tuple[list[bytes], int]:
+    """Return matching events in (after, until], as much as one page holds, and the position it reaches."""
+    lines: list[bytes] = []
+    size = 0
+    looked_at = 0
+    if match.execution_id is not None:
+        for row in read_index(db, match.execution_id, after, until):
+            if size >= PAGE_BYTES or looked_at >= _PAGE_BATCHES:
+                return lines, row.first_seq - 1
+            found = picked_lines(pick_lines(db, row), after, match)
+            lines += found
+            size += sum(map(len, found))
+            looked_at += 1
+        return lines, until
+    for batch in read_batches(db, after, until):
+        if size >= PAGE_BYTES or looked_at >= _PAGE_BATCHES:
+            return lines, batch.first_seq - 1
+        found = batch_lines(batch, after, match)
+        lines += found
+        size += sum(map(len, found))
+        looked_at += 1
+    return lines, until
+
+
+def position_before_last(db: apsw.Connection, count: int, until: int, match: Match) -> int:
+    """Return the position after which the last `count` matching events up to `until` lie."""
+    left = count
+    position = until
+    if not count:
+        return until
+    if match.execution_id is not None:
+        for row in read_index(db, match.execution_id, 0, until, newest_first=True):
+            picked = pick_lines(db, row)
+            for index, line in reversed(picked.lines):
+                if picked.first_seq + index <= until and match.matches(line, decode_stored(line)):
+                    left -= 1
+                    position = picked.first_seq + index - 1
+                    if not left:
+                        return position
+        return position
+    for (first_seq,) in db.execute(
+        "select first_seq from event_batch where first_seq <= ? order by first_seq desc", (until,)
+    ):
+        for batch in read_batches(db, first_seq - 1, first_seq):
+            for index in range(len(batch.lines) - 1, -1, -1):
+                if batch.first_seq + index <= until and match.matches(
+                    batch.lines[index], batch.events[index]
+                ):
+                    left -= 1
+                    position = batch.first_seq + index - 1
+                    if not left:
+                        return position
+    return position
+
+
+def position_since(db: apsw.Connection, since: int) -> int:
+    """Return the position before the first batch received at or after a time; the head when there is none."""
+    first_seq = db.execute(
+        "select first_seq from event_batch where received >= ? order by received, first_seq limit 1", (since,)
+    ).get
+    return read_head(db).seq if first_seq is None else int(first_seq) - 1

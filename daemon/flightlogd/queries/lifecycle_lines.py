@@ -1,0 +1,77 @@
+"""Lifecycle events as log lines of source `daemon`: no second event is written for them. Pure."""
+
+from typing import Final
+
+from flightlog_schemas import levels
+from flightlog_schemas.events import (
+    Event,
+    ExecutionAdopted,
+    ExecutionAdvanced,
+    ExecutionChanged,
+    ExecutionCreated,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionWaiting,
+    ProducerDropped,
+    TaskEnded,
+    TaskStarted,
+)
+from flightlog_schemas.times import duration_text
+
+SOURCE: Final = "daemon"
+
+_END_LEVELS: Final = {
+    "succeeded": levels.INFO,
+    "partial": levels.WARN,
+    "cancelled": levels.WARN,
+    "failed": levels.ERROR,
+    "timed_out": levels.ERROR,
+}
+
+
+def lifecycle_line(event: Event) -> tuple[int, str] | None:
+    """Return (severity number, message) of a lifecycle event, or None for one that is not shown in logs."""
+    match event:
+        case ExecutionCreated():
+            return levels.INFO, f"execution created{_named(event.name)}"
+        case ExecutionStarted():
+            return levels.INFO, f"execution started{_named(event.name)}"
+        case ExecutionWaiting():
+            return levels.INFO, f"execution waiting{_because(event.reason)}"
+        case ExecutionResumed():
+            return levels.INFO, f"execution resumed{_because(event.reason)}"
+        case ExecutionAdvanced():
+            return levels.INFO, f"phase {event.from_phase or '?'} → {event.to_phase}{_because(event.reason)}"
+        case ExecutionAdopted():
+            return levels.INFO, f"execution adopted by process {event.owner.pid}"
+        case ExecutionChanged():
+            return levels.INFO, f"execution changed{_because(event.reason)}"
+        case ExecutionEnded():
+            return _END_LEVELS[event.outcome], _ended("execution", event)
+        case ExecutionLost():
+            return levels.ERROR, f"execution lost{_because(event.reason)}"
+        case TaskStarted():
+            again = f" (attempt {event.attempt}{_because(event.reason)})" if event.attempt > 1 else ""
+            return levels.INFO, f"task started{_named(event.name)}{again}"
+        case TaskEnded():
+            return _END_LEVELS[event.outcome], _ended("task", event)
+        case ProducerDropped():
+            return levels.WARN, f"the producer dropped {event.count} events{_because(event.reason)}"
+        case _:
+            return None
+
+
+def _named(name: str | None) -> str:
+    return f": {name}" if name else ""
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _ended(what: str, event: ExecutionEnded | TaskEnded) -> str:
+    after = f" after {duration_text(event.duration_us)}" if event.duration_us is not None else ""
+    cause = event.reason or (event.error.message if event.error is not None else None)
+    return f"{what} {event.outcome.replace('_', ' ')}{after}{_because(cause)}"

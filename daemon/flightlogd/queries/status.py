@@ -1,0 +1,84 @@
+"""How the daemon is, in one answer."""
+
+import os
+from pathlib import Path
+
+import apsw
+
+from flightlog_schemas import SCHEMA_VERSION
+from flightlog_schemas.answers import DaemonStatus, ProjectionStatus
+from flightlogd import __version__
+from flightlogd.clock import system_clock
+from flightlogd.hub import Hub
+from flightlogd.project import read_positions
+from flightlogd.store.database import DATABASE
+from flightlogd.store.eventlog import read_head
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+async def daemon_status(hub: Hub) -> DaemonStatus:
+    """Return the daemon's state, positions, sizes and queues."""
+    head_seq, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
+    fault = hub.fault
+    database = Path(hub.config.state_dir) / DATABASE
+    broken = [projection.name for projection in projections if projection.broken_at is not None]
+    state, reason = "ok", None
+    if fault is not None:
+        state, reason = fault.state, f"{fault.reason}; {fault.hint}"
+    elif broken:
+        state, reason = "degraded", f"read models stopped: {', '.join(broken)}; flightlogd rebuild"
+    return DaemonStatus(
+        schema_version=SCHEMA_VERSION,
+        version=__version__,
+        log_id=hub.log_id,
+        state=state,
+        state_reason=reason,
+        phase=hub.writer.phase,
+        pid=os.getpid(),
+        uptime_us=max(0, system_clock() - hub.started_us),
+        head_seq=head_seq,
+        database_bytes=_size(database),
+        wal_bytes=_size(database.with_name(f"{DATABASE}-wal")),
+        memory_bytes=_memory_bytes(),
+        running=running,
+        refused=refused,
+        line_gaps=line_gaps,
+        connections=dict(hub.connections),
+        followers=hub.followers,
+        queued_lines=hub.inbox.queued_lines,
+        queued_bytes=hub.inbox.queued_bytes,
+        projections=projections,
+        state_dir=hub.config.state_dir,
+        runtime_dir=hub.config.runtime_dir,
+    )
+
+
+def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], int, int, int]:
+    head_seq = read_head(db).seq
+    projections = [
+        ProjectionStatus(
+            name=found.name,
+            position=found.position,
+            lag=head_seq - found.position,
+            broken_at=found.broken_at,
+            error=found.error,
+        )
+        for found in read_positions(db).values()
+    ]
+    running = db.execute("select count(*) from execution where status = 'running'").get
+    refused = db.execute("select count(*) from refused").get
+    gaps = db.execute("select count(*) from line_gap where cause = 'missing'").get
+    return head_seq, projections, running, refused, gaps
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _memory_bytes() -> int:
+    """Return the resident set (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES

@@ -1,0 +1,286 @@
+"""One ingest connection: hello, lines in, acks out.
+
+    receive -> LineSplitter -> decode_lines -> Submission -> Inbox ... Outcome -> ack, refused, duplicate
+
+A named producer resumes by its line numbers; a peer without hello gets a name of its own and starts at 1.
+When the peer closes its write side, everything is committed and acked before the daemon closes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+
+from flightlog_schemas import PROTOCOL_VERSION
+from flightlog_schemas.codec import RefusalError
+from flightlog_schemas.wire.ingest import (
+    Ack,
+    Busy,
+    ByeLine,
+    ErrorCode,
+    Hello,
+    HelloLine,
+    IngestError,
+    IngestReply,
+    Ready,
+    Refused,
+)
+from flightlogd.append import Outcome, Submission
+from flightlogd.decode import Decoded, decode_lines
+from flightlogd.errors import PeerError, StorageFault
+from flightlogd.framing import LineSplitter, Oversize
+from flightlogd.hub import Hub
+from flightlogd.outgoing import Outgoing
+from flightlogd.peer import Peer
+from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.store import producers
+
+logger = structlog.get_logger(__name__)
+
+RECEIVE_BYTES: Final = 256 * 1024
+"""Read large blocks: a call costs microseconds, whatever it brings."""
+
+ANONYMOUS_PREFIX: Final = "~"
+"""First character of names that the daemon gives; no hello may use it."""
+
+_encode = msgspec.json.encode
+
+
+def reply_line(**reply: msgspec.Struct) -> bytes:
+    """Return one line to an ingest peer, such as `reply_line(ack=Ack(...))`."""
+    return _encode(IngestReply(**reply)) + b"\n"  # type: ignore[arg-type]  # one field, of its own type
+
+
+class Session:
+    """An ingest connection from accept to close; also the writer's `Source`.
+
+    Args:
+        stream: The connection.
+        peer: Who connected.
+        hub: What all connections share.
+        nursery: Where what is left to write is written.
+    """
+
+    def __init__(self, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery) -> None:
+        self._stream = stream
+        self._hub = hub
+        self._out = Outgoing(stream, nursery, hub.config.reply_limit_bytes)
+        self._splitter = LineSplitter(hub.config.line_limit_bytes, hub.unfinished)
+        self._next_line = 1
+        self._acked_before = 0
+        """Lines of this producer that were settled before this connection."""
+        self._known_line = 0
+        """Last line that was settled before or is with the writer."""
+        self._settled = 0
+        self._submitted = 0
+        self._queued_bytes = 0
+        self._progress = trio.Event()
+        self._closed = trio.Event()
+        self._scope = trio.CancelScope()
+        self._last_word = b""
+        self.peer = peer
+        self.producer = ""
+
+    async def run(self) -> None:
+        """Serve until the peer closes, breaks the protocol, or is superseded."""
+        try:
+            with self._scope:
+                await self._serve()
+        except PeerError as error:
+            self._last_word = reply_line(
+                error=IngestError(code=error.code, reason=error.reason, hint=error.hint)
+            )
+            logger.info("ingest peer dismissed", code=error.code, reason=error.reason, pid=self.peer.pid)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            # What was handed to the writer is settled before anybody takes this producer's place.
+            with trio.CancelScope(shield=True):
+                await self._all_settled()
+                self._out.post(self._last_word)
+                with trio.move_on_after(1):
+                    await self._out.drained()
+            self._splitter.finish()
+            self._hub.leave(self)
+            self._closed.set()
+
+    async def supersede(self) -> None:
+        """Close this connection for a newer one of the same producer; returns when all is settled."""
+        if not self._closed.is_set():
+            self._stop("superseded", "a newer connection of this producer took over")
+        await self._closed.wait()
+
+    async def drain(self) -> None:
+        """The daemon stops: settle and ack what came whole, read nothing more, close."""
+        if not self._closed.is_set():
+            self._stop("shutting_down", "flightlogd stops; connect again later")
+        await self._closed.wait()
+
+    def settle(self, outcome: Outcome) -> None:
+        """Tell the peer what became of its lines (called after their commit)."""
+        self._settled += 1
+        self._queued_bytes -= outcome.size_bytes
+        answers = [
+            reply_line(refused=reply) if isinstance(reply, Refused) else reply_line(duplicate=reply)
+            for reply in outcome.replies
+        ]
+        lines = max(outcome.lines, self._acked_before)
+        answers.append(b'{"ack":{"lines":%d,"seq":%d}}\n' % (lines, outcome.seq))
+        self._out.post(b"".join(answers))
+        self._progress.set()
+        self._progress = trio.Event()
+
+    def busy(self, fault: StorageFault) -> None:
+        """Tell the peer that the daemon keeps what came and reads no more until this clears."""
+        if self._submitted > self._settled:
+            self._out.post(reply_line(busy=Busy(code=fault.state)))
+
+    async def _serve(self) -> None:
+        first = True
+        while True:
+            data = await self._receive()
+            lines: Sequence[bytes | Oversize]
+            if data:
+                lines = self._splitter.feed(data)
+            else:
+                last = self._splitter.finish()
+                lines = [] if last is None else [last]
+            if first and lines:
+                first = False
+                lines = lines[1:] if await self._greet(lines[0]) else lines
+            if lines:
+                await self._submit(lines, terminated=bool(data))
+            if not data:
+                return
+            await self._room()
+
+    async def _receive(self) -> bytes:
+        """Read a block; half a line must find its other half in time."""
+        if not self._splitter.unfinished:
+            return await self._stream.receive_some(RECEIVE_BYTES)
+        timeout_ms = self._hub.config.line_timeout_ms
+        with trio.move_on_after(timeout_ms / 1000):
+            return await self._stream.receive_some(RECEIVE_BYTES)
+        raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_ms} ms")
+
+    async def _greet(self, line: bytes | Oversize) -> bool:
+        """Take the first line's hello, or name the peer; True when the line was a hello."""
+        hello = None if isinstance(line, Oversize) else _decode_hello(line)
+        if hello is None:
+            self.producer = f"{ANONYMOUS_PREFIX}{self._hub.next_anonymous()}"
+            self._hub.join(self)
+            return False
+        if hello.protocol != PROTOCOL_VERSION:
+            raise PeerError(
+                "protocol",
+                f"protocol {hello.protocol} is not spoken here",
+                f"this is protocol {PROTOCOL_VERSION}",
+            )
+        name = hello.producer
+        if name == DAEMON_PRODUCER or name.startswith(ANONYMOUS_PREFIX):
+            raise PeerError("not_owner", f"producer {name!r} is the daemon's own to give")
+        older = self._hub.find(name)
+        if older is not None and older.peer.uid != self.peer.uid:
+            raise PeerError("not_owner", f"producer {name!r} belongs to another user")
+        self.producer = name
+        self._hub.join(self)  # from here on a newer hello of this name finds this session
+        if older is not None:
+            await older.supersede()
+        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name))
+        uid, acked = found or (self.peer.uid, 0)
+        if uid != self.peer.uid:
+            raise PeerError("not_owner", f"producer {name!r} belongs to another user")
+        self._next_line = max(hello.line, 1)
+        self._acked_before = self._known_line = acked
+        self._out.post(
+            reply_line(
+                ready=Ready(protocol=PROTOCOL_VERSION, producer=name, acked=acked, log_id=self._hub.log_id)
+            )
+        )
+        return True
+
+    async def _submit(self, lines: Sequence[bytes | Oversize], *, terminated: bool) -> None:
+        decoded = decode_lines(lines, self._hub.config.line_limit_bytes)
+        bye = None if decoded.plain else _take_byes(decoded)
+        if not terminated and decoded.events and isinstance(decoded.events[-1], RefusalError):
+            decoded.events[-1] = RefusalError("truncated", "the connection ended inside this line")
+        first_line = self._next_line
+        self._next_line += len(decoded.lines)
+        again = min(max(self._acked_before - first_line + 1, 0), len(decoded.lines))
+        if again:
+            await self._answer_again(first_line, first_line + again - 1)
+            if again == len(decoded.lines) and bye is None:
+                return
+        start = first_line + again
+        submission = Submission(
+            source=self,
+            first_line=start,
+            lines=decoded.lines[again:] if again else decoded.lines,
+            events=decoded.events[again:] if again else decoded.events,
+            plain=decoded.plain,
+            size_bytes=decoded.size_bytes,
+            missing_from=self._known_line + 1 if start > self._known_line + 1 else None,
+            bye_lines=bye,
+        )
+        await self._hub.inbox.room()
+        # No checkpoint from here on: what is counted as submitted is in the queue.
+        self._known_line = max(self._known_line, self._next_line - 1)
+        self._submitted += 1
+        self._queued_bytes += submission.size_bytes
+        self._hub.inbox.put(submission)
+        if self._hub.fault is not None:
+            self.busy(self._hub.fault)
+
+    async def _answer_again(self, first_line: int, last_line: int) -> None:
+        """Answer lines that were settled before: refused ones get their refusal again, all get an ack."""
+        refusals = await self._hub.writer.do(
+            lambda db: producers.find_refused(db, self.producer, first_line, last_line)
+        )
+        answers = [reply_line(refused=refusal) for refusal in refusals]
+        answers.append(reply_line(ack=Ack(lines=self._acked_before, seq=self._hub.head.seq)))
+        self._out.post(b"".join(answers))
+
+    async def _room(self) -> None:
+        """Stop reading while this peer has too much underway or does not read its answers."""
+        limit = self._hub.config.connection_queue_limit_bytes
+        while self._queued_bytes >= limit:
+            await self._progress.wait()
+        if self._out.congested:
+            await self._out.drained()
+
+    async def _all_settled(self) -> None:
+        while self._settled < self._submitted and not self._hub.abandoned:
+            await self._progress.wait()
+
+    def _stop(self, code: ErrorCode, reason: str) -> None:
+        """End the reading; the last word follows the last ack."""
+        self._last_word = reply_line(error=IngestError(code=code, reason=reason))
+        self._scope.cancel()
+
+
+def _decode_hello(line: bytes) -> Hello | None:
+    if not line.lstrip().startswith(b'{"hello"'):
+        return None
+    try:
+        return msgspec.json.decode(line, type=HelloLine).hello
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PeerError(
+            "protocol", f"hello: {error}", '{"hello":{"protocol":1,"producer":"ID","line":1}}'
+        ) from None
+
+
+def _take_byes(decoded: Decoded) -> int | None:
+    """Take bye lines out of what was decoded (they are no events) and return what the last one said."""
+    bye = None
+    for index in range(len(decoded.lines) - 1, -1, -1):
+        line = decoded.lines[index]
+        if isinstance(decoded.events[index], RefusalError) and line.lstrip().startswith(b'{"bye"'):
+            try:
+                said = msgspec.json.decode(line, type=ByeLine).bye.lines
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                continue
+            del decoded.lines[index], decoded.events[index]
+            bye = said if bye is None else bye
+    return bye

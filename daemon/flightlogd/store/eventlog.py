@@ -1,0 +1,172 @@
+"""Batches in and out: the only SQL on `event_batch` and `execution_batch`."""
+
+from collections.abc import Iterator, Mapping
+
+import apsw
+from msgspec import Struct
+
+from flightlog_schemas.codec import decode_stored
+from flightlog_schemas.events import QUIET_TYPES
+from flightlog_schemas.limits import INT64_MAX
+from flightlogd import batch as batches
+from flightlogd.batch import Batch, Tally
+from flightlogd.seal import digest_lines, extend_chain
+
+
+class Head(Struct):
+    """The end of the log."""
+
+    log_id: str
+    seq: int
+    chain: bytes
+    received: int
+
+
+def read_head(db: apsw.Connection) -> Head:
+    """Return the end of the log as it is stored."""
+    [row] = db.execute("select log_id, seq, chain, received from log_head")
+    return Head(*row)
+
+
+def append_batch(db: apsw.Connection, head: Head, batch: Batch, tallies: Mapping[str, Tally]) -> Head:
+    """Store one batch with its index and return the new end of the log.
+
+    Args:
+        db: The writer's connection, in its transaction.
+        head: The end so far; the batch begins right after it.
+        batch: The lines.
+        tallies: What the batch holds of each execution.
+    """
+    assert batch.first_seq == head.seq + 1, (batch.first_seq, head.seq)
+    blob = batches.join_lines(batch.lines)
+    spans = batches.encode_spans(batch.spans)
+    digest = digest_lines(blob)
+    last_seq = batch.last_seq
+    chain = extend_chain(
+        head.chain,
+        first_seq=batch.first_seq,
+        last_seq=last_seq,
+        received=batch.received,
+        spans=spans,
+        digest=digest,
+    )
+    db.execute(
+        "insert into event_batch (first_seq, last_seq, received, spans, digest, chain, codec, lines)"
+        " values (?, ?, ?, ?, ?, ?, 0, ?)",
+        (batch.first_seq, last_seq, batch.received, spans, digest, chain, blob),
+    )
+    starts = batches.line_starts(batch.lines)
+    whole = len(batch.lines)
+    db.executemany(
+        "insert into execution_batch values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                execution_id,
+                batch.first_seq,
+                len(entry.indexes),
+                entry.state_count,
+                entry.level_mask,
+                entry.min_time,
+                entry.max_time,
+                None if len(entry.indexes) == whole else batches.pack_offsets(entry.indexes, starts),
+            )
+            for execution_id, entry in tallies.items()
+        ],
+    )
+    db.execute("update log_head set seq = ?, chain = ?, received = ?", (last_seq, chain, batch.received))
+    return Head(head.log_id, last_seq, chain, batch.received)
+
+
+def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]:
+    """Yield the batches that hold positions in (after, until], whole, oldest first."""
+    start = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (after + 1,)).get
+    for first_seq, received, spans, lines in db.execute(
+        "select first_seq, received, spans, lines from event_batch where first_seq >= ? and first_seq <= ?"
+        " order by first_seq",
+        (start or 0, until),
+    ):
+        found = split_batch(first_seq, received, spans, lines)
+        if found.last_seq > after:
+            yield found
+
+
+def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch:
+    """Return a stored row as a batch, its lines decoded."""
+    lines = batches.split_lines(blob)
+    return Batch(
+        first_seq, received, batches.decode_spans(spans), lines, [decode_stored(line) for line in lines]
+    )
+
+
+class IndexRow(Struct):
+    """What the index knows of one execution in one batch; see the table `execution_batch`."""
+
+    first_seq: int
+    state_count: int
+    level_mask: int
+    min_time: int
+    max_time: int
+    offsets: bytes | None
+
+
+class Picked(Struct):
+    """Lines of one execution out of one batch."""
+
+    first_seq: int
+    received: int
+    spans: str
+    lines: list[tuple[int, bytes]]
+    """(index in the batch, line), rising."""
+
+
+def read_index(
+    db: apsw.Connection,
+    execution_id: str,
+    after: int,
+    until: int,
+    *,
+    newest_first: bool = False,
+    state_only: bool = False,
+) -> Iterator[IndexRow]:
+    """Yield where an execution's lines with positions in (after, until] are."""
+    start = db.execute(
+        "select max(first_seq) from execution_batch where execution_id = ? and first_seq <= ?",
+        (execution_id, after + 1),
+    ).get
+    rows = db.execute(
+        "select first_seq, state_count, levels, min_time, max_time, offsets from execution_batch"
+        " where execution_id = ? and first_seq >= ? and first_seq <= ?"
+        + (" and state_count > 0" if state_only else "")
+        + f" order by first_seq {'desc' if newest_first else 'asc'}",
+        (execution_id, start or 0, until),
+    )
+    return (IndexRow(*row) for row in rows)
+
+
+def pick_lines(db: apsw.Connection, row: IndexRow) -> Picked:
+    """Return the lines that an index row points to."""
+    [(received, spans, blob)] = db.execute(
+        "select received, spans, lines from event_batch where first_seq = ?", (row.first_seq,)
+    )
+    if row.offsets is None:
+        lines = list(enumerate(batches.split_lines(blob)))
+    else:
+        lines = [
+            (index, batches.line_at(blob, start)) for index, start in batches.unpack_offsets(row.offsets)
+        ]
+    return Picked(row.first_seq, received, spans, lines)
+
+
+def state_seq_of(db: apsw.Connection, execution_id: str) -> int:
+    """Return the position of the execution's last event that moves its state, 0 where there is none.
+
+    It comes from the log itself, not from a read model, so that a broken projection cannot make it wrong.
+    """
+    rows = read_index(db, execution_id, -1, INT64_MAX, newest_first=True, state_only=True)
+    row = next(rows, None)
+    if row is None:
+        return 0
+    for index, line in reversed(pick_lines(db, row).lines):
+        if type(decode_stored(line)) not in QUIET_TYPES:
+            return row.first_seq + index
+    raise AssertionError(f"batch {row.first_seq} counts a state event of {execution_id} and has none")

@@ -1,0 +1,124 @@
+"""Who sent what: producers and their lines, gaps, refused lines, keys."""
+
+import hashlib
+
+import apsw
+from msgspec import Struct
+
+from flightlog_schemas.codec import RefusalError
+from flightlog_schemas.wire.ingest import Refused
+from flightlogd.peer import Peer
+
+
+class Progress(Struct):
+    """How far one producer is after a commit."""
+
+    producer: str
+    peer: Peer
+    line: int
+    last_seq: int
+    bye_lines: int | None = None
+
+
+def find_producer(db: apsw.Connection, producer: str) -> tuple[int, int] | None:
+    """Return (uid, settled lines) of a producer, or None for one never seen."""
+    row = db.execute("select uid, line from producer where producer = ?", (producer,)).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def save_progress(db: apsw.Connection, progress: Progress, received: int) -> None:
+    """Move a producer's settled line on. A bye is forgotten when more lines follow it."""
+    db.execute(
+        "insert into producer values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) on conflict (producer) do update set"
+        " pid = excluded.pid, line = max(line, excluded.line), last_seq = excluded.last_seq,"
+        " bye_lines = excluded.bye_lines, last_seen = excluded.last_seen",
+        (
+            progress.producer,
+            progress.peer.uid,
+            progress.peer.pid,
+            progress.line,
+            progress.last_seq,
+            progress.bye_lines,
+            received,
+        ),
+    )
+
+
+def record_gap(
+    db: apsw.Connection, producer: str, first_line: int, last_line: int, cause: str, received: int
+) -> None:
+    """Record lines that have a number and no position, growing the gap before them where they touch."""
+    db.execute(
+        "update line_gap set last_line = ?1 where producer = ?2 and last_line = ?3 and cause = ?4"
+        " and first_line = (select max(first_line) from line_gap where producer = ?2)",
+        (last_line, producer, first_line - 1, cause),
+    )
+    if db.changes() == 0:
+        db.execute(
+            "insert into line_gap values (?, ?, ?, ?, ?)", (producer, first_line, last_line, cause, received)
+        )
+
+
+def record_refused(
+    db: apsw.Connection,
+    producer: str,
+    peer: Peer,
+    line: int,
+    refusal: RefusalError,
+    content: bytes,
+    received: int,
+) -> None:
+    """Keep a refused line's beginning and the reason."""
+    db.execute(
+        "insert into refused (producer, line, uid, pid, received, code, reason, bytes)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+        (producer, line, peer.uid, peer.pid, received, refusal.code, refusal.reason, content),
+    )
+
+
+def trim_refused(db: apsw.Connection, limit_rows: int) -> None:
+    """Forget the bytes of the oldest refused lines; their gaps stay."""
+    db.execute(
+        "delete from refused where refused_id <= (select max(refused_id) from refused) - ?", (limit_rows,)
+    )
+
+
+def find_refused(db: apsw.Connection, producer: str, first_line: int, last_line: int) -> list[Refused]:
+    """Return the refusals of a producer's lines in a range, so that a resent line gets its answer again."""
+    return [
+        Refused(line=line, code=code, reason=reason)
+        for line, code, reason in db.execute(
+            "select line, code, reason from refused where producer = ? and line between ? and ?"
+            " order by line",
+            (producer, first_line, last_line),
+        )
+    ]
+
+
+def claim_key(db: apsw.Connection, uid: int, key: str, seq: int, line: bytes) -> tuple[int, bool] | None:
+    """Take a key for the event at `seq`; the database decides, not a look first.
+
+    Returns:
+        None when it is taken now; else (seq, same) of the event that has it, where `same` says whether
+        that event's line has the same bytes.
+    """
+    key_digest = hashlib.sha256(key.encode()).digest()[:16]
+    line_digest = hashlib.sha256(line).digest()[:16]
+    db.execute(
+        "insert into event_key values (?, ?, ?, ?) on conflict do nothing",
+        (uid, key_digest, seq, line_digest),
+    )
+    if db.changes():
+        return None
+    [(found_seq, found_digest)] = db.execute(
+        "select seq, line_digest from event_key where uid = ? and key_digest = ?", (uid, key_digest)
+    )
+    return found_seq, found_digest == line_digest
+
+
+def release_key(db: apsw.Connection, uid: int, key: str) -> None:
+    """Give back a key that was claimed for an event which is not stored after all."""
+    db.execute(
+        "delete from event_key where uid = ? and key_digest = ?",
+        (uid, hashlib.sha256(key.encode()).digest()[:16]),
+    )

@@ -1,0 +1,111 @@
+"""Schema versions: migrate an older database step by step, refuse a newer one, keep others out."""
+
+import fcntl
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import apsw
+
+from flightlogd.errors import StartError
+from flightlogd.seal import GENESIS
+from flightlogd.store.database import begin, commit, rollback
+
+APPLICATION_ID: Final = 0x666C6F67
+"""`flog`, in the file's header: another program's database is not taken for ours."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Return (version, SQL) of each step, in order; the versions are 1, 2, 3, ..."""
+    folder = resources.files("flightlogd.store.migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    steps = [(int(name[:4]), folder.joinpath(name).read_text("utf-8")) for name in names]
+    assert [version for version, _ in steps] == list(range(1, len(steps) + 1)), names
+    return steps
+
+
+def schema_version() -> int:
+    """Return the version that this program writes."""
+    return migrations()[-1][0]
+
+
+def migrate(db: apsw.Connection, path: Path) -> int:
+    """Bring the database to this program's version, each step in a transaction of its own.
+
+    A database with something in it is copied to `NAME.vN.bak` first; the way back is that copy.
+
+    Args:
+        db: The writer's connection.
+        path: The database file.
+
+    Returns:
+        The version that was found (0: a new file).
+
+    Raises:
+        StartError: the file belongs to another program, is damaged, or is newer than this program.
+    """
+    try:
+        found, application = db.pragma("user_version"), db.pragma("application_id")
+        empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StartError(f"{path}: {error}", "restore a backup; the file was left as it is") from None
+    if not empty and application != APPLICATION_ID:
+        raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
+    steps = migrations()
+    if found > steps[-1][0]:
+        raise StartError(
+            f"{path}: schema version {found}, this flightlogd knows up to {steps[-1][0]}",
+            "install a newer flightlog, or restore the backup that its upgrade left beside the file",
+        )
+    if not empty and found < steps[-1][0]:
+        _back_up(db, path.with_name(f"{path.name}.v{found}.bak"))
+    for version, sql in steps[found:]:
+        begin(db)
+        try:
+            db.execute(sql)
+            if version == 1:
+                db.execute(f"pragma application_id = {APPLICATION_ID}")
+                db.execute("insert into log_head values (1, ?, 0, ?, 0)", (uuid4().hex, GENESIS))
+            db.execute(f"pragma user_version = {version}")
+            commit(db)
+        except BaseException:
+            rollback(db)
+            raise
+    return int(found)
+
+
+def _back_up(db: apsw.Connection, target: Path) -> None:
+    """Copy the database whole; a copy that an interrupted upgrade left is replaced only by a whole one."""
+    partial = target.with_suffix(".part")
+    partial.unlink(missing_ok=True)
+    db.execute("vacuum into ?", (str(partial),))
+    partial.rename(target)
+
+
+def lock_state_dir(state_dir: Path) -> int:
+    """Take the state directory for this process and return the lock's descriptor; it goes with the process.
+
+    Raises:
+        StartError: the directory cannot be made or written, or another daemon has it.
+    """
+    try:
+        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock = os.open(state_dir / "flightlogd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise StartError(
+            f"{state_dir}: {error.strerror}", "run as a user who may write there, or name another --state-dir"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise StartError(
+            f"{state_dir}: another flightlogd (pid {owner}) has this state directory",
+            "stop that one, or name another --state-dir",
+        ) from None
+    os.truncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock

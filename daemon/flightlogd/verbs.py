@@ -1,0 +1,196 @@
+"""What each verb of `flightlogd` does.
+
+Operator verbs speak to a running daemon; only with none running do they take the state directory's lock and
+open the file.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import structlog
+
+from flightlog_schemas.wire.control import Difference, Rebuild
+from flightlog_schemas.wire.query import QueryError
+from flightlogd import __version__, app, rebuild
+from flightlogd.config import Config, load_config, render_config
+from flightlogd.errors import ConfigError, EnvironmentFault, StartError
+from flightlogd.listen import bind_sockets, inherited_sockets
+from flightlogd.logs import configure_logging
+from flightlogd.store.database import DATABASE, open_reader
+from flightlogd.store.schema import lock_state_dir, schema_version
+
+logger = structlog.get_logger(__name__)
+
+DONE, FOUND_SOMETHING, FAILURE, USAGE = 0, 1, 2, 3
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out a parsed command line and return its exit code; errors go to stderr with a hint."""
+    name = f"flightlogd {arguments.verb}" if arguments.verb else "flightlogd"
+    load = partial(
+        load_config,
+        getattr(arguments, "config", None),
+        overrides={
+            "state_dir": _absolute(getattr(arguments, "state_dir", None)),
+            "runtime_dir": _absolute(getattr(arguments, "runtime_dir", None)),
+        },
+    )
+    try:
+        if arguments.verb == "version":
+            return _version()
+        config = load()
+        match arguments.verb:
+            case None:
+                return _serve(config, load)
+            case "check-config":
+                print("ok")
+                return DONE
+            case "print-config":
+                print(render_config(config), end="")
+                return DONE
+            case "rebuild":
+                return _rebuild(config, arguments)
+            case "sql":
+                return _sql(config, arguments.statement)
+            case _:
+                raise AssertionError(arguments.verb)
+    except EnvironmentFault as fault:
+        hint = f"\nhint: {fault.hint}" if fault.hint else ""
+        print(f"{name}: {fault.reason}{hint}", file=sys.stderr)
+        return USAGE if isinstance(fault, ConfigError) else FAILURE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())
+
+
+def _version() -> int:
+    print(
+        f"flightlogd {__version__} (database schema {schema_version()}, SQLite {apsw.sqlite_lib_version()})"
+    )
+    return DONE
+
+
+def _serve(config: Config, load: app.LoadConfig) -> int:
+    configure_logging(config.log_level)
+    # Before anything is bound or opened: of two daemons on one directory the second only says so.
+    lock = lock_state_dir(Path(config.state_dir))
+    sockets = bind_sockets(config, inherited_sockets(os.environ))  # type: ignore[arg-type]  # it is a dict
+    db = app.open_log(config)
+    app.start(config, db, sockets, load)
+    logger.info("stopped")
+    for name, sock in sockets.items():
+        sock.close()
+        Path(config.runtime_dir, f"{name}.sock").unlink(missing_ok=True)
+    os.close(lock)
+    return DONE
+
+
+def _rebuild(config: Config, arguments: argparse.Namespace) -> int:
+    request = Rebuild(projections=tuple(arguments.projections), check=arguments.check)
+    try:
+        rebuild.choose(request.projections)
+    except KeyError as error:
+        names = ", ".join(projection.NAME for projection in rebuild.choose(()))
+        print(f"flightlogd rebuild: no read model {error.args[0]!r}\nhint: one of {names}", file=sys.stderr)
+        return USAGE
+    control = Path(config.runtime_dir, "control.sock")
+    try:
+        found = list(_ask_daemon(control, request))
+    except (FileNotFoundError, ConnectionRefusedError):
+        found = _rebuild_here(config, request)
+    except PermissionError:
+        raise EnvironmentFault(f"{control}: not allowed", "run as root or as the daemon's own user") from None
+    if arguments.json:
+        for difference in found:
+            print(msgspec.json.encode(difference).decode())
+    else:
+        _print_differences(found, check=request.check)
+    return FOUND_SOMETHING if request.check and found else DONE
+
+
+def _print_differences(found: list[Difference], *, check: bool) -> None:
+    for difference in found:
+        print(
+            f"{difference.table}: {difference.missing} missing, {difference.extra} extra,"
+            f" {difference.changed} changed"
+        )
+    if not found:
+        print("read models are what the log says")
+    elif not check:
+        print("put right")
+
+
+def _ask_daemon(control: Path, request: Rebuild) -> Iterator[Difference]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(str(control))
+        sock.sendall(b'{"rebuild":' + msgspec.json.encode(request) + b"}\n")
+        sock.shutdown(socket.SHUT_WR)
+        for line in sock.makefile("rb"):
+            answer = msgspec.json.decode(line)
+            if "difference" in answer:
+                yield msgspec.convert(answer["difference"], Difference)
+            elif "error" in answer:
+                error = msgspec.convert(answer["error"], QueryError)
+                raise EnvironmentFault(error.reason, error.hint)
+            else:
+                return
+    raise EnvironmentFault("the daemon closed the connection before it was done", "look at its log")
+
+
+def _rebuild_here(config: Config, request: Rebuild) -> list[Difference]:
+    configure_logging("warning")
+    state_dir = Path(config.state_dir)
+    if not (state_dir / DATABASE).exists():
+        raise StartError(f"{state_dir / DATABASE}: no such file", "name the daemon's --state-dir")
+    lock = lock_state_dir(state_dir)
+    db = app.open_log(config)
+    scratch = rebuild.open_scratch(state_dir, rebuild.choose(request.projections))
+    try:
+        while not rebuild.feed_slice(db, scratch):
+            pass
+        if request.check:
+            reader = open_reader(state_dir / DATABASE)
+            try:
+                return rebuild.check(reader, scratch)
+            finally:
+                reader.close()
+        return rebuild.apply(db, scratch)
+    finally:
+        scratch.close()
+        db.close()
+        os.close(lock)
+
+
+def _sql(config: Config, statement: str | None) -> int:
+    """Run SQLite's shell on a connection that cannot write."""
+    import apsw.shell  # not needed by the daemon
+
+    database = Path(config.state_dir) / DATABASE
+    try:
+        db = open_reader(database)
+        db.execute("select count(*) from log_head").fetchall()
+    except apsw.CantOpenError:
+        raise StartError(f"{database}: cannot be opened", "name the daemon's --state-dir") from None
+    shell: Any = apsw.shell.Shell(db=db)  # untyped in apsw
+    try:
+        if statement is not None:
+            shell.process_complete_line(
+                statement if statement.startswith(".") else f"{statement.rstrip(';')};"
+            )
+        else:
+            shell.cmdloop()
+    except apsw.Error as error:
+        print(f"flightlogd sql: {error}", file=sys.stderr)
+        return FAILURE
+    return DONE
