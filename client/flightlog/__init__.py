@@ -1,1 +1,117 @@
-"""flightlog: a flight recorder for executions."""
+"""flightlog: a flight recorder for executions.
+
+    import flightlog
+
+    with flightlog.execution("build", goal="a release", project=".") as run:
+        run.info("compiling", files=3)
+        run.count("files", 3)
+        flightlog.log("from anywhere inside, also other threads and tasks", level="WARN")
+
+Emitting costs a few microseconds, never waits and never fails for the daemon's sake. The functions here use
+one client for the whole process; `Client` is for programs that want their own. Reading is in
+`flightlog.query`.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from flightlog.client import Client, Statistics
+from flightlog.errors import (
+    AppendFailed,
+    AppendRefused,
+    DaemonAway,
+    FlightlogError,
+    QueryFailed,
+    UsageError,
+)
+from flightlog.executions import Announcement, Execution
+from flightlog.scope import Scope
+from flightlog.tasks import Task
+from flightlog_schemas.events.envelope import Event
+
+__all__ = [
+    "Announcement",
+    "AppendFailed",
+    "AppendRefused",
+    "Client",
+    "DaemonAway",
+    "Execution",
+    "FlightlogError",
+    "QueryFailed",
+    "Scope",
+    "Statistics",
+    "Task",
+    "UsageError",
+    "close",
+    "configure",
+    "emit",
+    "execution",
+    "flush",
+    "log",
+    "statistics",
+]
+
+_client = Client()
+
+
+def configure(
+    runtime_dir: str | os.PathLike[str] | None = None,
+    *,
+    buffer_limit_bytes: int = 8 * 1024 * 1024,
+    flush_lines: int = 100,
+    flush_interval_s: float = 1.0,
+    exit_timeout_s: float = 2.0,
+) -> None:
+    """Set the process's client up anew, best before it is used; what the old one holds is delivered first.
+
+    Executions that are open stay with the old one. Arguments and errors are those of `Client`.
+    """
+    global _client  # one client for the process is what this module is
+    new = Client(
+        runtime_dir,
+        buffer_limit_bytes=buffer_limit_bytes,
+        flush_lines=flush_lines,
+        flush_interval_s=flush_interval_s,
+        exit_timeout_s=exit_timeout_s,
+    )
+    old, _client = _client, new
+    old.close()
+
+
+def execution(name: str | None = None, **announcement: Unpack[Announcement]) -> Execution:
+    """Return an execution to be entered with `with`; see `Client.execution` and `Announcement`."""
+    return _client.execution(name, **announcement)
+
+
+def log(
+    message: object,
+    level: object = "INFO",
+    *,
+    execution_id: str | None = None,
+    source: str | None = None,
+    agent_id: str | None = None,
+    fields: dict[str, Any] | None = None,
+) -> None:
+    """Write one log line to an execution, by default the current one; see `Client.log`."""
+    _client.log(message, level, execution_id=execution_id, source=source, agent_id=agent_id, fields=fields)
+
+
+def emit(event: Event | Mapping[str, object]) -> None:
+    """Write any event; see `Client.emit`."""
+    _client.emit(event)
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Wait until everything emitted before is on disk and readable; False when the time ran out first."""
+    return _client.flush(timeout_s)
+
+
+def close(timeout_s: float | None = None) -> bool:
+    """Deliver what is left and disconnect; see `Client.close`. Emitting after that connects again."""
+    return _client.close(timeout_s)
+
+
+def statistics() -> Statistics:
+    """Return how the process's client stands at this moment."""
+    return _client.statistics()

@@ -1,0 +1,207 @@
+"""One run of a tool, workflow or agent session, as the program that runs it tells it."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from flightlog import context
+from flightlog.clock import now_us
+from flightlog.encode import text
+from flightlog.ids import new_id
+from flightlog.outcome import describe, ending_of
+from flightlog.scope import Scope
+from flightlog.tasks import Task
+from flightlog_schemas.events.envelope import ErrorInfo
+from flightlog_schemas.events.execution import ExecutionEnded, ExecutionStarted, Outcome, Trigger
+
+if TYPE_CHECKING:
+    from flightlog.client import Client
+
+
+class Announcement(TypedDict, total=False):
+    """What may be said of an execution beside its name.
+
+    Attributes:
+        execution_id: Its id, 1 to 128 printable characters without white space; default: a new one.
+        goal: What it is for.
+        project: Root directory of what it works on; stored absolute, without symbolic links.
+        labels: Named facts; values are stored as text.
+        tool: The program that runs, where that is not the name.
+        tool_version: Its version.
+        args: Its arguments, stored as text.
+        trigger: What set it off.
+        parent_id: The execution that it is part of; default: the current one, or the one that this process
+            was started inside.
+        deadline_us: Microseconds since the epoch after which it counts as timed out.
+        phases: Its own chain of phases, two or more.
+        complexity: 1 to 5.
+        auto_advance: Whether phases follow each other without being asked.
+        force_full: Whether all phases are taken, whatever the complexity.
+    """
+
+    execution_id: str | None
+    goal: str | None
+    project: str | os.PathLike[str] | None
+    labels: Mapping[str, object] | None
+    tool: str | None
+    tool_version: str | None
+    args: Iterable[object] | None
+    trigger: Trigger
+    parent_id: str | None
+    deadline_us: int | None
+    phases: Iterable[str] | None
+    complexity: int | None
+    auto_advance: bool | None
+    force_full: bool | None
+
+
+class Execution(Scope):
+    """An execution that this process owns from `start` to `end`; as a context manager, for its block.
+
+    Leaving the block says how it ended: `succeeded`; `failed` by an exception or a `sys.exit` other than 0;
+    `cancelled` by Ctrl-C or a cancelled asynchronous task. Exceptions go on their way. Inside,
+    `flightlog.log` and nested executions find this one. A process that dies inside owes an ending, and the
+    daemon sees that.
+
+    Made by `Client.execution` or `flightlog.execution`, which raise TypeError for an unknown argument.
+
+    Attributes:
+        parent_id: The execution that this one is part of.
+    """
+
+    def __init__(self, client: "Client", name: str | None, announcement: Announcement) -> None:
+        said = announcement
+        if unknown := said.keys() - Announcement.__annotations__.keys():
+            raise TypeError(f"execution() got an unexpected argument {min(unknown)!r}")
+        super().__init__(client, said.get("execution_id") or new_id(), None)
+        outer = context.get_current()
+        self.parent_id = said.get("parent_id") or (
+            outer.execution_id if outer else context.inherited_execution_id()
+        )
+        project, labels, args, phases = (
+            said.get("project"),
+            said.get("labels"),
+            said.get("args"),
+            said.get("phases"),
+        )
+        self._announced = ExecutionStarted(
+            execution_id=self.execution_id,
+            name=name,
+            goal=said.get("goal"),
+            project=None if project is None else os.path.realpath(project),
+            labels={text(key): text(value) for key, value in labels.items()} if labels else None,
+            tool=said.get("tool"),
+            tool_version=said.get("tool_version"),
+            args=None if args is None else tuple(text(arg) for arg in args),
+            trigger=said.get("trigger", "manual"),
+            parent_id=self.parent_id,
+            deadline=said.get("deadline_us"),
+            phases=None if phases is None else tuple(phases),
+            complexity=said.get("complexity"),
+            auto_advance=said.get("auto_advance"),
+            force_full=said.get("force_full"),
+        )
+        self._owner_pid: int | None = None
+        self._started_ns = 0
+        self._open = False
+
+    def start(self) -> Self:
+        """Say that it runs now, owned by this process. A second call does nothing."""
+        if self._owner_pid is None:
+            from flightlog.process import this_process  # here, to keep the import of flightlog short
+
+            owner = this_process()
+            self._owner_pid = owner.pid
+            self._started_ns = time.monotonic_ns()
+            self._open = True
+            self._announced.time, self._announced.owner = now_us(), owner
+            self._client.opened(self)
+            self._client.put_now(self._announced)
+        return self
+
+    def end(
+        self,
+        outcome: Outcome = "succeeded",
+        *,
+        reason: str | None = None,
+        error: BaseException | ErrorInfo | str | None = None,
+        exit_status: int | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """Say that it is over. Only the first call counts, and only in the process that started it.
+
+        Args:
+            outcome: How it ended.
+            reason: Why, in a word or a sentence.
+            error: What went wrong.
+            exit_status: The exit status of the command that this was, 0..255.
+            counts: Added to its counters.
+        """
+        if not self._open or self._owner_pid != os.getpid():
+            return
+        self._open = False
+        duration_us = (time.monotonic_ns() - self._started_ns) // 1000
+        for name, by in (counts or {}).items():
+            self.count(name, by)
+        if isinstance(error, BaseException):
+            error = describe(error)
+        elif isinstance(error, str):
+            error = ErrorInfo(message=error)
+        self._client.put_now(
+            ExecutionEnded(
+                execution_id=self.execution_id,
+                time=now_us(),
+                outcome=outcome,
+                reason=reason,
+                error=error,
+                exit_status=exit_status,
+                duration_us=duration_us,
+                counts=self._client.producer.take_counts(self.execution_id) or None,
+            )
+        )
+        self._client.closed(self)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter of the execution. Counts are summed up here and sent at most once a second."""
+        self._client.producer.count(self.execution_id, name, by)
+
+    def task(
+        self,
+        name: str,
+        *,
+        task_id: str | None = None,
+        task_type: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        retry_of: Task | None = None,
+    ) -> Task:
+        """Return a unit of work inside, to be entered with `with`.
+
+        Args:
+            name: What it is called.
+            task_id: Its id within the execution; default: the name, with `-` for white space.
+            task_type: What kind of work.
+            inputs: What it works on.
+            retry_of: The attempt that this one follows: same task, same trace, next attempt.
+        """
+        return Task(
+            self._client,
+            self.execution_id,
+            name,
+            task_id=task_id,
+            task_type=task_type,
+            inputs=inputs,
+            retry_of=retry_of,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self._enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+        ending = ending_of(error)
+        self.end(ending.outcome, reason=ending.reason, error=ending.error, exit_status=ending.exit_status)

@@ -1,0 +1,220 @@
+"""One producer: what the threads of a program share with the thread that sends.
+
+a program's threads ── put, count ──► Outbox ◄── take, ack ── Sender (a thread of its own)
+"""
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from flightlog import guard
+from flightlog.clock import now_us
+from flightlog.encode import encode_line
+from flightlog.ids import new_id
+from flightlog.notice import tell
+from flightlog.outbox import EVENT, Outbox
+from flightlog_schemas.events.execution import ExecutionCounted
+
+if TYPE_CHECKING:
+    from flightlog.sender import Sender
+
+_GRACE_S: Final = 0.5
+"""How much longer than asked the sending thread is waited for; it only ever blocks in writing to stderr."""
+
+
+class Settings(Struct, kw_only=True, frozen=True):
+    """What bounds and times a client.
+
+    Attributes:
+        runtime_dir: Directory of the daemon's sockets; None looks where `paths.runtime_dir` says.
+        buffer_limit_bytes: Most bytes held, those included that were sent and are not acked.
+        flush_lines: Send when this many lines wait.
+        flush_interval_s: Send at the latest this many seconds after a line was emitted.
+        exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds.
+    """
+
+    runtime_dir: str | None = None
+    buffer_limit_bytes: int = 8 * 1024 * 1024
+    flush_lines: int = 100
+    flush_interval_s: float = 1.0
+    exit_timeout_s: float = 2.0
+
+
+class Producer:
+    """Numbers lines, keeps them until they are settled, and has a thread that sends them.
+
+    The lock is re-entrant and never held while waiting: a signal handler may emit while its own thread does.
+
+    Attributes:
+        id: What this producer is called, new with each.
+        lock: Guards everything here and in the outbox.
+        outbox: What is not settled yet.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = new_id()
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.settled = threading.Condition(self.lock)
+        self.outbox = Outbox(settings.buffer_limit_bytes)
+        self.refused = 0
+        """Lines that the daemon refused."""
+        self.urgent = False
+        """What waits is to be sent at once."""
+        self.hurried = 0
+        """How many wait for a flush: do not sit out a backoff."""
+        self.pausing = False
+        self.close_by: float | None = None
+        """Monotonic time until which the rest may be delivered, once nothing more comes."""
+        self.finished = False
+        """Closed, and its thread has done what it could."""
+        self.counts: dict[str, dict[str, int]] = {}
+        self.wake_fd = -1
+        """An eventfd that the sending thread polls, once there is one."""
+        self._flush_lines = settings.flush_lines
+        self._woken = False
+        self._sender: Sender | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a daemon answers right now."""
+        return self._sender is not None and self._sender.connected
+
+    def put(self, line: bytes, level: object = EVENT) -> None:
+        """Take a line in, or drop and count it. Never waits for the daemon."""
+        with self.lock:
+            pending = self.outbox.put(line, level)
+            # One wake starts the clock for what waits, one more says that enough waits.
+            if pending == 1 or pending == self._flush_lines or (not pending and self.outbox.dropped == 1):
+                self._wake()
+
+    def put_now(self, line: bytes) -> None:
+        """Take in an event that tells how an execution fares, after the drops before it, and send at once."""
+        with self.lock:
+            if self.outbox.undeclared:
+                self.outbox.declare(now_us())
+            self.outbox.put(line)
+            self.urgent = True
+            self._wake()
+
+    def drop(self, reason: str, level: object = EVENT) -> None:
+        """Count an event that cannot be said."""
+        with self.lock:
+            self.outbox.drop(reason, level)
+            self._wake()
+
+    def count(self, execution_id: str, name: str, by: int) -> None:
+        """Add to an execution's counter; what was added goes out with the next lines."""
+        with self.lock:
+            if not self.counts:
+                self._wake()
+            counts = self.counts.setdefault(execution_id, {})
+            counts[name] = counts.get(name, 0) + by
+
+    def take_counts(self, execution_id: str) -> dict[str, int]:
+        """Return what was added to an execution's counters and was not sent."""
+        with self.lock:
+            return self.counts.pop(execution_id, {})
+
+    def collect(self) -> None:
+        """Put what was counted and dropped as lines; called with the lock held, before lines are taken."""
+        for execution_id, counts in list(self.counts.items()):
+            line = encode_line(ExecutionCounted(execution_id=execution_id, time=now_us(), counts=counts))
+            assert line is not None
+            if not self.outbox.has_room(line):
+                break
+            self.outbox.put(line)
+            del self.counts[execution_id]
+        if self.outbox.undeclared:
+            self.outbox.declare(now_us())
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything put so far is settled; False when the time ran out first."""
+        with self.lock:
+            if self.wake_fd < 0:
+                return True
+            self.collect()
+            last_line = self.outbox.last_line
+            self.urgent = True
+            self.hurried += 1
+            self._wake()
+            self.settled.wait_for(lambda: self.outbox.acked >= last_line, timeout_s)
+            self.hurried -= 1
+            return self.outbox.acked >= last_line and not self.outbox.undeclared
+
+    def close(self, timeout_s: float) -> bool:
+        """Deliver the rest, say bye, end the thread; False when something stayed undelivered."""
+        with self.lock:
+            if self.wake_fd < 0:
+                return True
+            self.close_by = time.monotonic() + timeout_s
+            self._wake()
+            # The sender keeps to `close_by` itself; it needs a moment more to tell what was lost.
+            self.settled.wait_for(lambda: self.finished, timeout_s + _GRACE_S)
+            guard.disarm(self)
+            return self.outbox.acked == self.outbox.last_line and not self.outbox.undeclared
+
+    def pause(self) -> None:
+        """End the thread for the moment, and hold the lock: a fork must find neither in use."""
+        with self.lock:
+            self.pausing = True
+            thread = self._thread
+            self._signal()
+        if thread is not None and thread.ident is not None:
+            thread.join(_GRACE_S)
+        self.lock.acquire()
+
+    def resume(self) -> None:
+        """Undo `pause`, in the process that forked."""
+        self.pausing = False
+        if self.wake_fd >= 0 and not self.finished:
+            self._wake()
+        self.lock.release()
+
+    def abandon(self) -> None:
+        """Let go of what was inherited, in the process that was forked: its owner goes on with it."""
+        if self._sender is not None:
+            self._sender.close()
+        if self.wake_fd >= 0:
+            os.close(self.wake_fd)
+
+    def woken(self) -> None:
+        """Take note of a wake, in the sending thread."""
+        with self.lock:
+            self._woken = False
+            os.eventfd_read(self.wake_fd)
+
+    def _wake(self) -> None:
+        """Let the sending thread look, and start it if there is none; called with the lock held."""
+        if self.pausing:
+            return
+        if self.wake_fd < 0:
+            self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            guard.arm(self)
+        self._signal()
+        # A thread without ident is being started right now, further up in this one.
+        if self._thread is None or (self._thread.ident is not None and not self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._run, name="flightlog", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                # No more threads, for now or because the program is ending: what waits is kept.
+                self._thread = None
+                tell(f"cannot send: {error}")
+
+    def _signal(self) -> None:
+        if not self._woken and self.wake_fd >= 0:
+            self._woken = True
+            os.eventfd_write(self.wake_fd, 1)
+
+    def _run(self) -> None:
+        # Imported in the thread: a program that only imports flightlog need not load sockets for it.
+        from flightlog.sender import Sender
+
+        if self._sender is None:
+            self._sender = Sender(self)
+        self._sender.run()

@@ -1,0 +1,262 @@
+"""The thread that sends: connects, resumes, sends when it is time, takes in acks.
+
+    idle ──lines──► connect ──hello──► ready ──► send, take acks ──close──► bye ──► finished
+                      ▲  backoff                   │
+                      └──────── lost link ◄────────┘   what was in flight is sent again
+
+It waits in poll alone, for its socket and for an eventfd that the program's threads write.
+"""
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Final
+
+from flightlog import paths
+from flightlog.dial import away
+from flightlog.link import Link, LinkBroken, NotUnderstood
+from flightlog.notice import Notices, tell
+from flightlog_schemas.wire.ingest import IngestReply, Ready
+
+if TYPE_CHECKING:
+    from flightlog.producer import Producer
+
+_CHUNK_BYTES: Final = 128 * 1024
+"""Lines sent in one go: enough to make system calls cheap, little enough to hold the lock briefly."""
+
+_BACKOFF_MIN_S: Final = 0.05
+_BACKOFF_MAX_S: Final = 5.0
+_READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
+_OVER: Final = -1.0
+
+
+class Sender:
+    """Sends what one producer has; only its thread uses this, save `connected` and `close`."""
+
+    def __init__(self, producer: "Producer") -> None:
+        self._producer = producer
+        self._outbox = producer.outbox
+        self._notices = Notices()
+        self._link: Link | None = None
+        self._hello_line = 1
+        self._due_at: float | None = None
+        """When the oldest waiting line has waited long enough; None while nothing waits."""
+        self._dialled_at = float("-inf")
+        self._backoff_s = 0.0
+        self._known = False
+        """Whether a daemon ever answered: one that never did is not waited for at exit."""
+        self._said_bye = False
+        self._closing_since: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the daemon has answered this connection's hello."""
+        return self._link is not None and self._link.ready
+
+    def close(self) -> None:
+        """Let go of the socket; no thread runs this (any more)."""
+        if self._link is not None:
+            self._link.close()
+
+    def run(self) -> None:
+        """Send until everything is delivered and the producer closed, or until it pauses."""
+        while True:
+            wait_s = self._step()
+            if wait_s == _OVER:
+                return
+            poll = select.poll()
+            poll.register(self._producer.wake_fd, select.POLLIN)
+            link = self._link
+            if link is not None:
+                poll.register(link, select.POLLIN if link.idle else select.POLLIN | select.POLLOUT)
+            # Rounded up: a wait that ends early would come round again at once.
+            ready = dict(poll.poll(None if wait_s is None else int(wait_s * 1000) + 1))
+            if self._producer.wake_fd in ready:
+                self._producer.woken()
+            if link is not None:
+                self._serve(link, ready.get(link.fileno(), 0))
+
+    def _step(self) -> float | None:
+        """Do what can be done now.
+
+        Returns:
+            Seconds to wait for the socket or a wake, None for any time, `_OVER` to end the thread.
+        """
+        producer, now = self._producer, time.monotonic()
+        with producer.lock:
+            if producer.pausing:
+                return _OVER
+            behind = self._outbox.undeclared
+            over = self._is_over(now)
+            wait_s = self._due_in_s(now)
+        if behind:
+            self._notices.tell_once("behind", "cannot keep up or cannot deliver; some events are left out")
+        if over:
+            self._finish()
+            return _OVER
+        if wait_s == 0:
+            wait_s = self._dial(now) if self._link is None else self._send(self._link)
+        if producer.close_by is None:
+            return wait_s
+        left_s = max(producer.close_by - now, 0.0)
+        return left_s if wait_s is None else min(wait_s, left_s)
+
+    def _due_in_s(self, now: float) -> float | None:
+        """Return how long what waits may still wait, None if nothing does. Under the lock."""
+        producer, outbox = self._producer, self._outbox
+        waits = outbox.pending > 0 or bool(producer.counts)
+        if outbox.in_flight:
+            # Sent on a link that is gone: it has waited before. On a live one its acks come by themselves.
+            if self._link is None:
+                return 0.0
+        elif outbox.undeclared:
+            waits = True
+        if not waits:
+            self._due_at = None
+            producer.urgent = False
+            return 0.0 if producer.close_by is not None else None
+        if producer.urgent or outbox.pending >= producer.settings.flush_lines:
+            return 0.0
+        if self._due_at is None:
+            self._due_at = now + producer.settings.flush_interval_s
+        return max(self._due_at - now, 0.0)
+
+    def _dial(self, now: float) -> float | None:
+        """Connect, unless it is too soon after the last time; return how long to wait."""
+        producer = self._producer
+        hurried = producer.hurried > 0 or producer.close_by is not None
+        wait_s = min(self._backoff_s, _BACKOFF_MIN_S) if hurried else self._backoff_s
+        if now < self._dialled_at + wait_s:
+            return self._dialled_at + wait_s - now
+        self._dialled_at = now
+        # Up to half of it by chance, so that many programs do not come back in step.
+        grown_s = min(max(self._backoff_s * 2, _BACKOFF_MIN_S), _BACKOFF_MAX_S)
+        self._backoff_s = grown_s * (1 - os.urandom(1)[0] / 512)
+        path = paths.ingest_socket(paths.runtime_dir(producer.settings.runtime_dir))
+        try:
+            with producer.lock:
+                # A fork takes the lock first: it finds either no socket or one that it knows of.
+                link = self._link = Link()
+                self._hello_line = self._outbox.acked + 1
+            link.connect(path, producer.id, self._hello_line)
+        except OSError as error:
+            self._lose()
+            limit_mib = producer.settings.buffer_limit_bytes / 2**20
+            self._notices.tell_once(
+                "away", f"{away(path, error).reason}; keeping up to {limit_mib:g} MiB of events meanwhile"
+            )
+            return self._backoff_s
+        return None
+
+    def _send(self, link: Link) -> float | None:
+        """Hand over what waits, and at the end the goodbye; the socket says when to go on."""
+        if not link.ready or not link.idle or link.said_bye:
+            return None
+        producer = self._producer
+        with producer.lock:
+            producer.collect()
+            lines = self._outbox.take(_CHUNK_BYTES)
+            last_line = self._outbox.last_line
+        if lines:
+            link.hand_over(lines)
+        elif producer.close_by is not None:
+            link.bye(last_line)
+            self._said_bye = True
+        return None
+
+    def _serve(self, link: Link, events: int) -> None:
+        """Write and read what the socket allows; a link that is gone is let go of."""
+        try:
+            if events & select.POLLOUT:
+                link.write()
+            if events & _READABLE:
+                self._take_in(link.read())
+        except LinkBroken as broken:
+            self._explain(broken)
+            try:
+                # Why the daemon closed may be waiting to be read.
+                while replies := link.read():
+                    self._take_in(replies)
+            except LinkBroken as rest:
+                self._explain(rest)
+            self._lose()
+
+    def _take_in(self, replies: list[IngestReply]) -> None:
+        for reply in replies:
+            if reply.ack is not None:
+                self._settle(reply.ack.lines)
+                self._backoff_s = 0.0
+            elif reply.ready is not None:
+                self._resume(reply.ready)
+            elif reply.refused is not None:
+                self._producer.refused += 1
+                self._notices.tell_once(
+                    "refused", f"an event was refused, {reply.refused.code}: {reply.refused.reason}"
+                )
+            elif reply.busy is not None:
+                self._notices.tell_once(
+                    "busy", f"the daemon waits ({reply.busy.code}); events are kept meanwhile"
+                )
+            elif reply.error is not None and reply.error.code != "shutting_down":
+                self._notices.tell_once(reply.error.code, f"the daemon says: {reply.error.reason}")
+
+    def _resume(self, ready: Ready) -> None:
+        """Go on where the daemon's storage ends, whatever was in flight when the last link was lost."""
+        producer, link = self._producer, self._link
+        if link is None:
+            return
+        self._known = link.ready = True
+        self._settle(ready.acked)
+        with producer.lock:
+            self._outbox.rewind()
+            producer.urgent = True
+        if ready.acked >= self._hello_line:
+            # Lines that the hello announced are stored and forgotten here: announce those after them.
+            self._lose()
+            self._dialled_at = float("-inf")
+
+    def _settle(self, lines: int) -> None:
+        try:
+            with self._producer.lock:
+                self._outbox.ack(lines)
+                self._producer.settled.notify_all()
+        except ValueError as error:
+            raise NotUnderstood(str(error)) from error
+
+    def _lose(self) -> None:
+        with self._producer.lock:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _explain(self, broken: LinkBroken) -> None:
+        if isinstance(broken, NotUnderstood):
+            self._notices.tell_once("protocol", f"the daemon's reply is not understood: {broken}")
+
+    def _is_over(self, now: float) -> bool:
+        """Whether a producer that closes has nothing more to do or to hope for. Under the lock."""
+        producer, outbox = self._producer, self._outbox
+        if producer.close_by is None:
+            return False
+        if self._closing_since is None:
+            self._closing_since = now
+        if self._link is None:
+            if outbox.acked == outbox.last_line and not outbox.undeclared and not producer.counts:
+                return self._said_bye or not outbox.last_line
+            if not self._known and self._dialled_at >= self._closing_since:
+                return True
+        return now >= producer.close_by
+
+    def _finish(self) -> None:
+        """Say what is lost for good, and let go of whoever waits."""
+        self._lose()
+        producer, outbox = self._producer, self._outbox
+        with producer.lock:
+            undelivered = outbox.last_line - outbox.acked
+            undeclared = outbox.undeclared_count
+        if undelivered or undeclared:
+            left_out = f" ({undeclared} more had been left out)" if undeclared else ""
+            tell(f"{undelivered} events did not reach the daemon{left_out}")
+        with producer.lock:
+            producer.finished = True
+            producer.settled.notify_all()

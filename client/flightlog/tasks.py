@@ -1,0 +1,94 @@
+"""A unit of work inside an execution, and its attempts."""
+
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flightlog.clock import now_us
+from flightlog.ids import new_span_id, new_trace_id
+from flightlog.outcome import ending_of
+from flightlog.scope import Scope
+from flightlog_schemas.events.task import TaskEnded, TaskStarted
+
+if TYPE_CHECKING:
+    from flightlog.client import Client
+
+
+class Task(Scope):
+    """One attempt at a task: from `with` to its end, with an outcome as executions have it.
+
+    Made by `Execution.task`, which says what the arguments mean.
+
+    Attributes:
+        trace_id: Constant over the retries of a task.
+        span_id: New for each attempt.
+        attempt: Counted from 1.
+        outputs: What it produced; set it inside the block.
+    """
+
+    def __init__(
+        self,
+        client: "Client",
+        execution_id: str,
+        name: str,
+        *,
+        task_id: str | None,
+        task_type: str | None,
+        inputs: Mapping[str, Any] | None,
+        retry_of: "Task | None",
+    ) -> None:
+        self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(name.split())
+        super().__init__(client, execution_id, self._id)
+        self.name = name
+        self.trace_id: str = retry_of.trace_id if retry_of else new_trace_id()
+        self.span_id: str = new_span_id()
+        self.attempt: int = retry_of.attempt + 1 if retry_of else 1
+        self.outputs: dict[str, Any] | None = None
+        self._task_type = task_type
+        self._inputs = dict(inputs) if inputs else None
+        self._retry_of = retry_of.span_id if retry_of else None
+        self._owner_pid = 0
+        self._started_ns = 0
+
+    def __enter__(self) -> Self:
+        self._owner_pid = os.getpid()
+        self._started_ns = time.monotonic_ns()
+        self._client.put_now(
+            TaskStarted(
+                execution_id=self.execution_id,
+                task_id=self._id,
+                time=now_us(),
+                trace_id=self.trace_id,
+                span_id=self.span_id,
+                name=self.name,
+                task_type=self._task_type,
+                attempt=self.attempt,
+                retry_of=self._retry_of,
+                inputs=self._inputs,
+            )
+        )
+        return self._enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+        if self._owner_pid != os.getpid():
+            return
+        ending = ending_of(error)
+        self._client.put_now(
+            TaskEnded(
+                execution_id=self.execution_id,
+                task_id=self._id,
+                time=now_us(),
+                trace_id=self.trace_id,
+                span_id=self.span_id,
+                outcome=ending.outcome,
+                reason=ending.reason,
+                error=ending.error,
+                outputs=self.outputs,
+                duration_us=(time.monotonic_ns() - self._started_ns) // 1000,
+            )
+        )
