@@ -2,7 +2,7 @@
 
 import operator
 from functools import reduce
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 from flightlog_schemas.events.agent import AgentAdded, AgentUpdated, AgentUsage
 from flightlog_schemas.events.artifact import ArtifactAdded
@@ -120,7 +120,9 @@ def is_reserved(event_type: str) -> bool:
 BY_TAG: Final[dict[str, type[Event]]] = {tag_of(known): known for known in KNOWN_TYPES}
 
 FLOAT_TYPES: Final[frozenset[type[Event]]] = frozenset(
-    known for known in KNOWN_TYPES if float in get_type_hints(known).values()
+    known
+    for known in KNOWN_TYPES
+    if any(float in vars(base).get("__annotations__", {}).values() for base in known.__mro__)
 )
 """Types with a float of their own: their JSON has no single spelling, so the codec checks them longhand."""
 
