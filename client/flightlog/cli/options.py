@@ -1,0 +1,211 @@
+"""Types of options: times, durations, levels, patterns, KEY=VALUE; and EXEC."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
+
+import click
+
+from flightlog.cli.times import parse_time
+from flightlog.clock import now_us
+from flightlog_schemas.levels import NAMES, level_number
+from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
+from flightlog_schemas.times import parse_duration
+
+EXECUTION_VARIABLE: Final = "FLIGHTLOG_EXECUTION_ID"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class IdType(click.ParamType[str]):
+    """An id, or the beginning of one."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id; what cannot be one is a usage error."""
+        if not 1 <= len(value) <= ID_LIMIT_CHARS or not value.isprintable() or " " in value:
+            self.fail(f"{value!r} is no id: 1 to 128 printable characters without white space", param, ctx)
+        return str(value)
+
+
+class TimeType(click.ParamType[int]):
+    """A time: `5m` ago, RFC 3339, today, yesterday."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return microseconds since the epoch."""
+        try:
+            return parse_time(value, now_us())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DurationType(click.ParamType[int]):
+    """A duration: `500ms`, `30s`, `5m`, `1h30m`, up to a limit.
+
+    Args:
+        limit_us: The longest in microseconds.
+    """
+
+    name = "duration"
+
+    def __init__(self, limit_us: int = 10 * 365 * 86_400_000_000) -> None:
+        self._limit_us = limit_us
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return microseconds."""
+        try:
+            micros = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if micros > self._limit_us:
+            self.fail(f"{value} is too long: at most {self._limit_us // 3_600_000_000} hours", param, ctx)
+        return micros
+
+
+class LevelType(click.ParamType[str]):
+    """A log level: a name in any case, or an OpenTelemetry number 1..24; kept as it was typed."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the level; an unknown one is a usage error."""
+        _level_number(self, value, param, ctx)
+        return str(value)
+
+
+class LevelsType(click.ParamType[tuple[int, ...]]):
+    """Several levels, separated by commas: the first numbers of their ranges, as questions name them."""
+
+    name = "levels"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the first number of each level's range (1, 5, 9, 13, 17, 21)."""
+        numbers = [_level_number(self, part.strip(), param, ctx) for part in value.split(",")]
+        return tuple(dict.fromkeys((number - 1) // 4 * 4 + 1 for number in numbers))
+
+
+def _level_number(
+    kind: click.ParamType[Any], value: str, param: click.Parameter | None, ctx: click.Context | None
+) -> int:
+    number = level_number(value)
+    if number is None:
+        kind.fail(f"no such level {value!r}: one of {', '.join(NAMES)}, or 1 to 24", param, ctx)
+    return number
+
+
+class ChoicesType(click.ParamType[tuple[str, ...]]):
+    """Several of a closed list, separated by commas.
+
+    Args:
+        choices: The closed list.
+    """
+
+    name = "choices"
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self._choices = choices
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return what was chosen, in that order."""
+        chosen = tuple(part.strip() for part in value.split(","))
+        for part in chosen:
+            if part not in self._choices:
+                self.fail(f"{part!r} is not one of {', '.join(self._choices)}", param, ctx)
+        return chosen
+
+
+class PairType(click.ParamType[tuple[str, str]]):
+    """`KEY=VALUE`."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return key and value."""
+        return _pair(self, value, param, ctx)
+
+
+class CountType(click.ParamType[tuple[str, int]]):
+    """`KEY=N`, N a whole number of 64 bits."""
+
+    name = "key=n"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Return key and number."""
+        key, text = _pair(self, value, param, ctx)
+        try:
+            number = int(text)
+        except ValueError:
+            number = INT64_MAX + 1
+        if not INT64_MIN <= number <= INT64_MAX:
+            self.fail(f"{text!r} is not a whole number of 64 bits", param, ctx)
+        return key, number
+
+
+def _pair(
+    kind: click.ParamType[Any], value: str, param: click.Parameter | None, ctx: click.Context | None
+) -> tuple[str, str]:
+    key, equals, text = value.partition("=")
+    if not key or not equals:
+        kind.fail(f"{value!r} is not KEY=VALUE", param, ctx)
+    return key, text
+
+
+class Pattern(NamedTuple):
+    """What to search for: plain text, which the daemon finds, or a regular expression, which runs here."""
+
+    literal: str | None
+    regex: re.Pattern[str] | None
+
+
+_SPECIAL: Final = frozenset(".^$*+?{}[]\\|()")
+
+
+class PatternType(click.ParamType[Pattern]):
+    """A regular expression; without special characters it is plain text."""
+
+    name = "pattern"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Pattern:
+        """Return the pattern; one that does not compile is a usage error."""
+        if _SPECIAL.isdisjoint(value):
+            return Pattern(value, None)
+        try:
+            return Pattern(None, re.compile(value))
+        except re.error as error:
+            self.fail(f"{value!r} is not a regular expression: {error}", param, ctx)
+
+
+ID: Final = IdType()
+TIME: Final = TimeType()
+DURATION: Final = DurationType()
+LEVEL: Final = LevelType()
+LEVELS: Final = LevelsType()
+PAIR: Final = PairType()
+COUNT: Final = CountType()
+PATTERN: Final = PatternType()
+
+
+def execution_argument(function: Function) -> Function:
+    """Add the argument EXEC: an id or the beginning of one; default $FLIGHTLOG_EXECUTION_ID."""
+    return click.argument(
+        "execution", metavar="[EXEC]", required=False, envvar=EXECUTION_VARIABLE, type=ID, callback=_given
+    )(function)
+
+
+def _given(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    if value is None:
+        raise click.MissingParameter(
+            f"give an execution's id, or set {EXECUTION_VARIABLE}", ctx, param, "EXEC", "argument"
+        )
+    return value

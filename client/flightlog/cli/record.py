@@ -1,0 +1,205 @@
+"""The loop between a command and whoever reads it: bytes go through as they come, lines are recorded.
+
+    command ── pipe ──► read ──► our own stdout, stderr   (unchanged, before anything else)
+                          └────► split, say what it is ──► recorder
+
+Nothing here waits for the daemon, and nothing blocks but poll: output is written only where it fits, so that
+a reader that has stopped reading stops the command, as it would without us, but neither signals nor timeouts.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import sys
+import termios
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from flightlog.cli.capture import Entry, LineSplitter, RawLine, entry
+from flightlog.cli.child import Child
+
+CAPTURE_GRACE_S: Final = 0.5
+"""How long output is awaited after the command ended; another process may hold its pipes for ever."""
+
+KILL_GRACE_S: Final = 5.0
+"""How long a command that is out of time may take to end by itself."""
+
+_READ_BYTES: Final = 64 * 1024
+_WRITE_BYTES: Final = select.PIPE_BUF
+"""A pipe that poll calls writable takes this much without blocking."""
+
+
+class Ending(NamedTuple):
+    """How a command ended.
+
+    Attributes:
+        status: Its exit status, or the negated number of the signal that ended it.
+        timed_out: Whether it was ended because its time was up.
+        duration_us: From its start, by a monotonic clock.
+        cut_lines: How many lines were too long and are recorded in part.
+        cut_chars: How many characters of these are not recorded.
+    """
+
+    status: int
+    timed_out: bool
+    duration_us: int
+    cut_lines: int
+    cut_chars: int
+
+
+class _Stream:
+    """One stream of the command's output, and ours that it goes to."""
+
+    def __init__(self, name: str, source: int, target: int) -> None:
+        self.name = name
+        self.source = source
+        self.target = target
+        self.splitter = LineSplitter()
+        self.open = True
+        self.unwritten = memoryview(b"")
+        self.owed_bytes = 0
+        """What lay in the pipe when the command ended: its own words, which must not be lost."""
+        self._passing = True
+        self._writable = select.poll()
+        self._writable.register(target, select.POLLOUT)
+
+    def read(self) -> list[RawLine]:
+        """Take in what is there, pass it on, and return the lines that it completed."""
+        data = os.read(self.source, _READ_BYTES)
+        self.owed_bytes -= len(data)
+        if not data:
+            self.close()
+            return []
+        if self._passing:
+            self.unwritten = memoryview(data)
+            self.write()
+        return self.splitter.feed(data)
+
+    def write(self) -> None:
+        """Pass on what fits."""
+        try:
+            while self.unwritten and self._writable.poll(0):
+                self.unwritten = self.unwritten[os.write(self.target, self.unwritten[:_WRITE_BYTES]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            # The command is to notice: it gets the SIGPIPE that it would get without us.
+            self.unwritten = memoryview(b"")
+            self.close()
+        except OSError as error:
+            self.unwritten = memoryview(b"")
+            self._passing = False
+            sys.stderr.write(
+                f"flightlog exec: cannot write {self.name}: {error.strerror}; recording goes on\n"
+            )
+
+    def close(self) -> None:
+        """Read no more."""
+        if self.open:
+            self.open = False
+            os.close(self.source)
+
+
+class Recorder:
+    """Runs until a command and its output have ended.
+
+    Args:
+        child: The command, just started.
+        take: Gets each line, with the name of its stream in the fields; must not block.
+        timeout_s: Longest that the command may run, in seconds; None for ever.
+    """
+
+    def __init__(self, child: Child, take: Callable[[Entry], None], timeout_s: float | None) -> None:
+        self._child = child
+        self._take = take
+        self._started = time.monotonic()
+        self._next_kill = None if timeout_s is None else self._started + timeout_s
+        self._kills = [signal.SIGTERM, signal.SIGKILL]
+        self._streams = [_Stream("stdout", child.stdout, 1), _Stream("stderr", child.stderr, 2)]
+        self._status: int | None = None
+        self._timed_out = False
+        self._ended = 0.0
+        self._cut_lines = 0
+        self._cut_chars = 0
+
+    def run(self) -> Ending:
+        """Pass on and record everything that the command writes; return how it ended."""
+        while not self._over():
+            self._serve(self._wait())
+        for stream in self._streams:
+            self._record(stream, stream.splitter.finish())
+            stream.close()
+        assert self._status is not None
+        return Ending(
+            self._status,
+            self._timed_out,
+            round((self._ended - self._started) * 1e6),
+            self._cut_lines,
+            self._cut_chars,
+        )
+
+    def _over(self) -> bool:
+        if self._status is None:
+            return False
+        waited = time.monotonic() >= self._ended + CAPTURE_GRACE_S
+        return all(
+            not stream.unwritten and (not stream.open or (waited and stream.owed_bytes <= 0))
+            for stream in self._streams
+        )
+
+    def _wait(self) -> set[int]:
+        """Wait until something can be done; return the descriptors that are ready."""
+        poll = select.poll()
+        for stream in self._streams:
+            if stream.unwritten:
+                poll.register(stream.target, select.POLLOUT)
+            elif stream.open:
+                poll.register(stream.source, select.POLLIN)
+        if self._status is None:
+            poll.register(self._child.pidfd, select.POLLIN)
+            wake_at = self._next_kill
+        else:
+            wake_at = self._ended + CAPTURE_GRACE_S
+            if wake_at <= time.monotonic():
+                wake_at = None
+        timeout_ms = None if wake_at is None else max(wake_at - time.monotonic(), 0) * 1000 + 1
+        return {descriptor for descriptor, _ in poll.poll(timeout_ms)}
+
+    def _serve(self, ready: set[int]) -> None:
+        for stream in self._streams:
+            if stream.unwritten:
+                if stream.target in ready:
+                    stream.write()
+            elif stream.source in ready and stream.open:
+                self._record(stream, stream.read())
+        if self._status is not None:
+            return
+        if self._child.pidfd in ready:
+            self._end()
+        elif self._next_kill is not None and time.monotonic() >= self._next_kill:
+            self._kill()
+
+    def _record(self, stream: _Stream, lines: list[RawLine]) -> None:
+        for line in lines:
+            said = entry(line, stream.name)
+            if said.cut_chars:
+                self._cut_lines += 1
+                self._cut_chars += said.cut_chars
+            self._take(said)
+
+    def _end(self) -> None:
+        self._ended = time.monotonic()
+        self._status = self._child.reap()
+        for stream in self._streams:
+            if stream.open:
+                size = fcntl.ioctl(stream.source, termios.FIONREAD, bytes(4))
+                stream.owed_bytes = int.from_bytes(size, sys.byteorder)
+
+    def _kill(self) -> None:
+        """End a command whose time is up: ask first, insist after a grace."""
+        self._timed_out = True
+        self._child.send(self._kills.pop(0))
+        self._child.send(signal.SIGCONT)  # one that is stopped would not notice
+        self._next_kill = time.monotonic() + KILL_GRACE_S if self._kills else None

@@ -1,0 +1,123 @@
+"""The group of all verbs, and the way from an error to a message and an exit code."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from flightlog.cli.text import safe
+from flightlog.cli.verb import Session, shared_options
+from flightlog.errors import EXIT_FAILURE, EXIT_USAGE, FlightlogError
+
+INTERRUPTED: Final = 130
+
+SECTIONS: Final = {
+    "Record": ("exec", "start", "finish", "log", "emit"),
+    "Read": ("list", "current", "phase", "logs", "inspect", "audit"),
+    "Follow": ("tail", "wait"),
+    "The daemon and its language": ("status", "schema"),
+}
+"""All verbs, as the help shows them; each is `verbs/NAME.py` with its `command`."""
+
+VERBS: Final = tuple(name for names in SECTIONS.values() for name in names)
+
+
+class Root(click.Group):
+    """`flightlog`: loads only the verb that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return all verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as above
+        """Return a verb, importing its module."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"flightlog.cli.verbs.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs by section."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, self.get_command(ctx, name).get_short_help_str(60)) for name in names]  # type: ignore[union-attr]
+                )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb to its last byte; a reader that has gone away and Ctrl-C are no errors."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. What is still buffered goes nowhere, quietly.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        return code
+
+
+@click.command(
+    "flightlog",
+    cls=Root,
+    params=shared_options(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n"
+    "  flightlog exec -- make test       record a command\n"
+    "  flightlog tail                    watch everything as it happens\n"
+    "  flightlog list --since today      what ran, newest first\n"
+    "  flightlog logs -f EXEC            one execution's log, to its end\n"
+    "\n\b\nEXEC is an execution's id or the beginning of one; the default is $FLIGHTLOG_EXECUTION_ID.\n"
+    "Exit codes: 0 done or found, 1 expected negative, 2 failure, 3 usage, 130 Ctrl-C.",
+)
+@click.version_option(package_name="flightlog", message="%(package)s %(version)s")
+def root() -> None:
+    """Record what programs do, and read it back: runs, logs, status, who did what when."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line with these arguments and return its exit code."""
+    _open_standard_streams()
+    session = Session()
+    try:
+        code = root.main(arguments, "flightlog", standalone_mode=False, obj=session)
+    except FlightlogError as error:
+        _tell(session.verb, error.reason, error.hint)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return EXIT_USAGE
+    except click.UsageError as error:
+        verb = "" if session.verb is None else f" {session.verb}"
+        _tell(session.verb, _clause(error.format_message()), f"flightlog{verb} --help")
+        return EXIT_USAGE
+    except click.Abort:
+        return INTERRUPTED
+    except OSError as error:
+        _tell(session.verb, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
+        return EXIT_FAILURE
+    return code if isinstance(code, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Open what our caller has closed, so that no other file gets the number of a standard stream."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _clause(sentence: str) -> str:
+    """Return click's sentence as a clause: it follows a colon."""
+    start = sentence[:1].lower() if sentence[1:2].islower() else sentence[:1]
+    return (start + sentence[1:]).rstrip(".").replace("\n", " ")
+
+
+def _tell(verb: str | None, reason: str, hint: str | None) -> None:
+    text = f"flightlog: {reason}" if verb is None else f"flightlog {verb}: {reason}"
+    if hint is not None:
+        text += f"\nhint: {hint}"
+    click.echo(safe(text), err=True)

@@ -1,0 +1,1 @@
+"""One module for each verb, named as it; its `command` is what runs."""

@@ -1,0 +1,105 @@
+"""`flightlog emit`: event lines from a file or a pipe."""
+
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+
+from flightlog.append import append
+from flightlog.cli.strict import say_busy
+from flightlog.cli.text import cut, safe
+from flightlog.cli.verb import Session, verb
+from flightlog.errors import EXIT_USAGE
+from flightlog_schemas.wire.ingest import Refused
+
+LINE_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""Longest line that is sent. The daemon's own limit is lower; this one bounds the memory here."""
+
+REASON_LIMIT_CHARS: Final = 500
+
+
+@verb(
+    "emit",
+    "flightlog emit events.jsonl",
+    """echo '{"type":"deploy.done","execution_id":"build-7","host":"a1"}' | flightlog emit""",
+)
+@click.argument("file", metavar="[FILE|-]", default="-")
+def command(session: Session, file: str) -> int:
+    """Append event lines from a file or a pipe.
+
+    One JSON object a line; returns once all are on disk. Any size in constant memory. Refused lines are
+    reported with their line numbers, the others are stored; exit code 3 if any was refused.
+    """
+    if file == "-":
+        return _emit(session, sys.stdin.buffer)
+    with Path(file).open("rb") as stream:
+        return _emit(session, stream)
+
+
+def _emit(session: Session, stream: BinaryIO) -> int:
+    source = Source(session, stream)
+
+    def report(refused: Refused) -> None:
+        source.report(source.line_number(refused.line), refused.code, refused.reason)
+
+    done = append(session.ingest, source, timeout_s=None, on_busy=say_busy(session), on_refused=report)
+    refused_count = done.refused_count + source.refused_count
+    stored = done.lines - done.refused_count - done.duplicate_count
+    summary = [f"{stored:,} stored"]
+    if done.duplicate_count:
+        summary.append(f"{done.duplicate_count:,} known already")
+    if refused_count:
+        summary.append(f"{refused_count:,} refused")
+    session.say(", ".join(summary))
+    return EXIT_USAGE if refused_count else 0
+
+
+class Source:
+    """Lines of a stream, and where they stood in it: the daemon does not count blank ones."""
+
+    def __init__(self, session: Session, stream: BinaryIO) -> None:
+        self.refused_count = 0
+        self._session = session
+        self._stream = stream
+        # Where the two counts part: after so many sent lines, so many more lines were left out.
+        self._sent_before = array("Q", [0])
+        self._left_out = array("Q", [0])
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the lines that the daemon should judge."""
+        number = sent = 0
+        while line := self._stream.readline(LINE_LIMIT_BYTES):
+            number += 1
+            if not line.endswith(b"\n") and len(line) == LINE_LIMIT_BYTES:
+                self.report(number, "too_long", f"over {LINE_LIMIT_BYTES:,} bytes")
+                self.refused_count += 1
+                while (rest := self._stream.readline(LINE_LIMIT_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+            elif line.lstrip().startswith((b'{"hello"', b'{"bye"')):
+                self.report(number, "invalid", "a line of the protocol, no event")
+                self.refused_count += 1
+            elif not line.isspace():
+                sent += 1
+                yield line
+                continue
+            self._leave_out(sent)
+
+    def line_number(self, sent: int) -> int:
+        """Return which line of the stream the nth sent one was."""
+        at = bisect_right(self._sent_before, sent - 1) - 1
+        return sent + self._left_out[at]
+
+    def report(self, number: int, code: str, reason: str) -> None:
+        """Tell a person that a line was refused."""
+        self._session.say(f"line {number} refused, {code}: {cut(safe(reason), REASON_LIMIT_CHARS)}")
+
+    def _leave_out(self, sent: int) -> None:
+        if self._sent_before[-1] == sent:
+            self._left_out[-1] += 1
+        else:
+            self._sent_before.append(sent)
+            self._left_out.append(self._left_out[-1] + 1)

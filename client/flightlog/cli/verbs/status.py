@@ -1,0 +1,66 @@
+"""`flightlog status`: how the daemon is."""
+
+from typing import Any
+
+from flightlog.cli.output import Output
+from flightlog.cli.text import bytes_text, tsv
+from flightlog.cli.verb import Session, json_option, verb
+from flightlog_schemas.answers import DaemonStatus
+from flightlog_schemas.times import duration_text
+from flightlog_schemas.wire.query import StatusRequest
+
+
+@verb("status", "flightlog status --json")
+@json_option
+def command(session: Session, as_json: bool) -> None:
+    """Show how the daemon is.
+
+    Its state, how much it holds, whether its read models keep up. Exit code 2 when no daemon answers.
+    """
+    output = session.output()
+    with session.ask() as daemon:
+        if as_json:
+            output.json(daemon.one(StatusRequest(), dict[str, Any]))
+        else:
+            _show(output, daemon.one(StatusRequest(), DaemonStatus))
+
+
+def _show(output: Output, status: DaemonStatus) -> None:
+    healthy = status.state == "ok" and all(model.broken_at is None for model in status.projections)
+    state = status.state if status.state_reason is None else f"{status.state}: {status.state_reason}"
+    facts: list[tuple[str, str, str | None]] = [
+        ("state", state, "green" if healthy else "red"),
+        (
+            "daemon",
+            f"flightlogd {status.version}, process {status.pid}, up {duration_text(status.uptime_us)}",
+            None,
+        ),
+        ("writer", f"{status.phase}, {status.queued_lines:,} lines queued", None),
+        ("log", f"{status.head_seq:,} events, {bytes_text(status.database_bytes)}", None),
+        ("wal", bytes_text(status.wal_bytes), None),
+        ("memory", bytes_text(status.memory_bytes), None),
+        ("running", f"{status.running:,}", None),
+        ("peers", _peers(status), None),
+        ("refused", f"{status.refused:,}", "yellow" if status.refused else None),
+        ("gaps", f"{status.line_gaps:,}", "yellow" if status.line_gaps else None),
+    ]
+    for model in status.projections:
+        if model.broken_at is None:
+            facts.append(
+                (model.name, "up to date" if not model.lag else f"{model.lag:,} events behind", None)
+            )
+        else:
+            facts.append((model.name, f"broken at {model.broken_at}: {model.error}", "red"))
+    facts += [("state dir", status.state_dir, None), ("sockets", status.runtime_dir, None)]
+    for name, value, style in facts:
+        if output.terminal:
+            output.line(
+                f"{output.paint(f'{name:<9}', 'dim')}  {output.paint(output.wrapped(value, 11), style)}"
+            )
+        else:
+            output.line(tsv([name, value]))
+
+
+def _peers(status: DaemonStatus) -> str:
+    connections = ", ".join(f"{count} {socket}" for socket, count in sorted(status.connections.items()))
+    return f"{connections or 'none'}; {status.followers} following"
