@@ -1,0 +1,83 @@
+"""flightlogd with its default settings, as any program would write to it."""
+
+import json
+import re
+import socket
+import uuid
+from pathlib import Path
+
+from bench.contestant import connect_unix, ping_pong, pump, share
+from bench.workload import starts
+from support.daemon import Daemon
+
+_ACKED = re.compile(rb'"ack":\{"lines":(\d+)')
+
+
+class Flightlog:
+    """A daemon of its own, all read models live."""
+
+    name = "flightlog"
+
+    def __init__(self, directory: Path) -> None:
+        self.daemon = Daemon(directory / "state", directory / "run").start()
+        self.bulk([list(starts())])
+
+    def bulk(self, batches: list[list[bytes]]) -> float:
+        """Send all batches over one connection; return lines a second until the last ack."""
+        blocks = [(b"".join(batch), len(batch)) for batch in batches]
+        with self.producer() as sock:
+            took = pump(sock, blocks, Acks())
+        return sum(map(len, batches)) / took
+
+    def single(self, lines: list[bytes], connections: int) -> tuple[float, list[float]]:
+        """Send lines one by one over that many connections; return the rate and each wait in seconds."""
+        socks = [self.producer() for _ in range(connections)]
+        try:
+            return ping_pong(
+                list(zip(socks, share(lines, connections), strict=True)), lambda data: data[-1] == 10
+            )
+        finally:
+            for sock in socks:
+                sock.close()
+
+    def producer(self) -> socket.socket:
+        """Return a connection that said hello and was told ready."""
+        sock = connect_unix(self.daemon.ingest_socket)
+        sock.sendall(b'{"hello":{"protocol":1,"producer":"%s"}}\n' % uuid.uuid4().hex.encode())
+        ready = json.loads(sock.recv(4096))
+        assert "ready" in ready, ready
+        return sock
+
+    def reader(self) -> socket.socket:
+        """Return a connection to the query socket."""
+        return connect_unix(self.daemon.query_socket)
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory that the daemon ever held resident."""
+        for line in Path(f"/proc/{self.daemon.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmHWM in /proc/PID/status")
+
+    def close(self) -> None:
+        """Stop the daemon."""
+        self.daemon.close()
+
+
+class Acks:
+    """Counts the lines acked so far from what comes back on a connection."""
+
+    def __init__(self) -> None:
+        self._acked = 0
+        self._rest = b""
+
+    def __call__(self, data: bytes) -> int:
+        """Return how many lines are acked, now that this was received."""
+        whole, newline, rest = (self._rest + data).rpartition(b"\n")
+        self._rest = rest
+        if newline:
+            assert b'"refused"' not in whole, whole[:300]
+            found = _ACKED.findall(whole)
+            if found:
+                self._acked = int(found[-1])
+        return self._acked
