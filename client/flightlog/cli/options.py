@@ -203,9 +203,7 @@ def execution_argument(function: Function) -> Function:
     )(function)
 
 
-def _given(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+def _given(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
     if value is None:
-        raise click.MissingParameter(
-            f"give an execution's id, or set {EXECUTION_VARIABLE}", ctx, param, "EXEC", "argument"
-        )
+        raise click.UsageError(f"which execution? Give its id, or set {EXECUTION_VARIABLE}", ctx)
     return value

@@ -26,6 +26,8 @@ CAPTURE_GRACE_S: Final = 0.5
 KILL_GRACE_S: Final = 5.0
 """How long a command that is out of time may take to end by itself."""
 
+_PAUSE_MS: Final = 2
+
 _READ_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = select.PIPE_BUF
 """A pipe that poll calls writable takes this much without blocking."""
@@ -108,12 +110,20 @@ class Recorder:
     Args:
         child: The command, just started.
         take: Gets each line, with the name of its stream in the fields; must not block.
+        pause: Whether to let output wait for a moment, asked before each reading.
         timeout_s: Longest that the command may run, in seconds; None for ever.
     """
 
-    def __init__(self, child: Child, take: Callable[[Entry], None], timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        child: Child,
+        take: Callable[[Entry], None],
+        pause: Callable[[], bool],
+        timeout_s: float | None,
+    ) -> None:
         self._child = child
         self._take = take
+        self._pause = pause
         self._started = time.monotonic()
         self._next_kill = None if timeout_s is None else self._started + timeout_s
         self._kills = [signal.SIGTERM, signal.SIGKILL]
@@ -152,10 +162,11 @@ class Recorder:
     def _wait(self) -> set[int]:
         """Wait until something can be done; return the descriptors that are ready."""
         poll = select.poll()
+        paused = self._pause()
         for stream in self._streams:
             if stream.unwritten:
                 poll.register(stream.target, select.POLLOUT)
-            elif stream.open:
+            elif stream.open and not paused:
                 poll.register(stream.source, select.POLLIN)
         if self._status is None:
             poll.register(self._child.pidfd, select.POLLIN)
@@ -164,7 +175,10 @@ class Recorder:
             wake_at = self._ended + CAPTURE_GRACE_S
             if wake_at <= time.monotonic():
                 wake_at = None
+        # Rounded up: a wait that ends early would come round again at once.
         timeout_ms = None if wake_at is None else max(wake_at - time.monotonic(), 0) * 1000 + 1
+        if paused:
+            timeout_ms = _PAUSE_MS
         return {descriptor for descriptor, _ in poll.poll(timeout_ms)}
 
     def _serve(self, ready: set[int]) -> None:

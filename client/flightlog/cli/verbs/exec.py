@@ -12,6 +12,7 @@ from flightlog import paths
 from flightlog.cli.capture import Entry
 from flightlog.cli.child import BY_SIGNAL, SignalRelay, SpawnError, spawn
 from flightlog.cli.options import DURATION, PAIR
+from flightlog.cli.pace import Pace
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.record import Ending, Recorder
 from flightlog.cli.trace import VARIABLE, next_span
@@ -35,6 +36,9 @@ START_WAIT_S: Final = 0.5
 
 DELIVERY_WAIT_S: Final = 5.0
 """Longest that the end waits for a daemon that has answered before."""
+
+BUFFER_BYTES: Final = 8 * 1024 * 1024
+"""Most that is held for a daemon that is away or slow."""
 
 FLUSH_INTERVAL_S: Final = 0.1
 """Somebody may be following."""
@@ -100,7 +104,12 @@ def command(
     environment = {**os.environ, EXECUTION_ID_VARIABLE: started.execution_id, VARIABLE: trace.parent}
     if session.runtime_dir is not None:
         environment["FLIGHTLOG_RUNTIME_DIR"] = os.path.abspath(session.runtime_dir)  # noqa: PTH100  # no links
-    client = Client(session.runtime_dir, flush_interval_s=FLUSH_INTERVAL_S, exit_timeout_s=DELIVERY_WAIT_S)
+    client = Client(
+        session.runtime_dir,
+        buffer_limit_bytes=BUFFER_BYTES,
+        flush_interval_s=FLUSH_INTERVAL_S,
+        exit_timeout_s=DELIVERY_WAIT_S,
+    )
     client.put_now(started)
     if _daemon_is_there(session):
         client.flush(START_WAIT_S)
@@ -121,7 +130,8 @@ def command(
             said.message, "INFO" if said.level is None else said.level, source=source, fields=said.fields
         )
 
-    ending = Recorder(child, take, None if timeout is None else timeout / 1e6).run()
+    pace = Pace(client, BUFFER_BYTES // 2)
+    ending = Recorder(child, take, pace, None if timeout is None else timeout / 1e6).run()
     client.put_now(ended(started.execution_id, ending, relay.received, timeout))
     client.close()
     return TIMED_OUT if ending.timed_out else exit_code(ending.status)
