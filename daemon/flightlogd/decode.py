@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from flightlog_schemas.codec import RefusalError, decode_line
+from flightlog_schemas.codec import RefusalError
+from flightlog_schemas.codec import decode_lines as decode_events
 from flightlog_schemas.events import (
     DaemonPruned,
     DaemonRebuilt,
@@ -41,26 +42,14 @@ def decode_lines(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Decoded
         lines: Whole lines, without newlines.
         limit_bytes: The limit that an oversize line broke, for its reason.
     """
-    kept: list[bytes] = []
-    events: list[Event | RefusalError] = []
-    plain = True
-    for line in lines:
+    kept = [line.head if isinstance(line, Oversize) else line for line in lines]
+    events, plain = decode_events(kept)
+    for index, line in enumerate(lines):
         if isinstance(line, Oversize):
-            kept.append(line.head)
-            events.append(RefusalError("too_long", f"{line.size_bytes} bytes, the limit is {limit_bytes}"))
+            reason = f"{line.size_bytes} bytes, the limit is {limit_bytes}"
+            events[index] = RefusalError("too_long", reason)
             plain = False
-            continue
-        kept.append(line)
-        try:
-            event = decode_line(line)
-        except RefusalError as refusal:
-            events.append(refusal)
+        elif type(events[index]) in _DAEMON_TYPES:
+            events[index] = RefusalError("reserved", "only the daemon itself writes daemon.* events")
             plain = False
-            continue
-        if event.id is not None or event.expect_seq is not None or type(event) in _DAEMON_TYPES:
-            plain = False
-            if type(event) in _DAEMON_TYPES:
-                events.append(RefusalError("reserved", "only the daemon itself writes daemon.* events"))
-                continue
-        events.append(event)
     return Decoded(kept, events, plain, sum(map(len, kept)))

@@ -13,8 +13,8 @@ class Execution(Struct, kw_only=True):
     """One execution as its events left it; what is not known is None.
 
     `first_seq` and `last_seq` are the positions of its first and last event, `state_seq` that of the last
-    one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel (None for an
-    execution that is mentioned and was never announced).
+    one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel, and None
+    for an execution that is mentioned and was never announced.
     """
 
     execution_id: str

@@ -10,6 +10,7 @@ other lines (unknown fields, spaces, escapes, floats) are read a second time, pa
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -73,6 +74,47 @@ def decode_line(line: bytes) -> Event:
         _check_values(tuple(value for value in values if type(value) in (dict, tuple)), line)
     _check_envelope(event)
     return event
+
+
+def decode_lines(lines: Sequence[bytes]) -> tuple[list[Event | RefusalError], bool]:
+    """Return what each line holds, and whether all are simply to be stored.
+
+    The second value is True when no line is refused, has a key or expects a state. The loop spells out what
+    `decode_line` comes to for the commonest line, a log line with known fields: that halves its cost.
+    """
+    found: list[Event | RefusalError] = []
+    simple = True
+    for line in lines:
+        try:
+            event = _decode_known(line)
+        except _UNDECODABLE:
+            event = None
+        if (
+            type(event) is Log
+            and event.fields is None
+            and event.id is None
+            and event.expect_seq is None
+            and event.agent_id is None
+            and event.causation_id is None
+            and event.v == 1
+            and type(event.level) is str
+            and len(encode_event(event)) == len(line)
+            and (text := event.execution_id).isprintable()
+            and " " not in text
+            and ((task := event.task_id) is None or (task.isprintable() and " " not in task))
+        ):
+            found.append(event)
+            continue
+        try:
+            event = decode_line(line)
+        except RefusalError as refusal:
+            found.append(refusal)
+            simple = False
+            continue
+        found.append(event)
+        if event.id is not None or event.expect_seq is not None:
+            simple = False
+    return found, simple
 
 
 def decode_stored(line: bytes) -> Event:
