@@ -3,13 +3,13 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,9 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Say whether golden files are to be written anew."""
     return bool(request.config.getoption("--update-golden"))
-
-
-DaemonFactory = Callable[..., Daemon]
 
 
 @pytest.fixture(scope="session", autouse=True)

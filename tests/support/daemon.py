@@ -234,6 +234,10 @@ class Daemon:
         self.close()
 
 
+DaemonFactory = Callable[..., Daemon]
+"""What the fixture `daemon_factory` gives: settings to a daemon that is ready."""
+
+
 def run_flightlogd(
     *arguments: str, stdin: bytes = b"", **environment: str
 ) -> subprocess.CompletedProcess[str]:
