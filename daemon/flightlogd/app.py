@@ -32,7 +32,7 @@ from flightlogd.append import Committed, Transaction
 from flightlogd.clock import SteadyStamp, system_clock
 from flightlogd.config import Config, changed_settings
 from flightlogd.control import serve_control
-from flightlogd.errors import ConfigError
+from flightlogd.errors import ConfigError, StartError
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.listen import NAMES, accept_forever
@@ -43,7 +43,15 @@ from flightlogd.projections import PROJECTIONS
 from flightlogd.query import serve_query
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.session import Session, reply_line
-from flightlogd.store.database import DATABASE, begin, check_sqlite, commit, open_writer, rollback
+from flightlogd.store.database import (
+    DATABASE,
+    begin,
+    check_sqlite,
+    commit,
+    is_storage_error,
+    open_writer,
+    rollback,
+)
 from flightlogd.store.eventlog import read_batches, read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
@@ -69,11 +77,18 @@ def open_log(config: Config) -> apsw.Connection:
     """
     check_sqlite()
     path = Path(config.state_dir) / DATABASE
-    db = open_writer(path, limit_bytes=config.database_limit_bytes)
-    found = migrate(db, path)
-    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    logger.info("log opened", database=str(path), schema_found=found, head_seq=read_head(db).seq)
-    catch_up(db)
+    try:
+        db = open_writer(path, limit_bytes=config.database_limit_bytes)
+        found = migrate(db, path)
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        logger.info("log opened", database=str(path), schema_found=found, head_seq=read_head(db).seq)
+        catch_up(db)
+    except apsw.Error as error:
+        if not is_storage_error(error) and not isinstance(error, apsw.CantOpenError | apsw.BusyError):
+            raise
+        raise StartError(
+            f"{path}: {error}", "free disk space, look at the disk's health, or restore a backup"
+        ) from None
     return db
 
 
@@ -145,10 +160,17 @@ async def run_daemon(
     hub = Hub(config, head, inbox, writer, readers, log_id=stored.log_id, started_us=stamp())
     voice = Voice(inbox, said)
     daemon = Daemon(hub, voice, load_config)
+
+    async def keep_writing() -> None:
+        try:
+            await writer.run()
+        finally:
+            hub.abandon()
+
     async with trio.open_nursery() as keeping:
-        keeping.start_soon(writer.run)
+        keeping.start_soon(keep_writing)
+        # First in the queue, so first in the log, however long storage takes to allow it.
         voice.say(DaemonStarted(version=__version__, recovered_seq=stored.seq, boot_id=_boot_id()))
-        await voice.settled()
         reason = await daemon.serve(sockets)
         with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
             voice.say(DaemonStopped(reason=reason))
@@ -198,7 +220,7 @@ class Daemon:
                 await self._drain()
             if drain.cancelled_caught:
                 logger.warning("stopped before all was settled", queued_lines=hub.inbox.queued_lines)
-                hub.abandoned = True
+                hub.abandon()
             living.cancel_scope.cancel()
         return reason
 

@@ -3,6 +3,8 @@
 from itertools import count
 from typing import TYPE_CHECKING
 
+import structlog
+
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from flightlogd.session import Session
     from flightlogd.store.readers import Readers
     from flightlogd.writer import Inbox, Writer
+
+logger = structlog.get_logger(__name__)
 
 
 class Hub:
@@ -76,9 +80,18 @@ class Hub:
         if self._by_producer.get(session.producer) is session:
             del self._by_producer[session.producer]
 
+    def abandon(self) -> None:
+        """Wait for the writer no longer: what is not settled by now was not acked."""
+        self.abandoned = True
+        for session in self.sessions:
+            session.wake()
+
     def on_fault(self, fault: StorageFault | None) -> None:
         """Note that storage fails, or works again, and tell the peers that wait for an ack."""
         self.fault = fault
-        if fault is not None:
+        if fault is None:
+            logger.info("storage works again")
+        else:
+            logger.error("storage fault", state=fault.state, reason=fault.reason, hint=fault.hint)
             for session in self.sessions:
                 session.busy(fault)

@@ -6,6 +6,7 @@ A stale socket is replaced, a live daemon's is not, and what is no socket is lef
 import errno
 import grp
 import os
+import resource
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +27,9 @@ logger = structlog.get_logger(__name__)
 NAMES: Final = ("ingest", "query", "control")
 BACKLOG: Final = 1024
 """Connections that may wait for accept; the kernel caps it at net.core.somaxconn."""
+
+_OTHER_DESCRIPTORS: Final = 256
+"""Database, logs, readers, pidfds."""
 
 _FIRST_INHERITED: Final = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
@@ -63,6 +67,14 @@ def inherited_sockets(environ: dict[str, str]) -> dict[str, socket.socket]:
         sock.setblocking(False)
         found[name] = sock
     return found
+
+
+def allow_descriptors(connection_limit: int) -> None:
+    """Raise the soft limit on descriptors so that `connection_limit` can be reached on all sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = len(NAMES) * connection_limit + _OTHER_DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def bind_sockets(config: Config, inherited: Mapping[str, socket.socket]) -> dict[str, socket.socket]:

@@ -129,6 +129,10 @@ class Session:
         lines = max(outcome.lines, self._acked_before)
         answers.append(b'{"ack":{"lines":%d,"seq":%d}}\n' % (lines, outcome.seq))
         self._out.post(b"".join(answers))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let what waits for progress look again."""
         self._progress.set()
         self._progress = trio.Event()
 

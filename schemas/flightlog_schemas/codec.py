@@ -125,13 +125,14 @@ def decode_stored(line: bytes) -> Event:
     try:
         event = _decode_known(line)
     except msgspec.ValidationError:
-        pass
+        user_event = _USER.decode(line)
+        if not is_reserved(user_event.type):
+            return user_event
     else:
         if event.v == 1 and current_version(_tag(event)) == 1:
             return event
     payload = upcast(msgspec.json.decode(line))
-    known = BY_TAG.get(payload["type"])
-    return msgspec.convert(payload, UserEvent if known is None else known)
+    return msgspec.convert(payload, BY_TAG[payload["type"]])
 
 
 def _tag(event: Event) -> str:

@@ -49,7 +49,7 @@ def migrate(db: apsw.Connection, path: Path) -> int:
     try:
         found, application = db.pragma("user_version"), db.pragma("application_id")
         empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
-    except (apsw.NotADBError, apsw.CorruptError) as error:
+    except apsw.NotADBError as error:
         raise StartError(f"{path}: {error}", "restore a backup; the file was left as it is") from None
     if not empty and application != APPLICATION_ID:
         raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
