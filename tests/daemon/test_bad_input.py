@@ -1,5 +1,6 @@
 """Bad input gets a coded answer and hurts nobody else: the good lines around it are stored."""
 
+import contextlib
 import os
 
 import pytest
@@ -149,10 +150,12 @@ def test_unfinished_lines_are_bounded_over_all_connections(daemon_factory: Daemo
     peers = [IngestPeer(daemon.ingest_socket) for _ in range(4)]
     try:
         for peer in peers:
-            peer.send(half)
+            with contextlib.suppress(BrokenPipeError):  # closed while it still sends
+                peer.send(half)
         answers = []
         for peer in peers:
-            peer.half_close()
+            with contextlib.suppress(OSError):
+                peer.half_close()
             answers.append(peer.rest())
         with IngestPeer(daemon.ingest_socket) as good:
             assert good.settle(log("e", "good"))[-1]["ack"]["lines"] == 1
