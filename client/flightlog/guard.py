@@ -9,6 +9,7 @@
 
 import atexit
 import os
+import sys
 import threading
 import time
 from types import FrameType
@@ -37,9 +38,12 @@ def arm(producer: "Producer") -> None:
     _running.add(producer)
     if _armed_pid != os.getpid():
         _armed_pid = os.getpid()
-        # Again in every forked child, for multiprocessing clears what it inherits.
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
+        atexit.unregister(deliver_all)
+        atexit.register(deliver_all)
+        # Children of multiprocessing end without atexit; they run its own finalizers, ours after others.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.Finalize(None, deliver_all, exitpriority=-100)
     _take_sigterm()
 
 
@@ -48,15 +52,11 @@ def disarm(producer: "Producer") -> None:
     _running.discard(producer)
 
 
-def _at_exit() -> None:
-    deliver_all()
-
-
 def deliver_all() -> None:
-    """Close all producers, in their time to exit together, not one after the other."""
-    started = time.monotonic()
+    """Close all producers, all of them within the longest time to exit that one of them has."""
+    began = time.monotonic()
     for producer in list(_running):
-        producer.close(max(producer.settings.exit_timeout_s - (time.monotonic() - started), 0.0))
+        producer.close(max(producer.settings.exit_timeout_s - (time.monotonic() - began), 0.0))
 
 
 def _take_sigterm() -> None:

@@ -8,7 +8,7 @@ for events that tell how an execution fares.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from flightlog.encode import encode_line
 from flightlog_schemas.events.producer import ProducerDropped
@@ -19,6 +19,15 @@ OVERHEAD_BYTES: Final = 64
 
 EVENT: Final = object()
 """In place of a level: not a log line."""
+
+DropReason = Literal["buffer_full", "no_execution", "unencodable"]
+
+DROP_REASONS: Final[dict[DropReason, str]] = {
+    "buffer_full": "the buffer is full, events are left out",
+    "no_execution": "a log line that belongs to no execution was left out",
+    "unencodable": "an event that cannot be written as JSON was left out",
+}
+"""Why events are dropped, for a person."""
 
 _DEBUG_SHARE: Final = 0.75
 _LOG_SHARE: Final = 0.875
@@ -42,7 +51,7 @@ class Outbox:
         self.dropped = 0
         self._pending: deque[bytes] = deque()
         self._in_flight: deque[bytes] = deque()
-        self._undeclared: dict[str, dict[str | None, int]] = {}
+        self._undeclared: dict[DropReason, dict[str | None, int]] = {}
         self._limit_bytes = limit_bytes
         self._log_limit_bytes = int(limit_bytes * _LOG_SHARE)
         self._debug_limit_bytes = int(limit_bytes * _DEBUG_SHARE)
@@ -68,6 +77,11 @@ class Outbox:
         return bool(self._undeclared)
 
     @property
+    def undeclared_reasons(self) -> tuple[DropReason, ...]:
+        """What events were dropped for that no line tells of yet."""
+        return tuple(self._undeclared)
+
+    @property
     def undeclared_count(self) -> int:
         """How many dropped events no line tells of yet."""
         return sum(sum(levels.values()) for levels in self._undeclared.values())
@@ -91,7 +105,7 @@ class Outbox:
         """Whether an event that is no log line could be put now."""
         return self.held_bytes + len(line) + OVERHEAD_BYTES <= self._limit_bytes
 
-    def drop(self, reason: str, level: object = EVENT) -> None:
+    def drop(self, reason: DropReason, level: object = EVENT) -> None:
         """Count an event that is left out, to be declared later."""
         self.dropped += 1
         levels = self._undeclared.setdefault(reason, {})

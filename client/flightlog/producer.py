@@ -14,8 +14,8 @@ from flightlog import guard
 from flightlog.clock import now_us
 from flightlog.encode import encode_line
 from flightlog.ids import new_id
-from flightlog.notice import tell
-from flightlog.outbox import EVENT, Outbox
+from flightlog.notice import Notices
+from flightlog.outbox import EVENT, DropReason, Outbox
 from flightlog_schemas.events.execution import ExecutionCounted
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Producer:
         self.lock = threading.RLock()
         self.settled = threading.Condition(self.lock)
         self.outbox = Outbox(settings.buffer_limit_bytes)
+        self.notices = Notices()
         self.refused = 0
         """Lines that the daemon refused."""
         self.urgent = False
@@ -73,7 +74,7 @@ class Producer:
         """Closed, and its thread has done what it could."""
         self.counts: dict[str, dict[str, int]] = {}
         self.wake_fd = -1
-        """An eventfd that the sending thread polls, once there is one."""
+        """An eventfd that the sending thread polls, once there is a sender."""
         self._flush_lines = settings.flush_lines
         self._woken = False
         self._sender: Sender | None = None
@@ -101,7 +102,7 @@ class Producer:
             self.urgent = True
             self._wake()
 
-    def drop(self, reason: str, level: object = EVENT) -> None:
+    def drop(self, reason: DropReason, level: object = EVENT) -> None:
         """Count an event that cannot be said."""
         with self.lock:
             self.outbox.drop(reason, level)
@@ -135,7 +136,7 @@ class Producer:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far is settled; False when the time ran out first."""
         with self.lock:
-            if self.wake_fd < 0:
+            if self._sender is None:
                 return True
             self.collect()
             last_line = self.outbox.last_line
@@ -149,7 +150,7 @@ class Producer:
     def close(self, timeout_s: float) -> bool:
         """Deliver the rest, say bye, end the thread; False when something stayed undelivered."""
         with self.lock:
-            if self.wake_fd < 0:
+            if self._sender is None:
                 return True
             self.close_by = time.monotonic() + timeout_s
             self._wake()
@@ -171,7 +172,7 @@ class Producer:
     def resume(self) -> None:
         """Undo `pause`, in the process that forked."""
         self.pausing = False
-        if self.wake_fd >= 0 and not self.finished:
+        if self._sender is not None and not self.finished:
             self._wake()
         self.lock.release()
 
@@ -179,7 +180,6 @@ class Producer:
         """Let go of what was inherited, in the process that was forked: its owner goes on with it."""
         if self._sender is not None:
             self._sender.close()
-        if self.wake_fd >= 0:
             os.close(self.wake_fd)
 
     def woken(self) -> None:
@@ -192,29 +192,29 @@ class Producer:
         """Let the sending thread look, and start it if there is none; called with the lock held."""
         if self.pausing:
             return
-        if self.wake_fd < 0:
-            self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            guard.arm(self)
-        self._signal()
-        # A thread without ident is being started right now, further up in this one.
-        if self._thread is None or (self._thread.ident is not None and not self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._run, name="flightlog", daemon=True)
-            try:
+        try:
+            if self._sender is None:
+                self._sender = self._new_sender()
+                guard.arm(self)
+            self._signal()
+            # A thread without ident is being started right now, further up in this one.
+            if self._thread is None or (self._thread.ident is not None and not self._thread.is_alive()):
+                self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
                 self._thread.start()
-            except RuntimeError as error:
-                # No more threads, for now or because the program is ending: what waits is kept.
-                self._thread = None
-                tell(f"cannot send: {error}")
+        except (OSError, RuntimeError) as error:
+            # No more descriptors or threads, for now or because the program is ending: what waits is kept.
+            self._thread = None
+            self.notices.tell_once("thread", f"cannot send: {error}")
 
-    def _signal(self) -> None:
-        if not self._woken and self.wake_fd >= 0:
-            self._woken = True
-            os.eventfd_write(self.wake_fd, 1)
-
-    def _run(self) -> None:
-        # Imported in the thread: a program that only imports flightlog need not load sockets for it.
+    def _new_sender(self) -> "Sender":
+        # Imported at the first event: a program that only imports flightlog need not load sockets. Not in the
+        # thread: an import while the program ends can cost it its exit status.
         from flightlog.sender import Sender
 
-        if self._sender is None:
-            self._sender = Sender(self)
-        self._sender.run()
+        self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        return Sender(self)
+
+    def _signal(self) -> None:
+        if not self._woken and self._sender is not None:
+            self._woken = True
+            os.eventfd_write(self.wake_fd, 1)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from flightlog import paths
 from flightlog.dial import away
 from flightlog.link import Link, LinkBroken, NotUnderstood
-from flightlog.notice import Notices, tell
+from flightlog.notice import tell
+from flightlog.outbox import DROP_REASONS
 from flightlog_schemas.wire.ingest import IngestReply, Ready
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Sender:
     def __init__(self, producer: "Producer") -> None:
         self._producer = producer
         self._outbox = producer.outbox
-        self._notices = Notices()
+        self._notices = producer.notices
         self._link: Link | None = None
         self._hello_line = 1
         self._due_at: float | None = None
@@ -86,11 +87,11 @@ class Sender:
         with producer.lock:
             if producer.pausing:
                 return _OVER
-            behind = self._outbox.undeclared
+            drops = self._outbox.undeclared_reasons
             over = self._is_over(now)
             wait_s = self._due_in_s(now)
-        if behind:
-            self._notices.tell_once("behind", "cannot keep up or cannot deliver; some events are left out")
+        for reason in drops:
+            self._notices.tell_once(reason, f"{DROP_REASONS[reason]}; counted, and told in the log")
         if over:
             self._finish()
             return _OVER
@@ -115,7 +116,8 @@ class Sender:
             self._due_at = None
             producer.urgent = False
             return 0.0 if producer.close_by is not None else None
-        if producer.urgent or outbox.pending >= producer.settings.flush_lines:
+        hurry = producer.urgent or producer.close_by is not None
+        if hurry or outbox.pending >= producer.settings.flush_lines:
             return 0.0
         if self._due_at is None:
             self._due_at = now + producer.settings.flush_interval_s
@@ -194,9 +196,7 @@ class Sender:
                     "refused", f"an event was refused, {reply.refused.code}: {reply.refused.reason}"
                 )
             elif reply.busy is not None:
-                self._notices.tell_once(
-                    "busy", f"the daemon waits ({reply.busy.code}); events are kept meanwhile"
-                )
+                self._notices.tell_once("busy", f"the daemon waits ({reply.busy.code}); keeping events")
             elif reply.error is not None and reply.error.code != "shutting_down":
                 self._notices.tell_once(reply.error.code, f"the daemon says: {reply.error.reason}")
 
@@ -252,10 +252,10 @@ class Sender:
         self._lose()
         producer, outbox = self._producer, self._outbox
         with producer.lock:
-            undelivered = outbox.last_line - outbox.acked
-            undeclared = outbox.undeclared_count
-        if undelivered or undeclared:
-            left_out = f" ({undeclared} more had been left out)" if undeclared else ""
+            producer.collect()
+            undelivered, dropped = outbox.last_line - outbox.acked, outbox.dropped
+        if undelivered:
+            left_out = f" ({dropped} more were left out)" if dropped else ""
             tell(f"{undelivered} events did not reach the daemon{left_out}")
         with producer.lock:
             producer.finished = True
