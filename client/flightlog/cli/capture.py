@@ -38,9 +38,14 @@ class Entry(NamedTuple):
 
 
 class LineSplitter:
-    """Cuts one stream of bytes into lines, holding at most `RAW_LIMIT_BYTES` of an unfinished one."""
+    """Cuts one stream of bytes into lines.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: Most that is kept of one line.
+    """
+
+    def __init__(self, limit_bytes: int = RAW_LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
         self._held = bytearray()
         self._skipped_chars = 0
 
@@ -53,7 +58,7 @@ class LineSplitter:
         lines = [self._take()]
         complete = rest.split(b"\n")
         self._hold(complete.pop())
-        lines.extend(_bounded(line) for line in complete)
+        lines.extend(self._bounded(line) for line in complete)
         return lines
 
     def finish(self) -> list[RawLine]:
@@ -61,7 +66,7 @@ class LineSplitter:
         return [self._take()] if self._held else []
 
     def _hold(self, data: bytes) -> None:
-        room = RAW_LIMIT_BYTES - len(self._held)
+        room = self._limit_bytes - len(self._held)
         self._held += data[:room]
         if len(data) > room:
             self._skipped_chars += _count_chars(data[room:])
@@ -72,11 +77,11 @@ class LineSplitter:
         self._skipped_chars = 0
         return line
 
-
-def _bounded(line: bytes) -> RawLine:
-    if len(line) <= RAW_LIMIT_BYTES:
-        return RawLine(line, 0)
-    return RawLine(line[:RAW_LIMIT_BYTES], _count_chars(line[RAW_LIMIT_BYTES:]))
+    def _bounded(self, line: bytes) -> RawLine:
+        limit_bytes = self._limit_bytes
+        if len(line) <= limit_bytes:
+            return RawLine(line, 0)
+        return RawLine(line[:limit_bytes], _count_chars(line[limit_bytes:]))
 
 
 def _count_chars(data: bytes) -> int:

@@ -18,6 +18,12 @@ _TIMES: Final = frozenset(
 )
 """Keys of answers that hold microseconds since the epoch."""
 
+_PARTS: Final = {
+    "error": ("type", "message", "stack", "stack_hash"),
+    "owner": ("pid", "start_time", "boot_id"),
+}
+"""Objects within answers, which the daemon sends without what it does not know."""
+
 _SGR: Final = {
     "dim": "2",
     "bold": "1",
@@ -105,7 +111,11 @@ class Output:
 
 
 def shown(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with its times as RFC 3339; the argument is changed."""
+    """Return an answer with its times as RFC 3339 and null for what is not known; it is changed in place."""
+    for key, names in _PARTS.items():
+        value = answer.get(key)
+        if isinstance(value, dict):
+            answer[key] = dict.fromkeys(names) | value
     for key in _TIMES.intersection(answer):
         value = answer[key]
         if isinstance(value, int):

@@ -28,6 +28,9 @@ KILL_GRACE_S: Final = 5.0
 
 _PAUSE_MS: Final = 2
 
+_LOOK_AGAIN_S: Final = 0.1
+"""A command that has ended and whose reader has stopped reading is left waiting only until a signal comes."""
+
 _READ_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = select.PIPE_BUF
 """A pipe that poll calls writable takes this much without blocking."""
@@ -73,7 +76,7 @@ class _Stream:
         self.owed_bytes -= len(data)
         if not data:
             self.close()
-            return []
+            return self.splitter.finish()
         if self._passing:
             self.unwritten = memoryview(data)
             self.write()
@@ -111,6 +114,7 @@ class Recorder:
         child: The command, just started.
         take: Gets each line, with the name of its stream in the fields; must not block.
         pause: Whether to let output wait for a moment, asked before each reading.
+        told_to_end: Whether somebody wanted the command to end.
         timeout_s: Longest that the command may run, in seconds; None for ever.
     """
 
@@ -119,11 +123,13 @@ class Recorder:
         child: Child,
         take: Callable[[Entry], None],
         pause: Callable[[], bool],
+        told_to_end: Callable[[], bool],
         timeout_s: float | None,
     ) -> None:
         self._child = child
         self._take = take
         self._pause = pause
+        self._told_to_end = told_to_end
         self._started = time.monotonic()
         self._next_kill = None if timeout_s is None else self._started + timeout_s
         self._kills = [signal.SIGTERM, signal.SIGKILL]
@@ -154,6 +160,9 @@ class Recorder:
         if self._status is None:
             return False
         waited = time.monotonic() >= self._ended + CAPTURE_GRACE_S
+        if waited and (self._timed_out or self._told_to_end()):
+            # Without us it would be gone, whoever has stopped reading what it wrote.
+            return True
         return all(
             not stream.unwritten and (not stream.open or (waited and stream.owed_bytes <= 0))
             for stream in self._streams
@@ -172,9 +181,7 @@ class Recorder:
             poll.register(self._child.pidfd, select.POLLIN)
             wake_at = self._next_kill
         else:
-            wake_at = self._ended + CAPTURE_GRACE_S
-            if wake_at <= time.monotonic():
-                wake_at = None
+            wake_at = max(self._ended + CAPTURE_GRACE_S, time.monotonic() + _LOOK_AGAIN_S)
         # Rounded up: a wait that ends early would come round again at once.
         timeout_ms = None if wake_at is None else max(wake_at - time.monotonic(), 0) * 1000 + 1
         if paused:

@@ -92,19 +92,22 @@ def shared_options() -> list[click.Parameter]:
     ]
 
 
-def verb(name: str, *examples: str) -> Callable[[Callable[..., Any]], Verb]:
+def verb(name: str, *examples: str, runs_command: bool = False) -> Callable[[Callable[..., Any]], Verb]:
     """Make a function a verb; it gets the session first.
 
     Args:
         name: What the verb is called.
         examples: Lines that show its use.
+        runs_command: Its arguments are a command, whose options are not ours.
     """
     epilog = "\n".join(
         ("\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  {line}" for line in examples))
     )
 
     def decorate(function: Callable[..., Any]) -> Verb:
-        return click.command(name, cls=Verb, epilog=epilog)(click.pass_obj(function))
+        return click.command(
+            name, cls=Verb, epilog=epilog, context_settings={"allow_interspersed_args": not runs_command}
+        )(click.pass_obj(function))
 
     return decorate
 

@@ -1,15 +1,17 @@
 """`flightlog emit`: event lines from a file or a pipe."""
 
-import sys
+import os
+import select
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import click
 
 from flightlog.append import append
+from flightlog.cli.capture import LineSplitter, RawLine
 from flightlog.cli.strict import say_busy
 from flightlog.cli.text import cut, safe
 from flightlog.cli.verb import Session, verb
@@ -18,6 +20,8 @@ from flightlog_schemas.wire.ingest import Refused
 
 LINE_LIMIT_BYTES: Final = 16 * 1024 * 1024
 """Longest line that is sent. The daemon's own limit is lower; this one bounds the memory here."""
+
+READ_BYTES: Final = 256 * 1024
 
 REASON_LIMIT_CHARS: Final = 500
 
@@ -35,13 +39,13 @@ def command(session: Session, file: str) -> int:
     reported with their line numbers, the others are stored; exit code 3 if any was refused.
     """
     if file == "-":
-        return _emit(session, sys.stdin.buffer)
+        return _emit(session, 0)
     with Path(file).open("rb") as stream:
-        return _emit(session, stream)
+        return _emit(session, stream.fileno())
 
 
-def _emit(session: Session, stream: BinaryIO) -> int:
-    source = Source(session, stream)
+def _emit(session: Session, descriptor: int) -> int:
+    source = Source(session, descriptor)
 
     def report(refused: Refused) -> None:
         source.report(source.line_number(refused.line), refused.code, refused.reason)
@@ -61,32 +65,45 @@ def _emit(session: Session, stream: BinaryIO) -> int:
 class Source:
     """Lines of a stream, and where they stood in it: the daemon does not count blank ones."""
 
-    def __init__(self, session: Session, stream: BinaryIO) -> None:
+    def __init__(self, session: Session, descriptor: int) -> None:
         self.refused_count = 0
         self._session = session
-        self._stream = stream
+        self._descriptor = descriptor
         # Where the two counts part: after so many sent lines, so many more lines were left out.
         self._sent_before = array("Q", [0])
         self._left_out = array("Q", [0])
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the lines that the daemon should judge."""
+        """Yield the lines that the daemon should judge, and an empty one when no more come for a while."""
         number = sent = 0
-        while line := self._stream.readline(LINE_LIMIT_BYTES):
+        for line in self._lines():
+            if line is None:
+                yield b""
+                continue
             number += 1
-            if not line.endswith(b"\n") and len(line) == LINE_LIMIT_BYTES:
-                self.report(number, "too_long", f"over {LINE_LIMIT_BYTES:,} bytes")
-                self.refused_count += 1
-                while (rest := self._stream.readline(LINE_LIMIT_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-            elif line.lstrip().startswith((b'{"hello"', b'{"bye"')):
-                self.report(number, "invalid", "a line of the protocol, no event")
-                self.refused_count += 1
-            elif not line.isspace():
+            if line.skipped_chars:
+                self._refuse(number, "too_long", f"over {LINE_LIMIT_BYTES:,} bytes")
+            elif line.data.lstrip().startswith((b'{"hello"', b'{"bye"')):
+                self._refuse(number, "invalid", "a line of the protocol, no event")
+            elif line.data and not line.data.isspace():
                 sent += 1
-                yield line
+                yield line.data
                 continue
             self._leave_out(sent)
+
+    def _lines(self) -> Iterator[RawLine | None]:
+        """Yield lines as they come, and None before waiting for more."""
+        splitter = LineSplitter(LINE_LIMIT_BYTES)
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLIN)
+        while True:
+            if not ready.poll(0):
+                yield None
+            data = os.read(self._descriptor, READ_BYTES)
+            if not data:
+                break
+            yield from splitter.feed(data)
+        yield from splitter.finish()
 
     def line_number(self, sent: int) -> int:
         """Return which line of the stream the nth sent one was."""
@@ -96,6 +113,10 @@ class Source:
     def report(self, number: int, code: str, reason: str) -> None:
         """Tell a person that a line was refused."""
         self._session.say(f"line {number} refused, {code}: {cut(safe(reason), REASON_LIMIT_CHARS)}")
+
+    def _refuse(self, number: int, code: str, reason: str) -> None:
+        self.refused_count += 1
+        self.report(number, code, reason)
 
     def _leave_out(self, sent: int) -> None:
         if self._sent_before[-1] == sent:

@@ -53,6 +53,7 @@ _ASKED_TO_END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, 
     "exec",
     "flightlog exec -- make test",
     "flightlog exec --name nightly --label host=a1 --timeout 2h -- ./backup.sh /srv",
+    runs_command=True,
 )
 @click.option("--name", help="What people call it [default: the command's own name].")
 @click.option("--project", metavar="DIR", help="Its project [default: the one you are in].")
@@ -130,8 +131,14 @@ def command(
             said.message, "INFO" if said.level is None else said.level, source=source, fields=said.fields
         )
 
-    pace = Pace(client, BUFFER_BYTES // 2)
-    ending = Recorder(child, take, pace, None if timeout is None else timeout / 1e6).run()
+    recorder = Recorder(
+        child,
+        take,
+        pause=Pace(client, BUFFER_BYTES // 2),
+        told_to_end=lambda: not _ASKED_TO_END.isdisjoint(relay.received),
+        timeout_s=None if timeout is None else timeout / 1e6,
+    )
+    ending = recorder.run()
     client.put_now(ended(started.execution_id, ending, relay.received, timeout))
     client.close()
     return TIMED_OUT if ending.timed_out else exit_code(ending.status)

@@ -1,7 +1,6 @@
 """`flightlog list`: executions, newest first."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, TypeVar, get_args
 
 import click
@@ -60,11 +59,9 @@ def command(
     output = session.output()
     with session.ask() as daemon:
         if as_json:
-            rows = islice(_pages(daemon, request, dict[str, Any], wanted), wanted)
-            output.json_array(shown(row) for row in rows)
+            output.json_array(shown(row) for row in _pages(daemon, request, dict[str, Any], wanted))
         else:
-            found = islice(_pages(daemon, request, Execution, wanted), wanted)
-            _show(output, found, session)
+            _show(output, _pages(daemon, request, Execution, wanted), session)
         if count is None and daemon.end is not None and daemon.end.truncated:
             session.say(f"the newest {DEFAULT_COUNT}; there are more, -n N shows them")
 
