@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,6 +165,10 @@ class Running:
         while not data.endswith(b"\n"):
             data += self.read(1)
         return data.decode().rstrip("\n")
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
 
     def end(self) -> Done:
         """Wait until it ends; what it wrote since the last line is in the answer."""
