@@ -11,6 +11,7 @@ from flightlog.clock import now_us
 from flightlog.encode import text
 from flightlog.ids import new_id
 from flightlog.outcome import describe, ending_of
+from flightlog.process import this_process
 from flightlog.scope import Scope
 from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import ErrorInfo
@@ -110,8 +111,6 @@ class Execution(Scope):
     def start(self) -> Self:
         """Say that it runs now, owned by this process. A second call does nothing."""
         if self._owner_pid is None:
-            from flightlog.process import this_process  # here, to keep the import of flightlog short
-
             owner = this_process()
             self._owner_pid = owner.pid
             self._started_ns = time.monotonic_ns()

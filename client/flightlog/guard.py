@@ -9,6 +9,7 @@
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -60,8 +61,6 @@ def deliver_all() -> None:
 
 
 def _take_sigterm() -> None:
-    import signal
-
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -69,8 +68,6 @@ def _take_sigterm() -> None:
 
 
 def _on_sigterm(number: int, _frame: FrameType | None) -> None:
-    import signal
-
     for client in list(_clients):
         client.cancel_open("SIGTERM")
     deliver_all()

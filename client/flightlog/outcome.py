@@ -51,9 +51,9 @@ def _ending_of_exit(error: SystemExit) -> Ending:
 
 def describe(error: BaseException) -> ErrorInfo:
     """Return an exception's type, message and stack, each cut to its limit. Never raises an Exception."""
-    import traceback  # here, because most programs never need it
-
     try:
+        import traceback  # here, because most programs never need it
+
         stack = "".join(traceback.format_exception(error))
     except Exception:  # a program's broken exception must not break the program
         stack = None

@@ -2,7 +2,6 @@
 
 import os
 from functools import cache
-from pathlib import Path
 
 from flightlog_schemas.events.execution import Owner
 
@@ -16,9 +15,9 @@ def process_identity(pid: int) -> Owner | None:
         pid: Process id, at least 1.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = _read(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
-        return None if Path("/proc/self/stat").exists() else Owner(pid=pid)
+        return None if os.access("/proc/self/stat", os.F_OK) else Owner(pid=pid)
     except OSError:
         return Owner(pid=pid, boot_id=_boot_id())
     # The command's name comes in parentheses and may hold any character; field 22 counts from 1.
@@ -35,6 +34,15 @@ def this_process() -> Owner:
 @cache
 def _boot_id() -> str | None:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return _read("/proc/sys/kernel/random/boot_id").decode().strip()
     except OSError:
         return None
+
+
+def _read(path: str) -> bytes:
+    # By plain descriptors: pathlib is a fair part of the time that importing flightlog may take.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)

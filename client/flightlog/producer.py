@@ -90,7 +90,10 @@ class Producer:
         with self.lock:
             pending = self.outbox.put(line, level)
             # One wake starts the clock for what waits, one more says that enough waits.
-            if pending == 1 or pending == self._flush_lines or (not pending and self.outbox.dropped == 1):
+            if pending:
+                if pending == 1 or not pending % self._flush_lines:
+                    self._wake()
+            elif self.outbox.dropped == 1:
                 self._wake()
 
     def put_now(self, line: bytes) -> None:
@@ -136,7 +139,7 @@ class Producer:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far is settled; False when the time ran out first."""
         with self.lock:
-            if self._sender is None:
+            if self._is_settled():
                 return True
             self.collect()
             last_line = self.outbox.last_line
@@ -147,17 +150,21 @@ class Producer:
             self.hurried -= 1
             return self.outbox.acked >= last_line and not self.outbox.undeclared
 
+    def _is_settled(self) -> bool:
+        outbox = self.outbox
+        return outbox.acked == outbox.last_line and not outbox.undeclared and not self.counts
+
     def close(self, timeout_s: float) -> bool:
         """Deliver the rest, say bye, end the thread; False when something stayed undelivered."""
         with self.lock:
-            if self._sender is None:
+            if self._sender is None and self._is_settled():
                 return True
             self.close_by = time.monotonic() + timeout_s
             self._wake()
             # The sender keeps to `close_by` itself; it needs a moment more to tell what was lost.
             self.settled.wait_for(lambda: self.finished, timeout_s + _GRACE_S)
             guard.disarm(self)
-            return self.outbox.acked == self.outbox.last_line and not self.outbox.undeclared
+            return self._is_settled()
 
     def pause(self) -> None:
         """End the thread for the moment, and hold the lock: a fork must find neither in use."""
@@ -201,7 +208,7 @@ class Producer:
             if self._thread is None or (self._thread.ident is not None and not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
                 self._thread.start()
-        except (OSError, RuntimeError) as error:
+        except (OSError, ImportError, RuntimeError) as error:
             # No more descriptors or threads, for now or because the program is ending: what waits is kept.
             self._thread = None
             self.notices.tell_once("thread", f"cannot send: {error}")

@@ -188,3 +188,30 @@ def test_full_pipe_on_stderr_blocks_only_the_warning(home: Path) -> None:
     )
 
     assert (done.returncode, done.stdout) == (0, "False\n")
+
+
+@pytest.mark.covers("D9")
+def test_program_out_of_descriptors_is_not_harmed(home: Path) -> None:
+    """A program that has used up its file descriptors emits without an error, and keeps what it said."""
+    done = run_program(
+        """
+        import os, resource, flightlog
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        taken = []
+        try:
+            while True:
+                taken.append(os.dup(0))
+        except OSError:
+            pass
+        with flightlog.execution("x") as run:
+            run.info("no descriptor left")
+        before = flightlog.flush(0.05), flightlog.statistics().lines
+        for descriptor in taken:
+            os.close(descriptor)
+        print(before, flightlog.flush(0.05), flightlog.statistics().lines)
+        """,
+        home,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "(False, 3) False 3\n"), done.stderr
+    assert done.stderr.startswith("flightlog: cannot send: [Errno 24] Too many open files")
