@@ -21,6 +21,7 @@ PAGE_LIMIT = 1000
 """Most answers to one request for a page."""
 
 Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
+LevelNumber = Annotated[int, Meta(ge=1, le=24)]
 WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
 
 QueryErrorCode = Literal[
@@ -73,7 +74,7 @@ class Tail(Request, kw_only=True):
     execution_id: Id | None = None
     task_id: Id | None = None
     agent_id: Id | None = None
-    level: tuple[int, ...] = ()
+    level: tuple[LevelNumber, ...] = ()
     source: str | None = None
     grep: str | None = None
     exclude: tuple[str, ...] = ()
@@ -142,7 +143,7 @@ class Logs(Request, kw_only=True):
     last: Count | None = None
     limit: Count | None = None
     follow: bool = False
-    level: tuple[int, ...] = ()
+    level: tuple[LevelNumber, ...] = ()
     source: str | None = None
     task_id: Id | None = None
     since: Micros | None = None
