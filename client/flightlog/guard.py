@@ -3,6 +3,7 @@
 - At exit, what is left is delivered within a bound.
 - SIGTERM, where the program leaves it at its default: open executions end as cancelled, what is left is
   delivered, and then the process dies by the signal as it would have. A handler of the program stays.
+  (Like all handlers in Python it runs between two steps of the main thread: a long call into C delays it.)
 - A fork finds the sending threads stopped and their locks free, so that parent and child both go on. (A
   process that forks while it has threads is warned by Python 3.12 and later, and would be because of us.)
 """

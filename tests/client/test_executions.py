@@ -265,18 +265,19 @@ def test_asyncio_tasks_keep_apart(daemon: Daemon, client: Client) -> None:
     """Concurrent asyncio tasks log each to its own execution; a cancelled one is cancelled."""
     runs: dict[str, str] = {}
 
-    async def work(name: str) -> None:
+    async def work(name: str, together: asyncio.Barrier) -> None:
         with client.execution(name) as run:
             runs[name] = run.execution_id
             for number in range(5):
                 client.log(f"{name} {number}")
-                await asyncio.sleep(0)
+                await together.wait()
             if name == "b":
                 await asyncio.Event().wait()
 
     async def main() -> None:
-        never = asyncio.create_task(work("b"))
-        await asyncio.gather(work("a"), work("c"))
+        together = asyncio.Barrier(3)
+        never = asyncio.create_task(work("b", together))
+        await asyncio.gather(work("a", together), work("c", together))
         never.cancel()
         await asyncio.gather(never, return_exceptions=True)
 
