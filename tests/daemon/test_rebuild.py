@@ -1,0 +1,189 @@
+"""Read models are a function of the log: a rebuild finds what differs and puts it right."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+import pytest
+
+from support.daemon import Daemon, run_flightlogd
+from support.lines import event, log, logs
+from support.peers import IngestPeer, QueryPeer
+
+
+def tell(daemon: Daemon, *lines: bytes) -> None:
+    """Send lines and wait until all are acked."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        assert peer.settle(*lines)[-1]["ack"]["lines"] == len(lines)
+
+
+@contextmanager
+def stopped(daemon: Daemon) -> Iterator[apsw.Connection]:
+    """Stop a daemon, give a connection to its database, and start it again."""
+    daemon.terminate()
+    db = apsw.Connection(str(daemon.database))
+    try:
+        yield db
+    finally:
+        db.close()
+        daemon.start()
+
+
+def rebuild(daemon: Daemon, *arguments: str) -> tuple[int, dict[str, tuple[int, int, int]]]:
+    """Run `flightlogd rebuild` and return its exit code and what differed, by table."""
+    where = ("--state-dir", str(daemon.state_dir), "--runtime-dir", str(daemon.runtime_dir))
+    done = run_flightlogd("rebuild", "--json", *arguments, *where)
+    assert "Traceback" not in done.stderr, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, {row["table"]: (row["missing"], row["extra"], row["changed"]) for row in found}
+
+
+@pytest.fixture
+def busy(daemon: Daemon) -> Daemon:
+    """Give a daemon with a few executions of every fate."""
+    for number in range(12):
+        name = f"run-{number}"
+        tell(
+            daemon,
+            event("execution.started", name, name="n", phases=["a", "b"]),
+            *logs(name, number * 3),
+            event("execution.advanced", name, to_phase="b"),
+            event("execution.counted", name, counts={"files": number}),
+            *([event("execution.ended", name, outcome="succeeded")] if number % 2 else []),
+            *([event("execution.ended", name, outcome="failed")] if number % 3 else []),
+            log(f"stray-{number}", "of nobody"),
+        )
+    return daemon
+
+
+DAMAGE = (
+    "update execution set status = 'lost', counts = '{}' where execution_id = 'run-1'",
+    "delete from execution where execution_id in ('run-2', 'run-3')",
+    "insert into execution (execution_id, status, announced, labels, counts, begun_at, first_seq, last_seq,"
+    " state_seq) values ('ghost', 'running', 1, '{}', '{}', 1, 1, 1, 1)",
+    "delete from audit where execution_id = 'run-1'",
+    "update execution_log set info = info + 1 where execution_id = 'run-4'",
+)
+
+
+@pytest.mark.covers("D8")
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_a_rebuild_puts_right_what_differs(busy: Daemon, running: bool) -> None:
+    """Rows that are missing, made up or changed are counted by a check and put right by a rebuild."""
+    assert rebuild(busy, "--check") == (0, {})
+    with stopped(busy) as db:
+        before = {table: list(db.execute(f"select * from {table}")) for table in ("execution", "audit")}
+        for statement in DAMAGE:
+            db.execute(statement)
+    if not running:
+        busy.terminate()
+
+    checked = rebuild(busy, "--check")
+    again = rebuild(busy, "--check")
+    mended = rebuild(busy)
+    after = rebuild(busy, "--check")
+
+    expected = {"execution": (2, 1, 1), "audit": (5, 0, 0), "execution_log": (0, 0, 1)}
+    assert checked == (1, expected)
+    assert again == checked
+    assert mended == (0, expected)
+    assert after == (0, {})
+    if not running:
+        busy.start()
+    with stopped(busy) as db:
+        assert list(db.execute("select * from execution")) == before["execution"]
+        rows = list(db.execute("select * from audit where event_type not like 'DAEMON%'"))
+    assert [row for row in rows if row[4] != "REBUILT"] == [
+        row for row in before["audit"] if not row[4].startswith("DAEMON")
+    ]
+
+
+@pytest.mark.covers("D8")
+def test_one_read_model_alone(busy: Daemon) -> None:
+    """A rebuild of one read model leaves the others as they are."""
+    with stopped(busy) as db:
+        for statement in DAMAGE:
+            db.execute(statement)
+
+    assert rebuild(busy, "audit")[1].keys() == {"audit"}
+    assert rebuild(busy, "--check")[1].keys() == {"execution", "execution_log"}
+    assert rebuild(busy, "nonsense")[0] == 3
+
+
+def test_a_rebuild_is_an_event(busy: Daemon) -> None:
+    """A rebuild is told in the log, with what differed; a check is not."""
+    rebuild(busy, "--check")
+    rebuild(busy, "execution")
+    with QueryPeer(busy.query_socket) as reader:
+        reader.start("tail", last=1, type=["daemon.rebuilt"], limit=1)
+        told = reader.answers().lines
+
+    assert [row["event"]["projections"] for row in told] == [["execution"]]
+    assert told[0]["event"]["differences"] == {}
+
+
+@pytest.mark.covers("D8")
+def test_a_rebuild_under_a_writer(daemon: Daemon) -> None:
+    """A rebuild while events come in neither disturbs them nor finds a difference."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.send_lines(event("execution.started", "e"), *logs("e", 20_000))
+        peer.until_ack(100)
+        assert rebuild(daemon) == (0, {})
+        assert rebuild(daemon, "--check") == (0, {})
+        peer.until_ack(20_001)
+    with QueryPeer(daemon.query_socket) as reader:
+        assert reader.ask("inspect", execution_id="e").one("execution")["log_count"] == 20_000
+
+
+def test_a_read_model_that_fails_stops_alone(daemon: Daemon) -> None:
+    """One that fails is marked with its position and error; events are stored and acked, the others go on."""
+    tell(daemon, event("execution.started", "e"))
+    with stopped(daemon) as db:
+        db.execute(
+            "create trigger fault before insert on audit begin select raise(abort, 'made to fail'); end"
+        )
+    tell(daemon, event("execution.waiting", "e"), log("e", "m"))
+    tell(daemon, event("execution.resumed", "e"))
+    with QueryPeer(daemon.query_socket) as reader:
+        status = reader.ask("status").one("status")
+        refused = reader.ask("audit", execution_id="e").error
+        shown = reader.ask("inspect", execution_id="e").one("execution")
+    broken = {row["name"]: row for row in status["projections"]}
+
+    assert (shown["status"], shown["log_count"]) == ("running", 1)
+    assert refused is not None
+    assert refused["code"] == "projection_broken"
+    assert "made to fail" in refused["reason"]
+    assert broken["audit"]["broken_at"] is not None
+    assert broken["audit"]["lag"] > 0
+    assert broken["execution"]["broken_at"] is None
+    assert broken["execution"]["lag"] == 0
+
+    with stopped(daemon) as db:
+        db.execute("drop trigger fault")
+    with QueryPeer(daemon.query_socket) as reader:
+        trail = reader.ask("audit", execution_id="e").all("audit")
+    assert [entry["event_type"] for entry in trail] == ["CREATED", "STARTED", "STATE_CHANGE", "STATE_CHANGE"]
+    assert rebuild(daemon, "--check") == (0, {})
+
+
+def test_a_broken_read_model_is_mended_while_running(daemon: Daemon) -> None:
+    """A rebuild brings a stopped read model back to the head without a restart."""
+    with stopped(daemon) as db:
+        db.execute(
+            "create trigger fault before insert on audit when new.reason = 'fatal'"
+            " begin select raise(abort, 'made to fail'); end"
+        )
+    tell(daemon, event("audit.recorded", action="A", reason="fatal"))
+    tell(daemon, event("audit.recorded", action="B", reason="fine"))
+    with QueryPeer(daemon.query_socket) as reader:
+        assert reader.ask("audit").error is not None
+    with stopped(daemon) as db:
+        db.execute("drop trigger fault")
+        db.execute("update projection set broken_at = 1, error = 'as if' where name = 'audit'")
+
+    assert rebuild(daemon, "--check") == (0, {})
+    tell(daemon, event("audit.recorded", action="C"))
+    with QueryPeer(daemon.query_socket) as reader:
+        assert [entry["event_type"] for entry in reader.ask("audit").all("audit")][-1] == "C"
