@@ -118,6 +118,19 @@ def test_following_goes_on_where_history_ends(flightlog: Cli, shared: Daemon) ->
     assert (done.code, done.err) == (130, "")
 
 
+@pytest.mark.covers("S0.5")
+def test_an_execution_may_be_named_by_its_beginning_or_before_it_starts(
+    flightlog: Cli, shared: Daemon
+) -> None:
+    """The beginning of an id is enough; one that nothing has yet is waited for."""
+    execution = flightlog.ok("start", "--name", "prefixed").out.strip()
+    assert shown(flightlog, "--execution", execution[:16], "-g", "execution.started") != []
+    with flightlog.running("tail", "--execution", "yet-to-come", "-o", "cat", "--after", "0") as tail:
+        with IngestPeer(shared.ingest_socket) as peer:
+            peer.settle(log("yet-to-come", "here"))
+        assert tail.line() == "here"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(flightlog: Cli) -> None:
     """When the reader of the pipe goes away, nothing is said about it."""
     with flightlog.running("tail", "--after", "0") as tail:

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern
 from flightlog.cli.output import Output
 from flightlog.cli.render import RecordedText, pruned_text
+from flightlog.cli.strict import find_execution
 from flightlog.cli.verb import Session, verb
+from flightlog.errors import QueryFailed
 from flightlog.query import Connection
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.times import rfc3339
@@ -28,7 +30,7 @@ Keep: TypeAlias = Callable[[Said], bool]
     "flightlog tail --level WARN,ERROR",
     "flightlog tail --type execution. --since 1h --no-follow -o json",
 )
-@click.option("--execution", type=ID, metavar="EXEC", help="Of this execution; its whole id.")
+@click.option("--execution", type=ID, metavar="EXEC", help="Of this execution, which may yet come.")
 @click.option(
     "--type", "types", metavar="A,B", default="", help="Of these types; `task.` is all that begin so."
 )
@@ -84,7 +86,7 @@ def command(
         since=since,
         follow=follow,
         type=tuple(part for part in types.split(",") if part),
-        execution_id=execution,
+        execution_id=None if execution is None else _whole_id(session, execution),
         task_id=task,
         agent_id=agent,
         level=level or (),
@@ -101,6 +103,16 @@ def command(
             write(said)
             if follow:
                 output.flush()
+
+
+def _whole_id(session: Session, execution_id: str) -> str:
+    """Return the id that a prefix stands for, or the prefix where nothing begins so yet."""
+    try:
+        return find_execution(session, execution_id).execution_id
+    except QueryFailed as failed:
+        if failed.code != "not_found":
+            raise
+        return execution_id
 
 
 def _events(daemon: Connection, request: Tail, count: int | None, keep: Keep | None) -> Iterator[Said]:
