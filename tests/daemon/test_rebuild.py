@@ -1,12 +1,14 @@
 """Read models are a function of the log: a rebuild finds what differs and puts it right."""
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
 import pytest
 
+from schemas.builders import EXAMPLES
 from support.daemon import Daemon, run_flightlogd
 from support.lines import event, log, logs
 from support.peers import IngestPeer, QueryPeer
@@ -97,6 +99,38 @@ def test_a_rebuild_puts_right_what_differs(busy: Daemon, running: bool) -> None:
     assert [row for row in rows if row[4] != "REBUILT"] == [
         row for row in before["audit"] if not row[4].startswith("DAEMON")
     ]
+
+
+@pytest.mark.covers("D8")
+def test_a_storm_of_everything(daemon: Daemon) -> None:
+    """Events of all types in any order, from many producers at once, leave what a rebuild leaves."""
+    dice = random.Random(11)
+    types = [name for name in EXAMPLES if not name.startswith("daemon.")]
+    weights = [8 if name.startswith("execution.") else 20 if name == "log" else 1 for name in types]
+    peers = [IngestPeer(daemon.ingest_socket) for _ in range(4)]
+    for _ in range(300):
+        lines = []
+        for name in dice.choices(types, weights, k=dice.randrange(1, 20)):
+            fields = dict(EXAMPLES[name])
+            if "execution_id" in fields or dice.random() < 0.2:
+                fields["execution_id"] = f"run-{dice.randrange(12)}"
+            if dice.random() < 0.7:
+                fields["time"] = 1_790_000_000_000_000 + dice.randrange(10**9)
+            if name == "execution.ended":
+                fields["outcome"] = dice.choice(["succeeded", "partial", "failed", "cancelled", "timed_out"])
+            lines.append(json.dumps({"type": name} | fields).encode())
+        dice.choice(peers).send_lines(*lines)
+    for peer in peers:
+        replies = peer.settle()
+        peer.close()
+        assert not [reply for reply in replies if "refused" in reply]
+
+    assert rebuild(daemon, "--check") == (0, {})
+    with QueryPeer(daemon.query_socket) as reader:
+        trail = reader.ask("audit", limit=1000).all("audit")
+        shown = reader.ask("executions").all("execution")
+    assert {"ANOMALY", "LOST", "PHASE_CHANGE", "ADOPTED"} <= {entry["event_type"] for entry in trail}
+    assert len(shown) == 12
 
 
 @pytest.mark.covers("D8")
