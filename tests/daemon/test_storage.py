@@ -12,7 +12,7 @@ from support.peers import IngestPeer, Json, QueryPeer
 MIB = 1024 * 1024
 
 
-@pytest.mark.covers("D1")
+@pytest.mark.covers("D1", "P15")
 def test_full_and_free_again(daemon_factory: DaemonFactory) -> None:
     """When storage is full nothing is acked that is not kept, `status` says so, and it resumes by itself."""
     daemon = daemon_factory(start=False, retry_ms=20)
