@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cli.runner import Cli
+from cli.runner import COMMAND, Cli
 from support.daemon import Daemon
 from support.programs import events, messages
 
@@ -278,6 +279,30 @@ def test_a_command_inside_is_a_child(flightlog: Cli) -> None:
 
     assert done.out == "deep\n"
     assert recorded(flightlog, "child")["parent_id"] == recorded(flightlog, "parent")["execution_id"]
+
+
+def test_a_parent_that_cannot_be_is_passed_over(flightlog: Cli) -> None:
+    """A broken id in the environment costs the parent, not the recording."""
+    done = flightlog("exec", "--name", "orphan", "--", "true", FLIGHTLOG_EXECUTION_ID="a b\x1b")
+
+    assert done.code == 0
+    assert "there is no parent" in done.err
+    assert "\x1b" not in done.err
+    assert recorded(flightlog, "orphan")["parent_id"] is None
+
+
+def test_descriptors_are_passed_on(flightlog: Cli) -> None:
+    """What a caller has opened for the command, as make does for its jobs, the command finds open."""
+    script = 'exec 7</etc/hostname; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, "exec", "--", "cat", "/dev/fd/7"],
+        env=flightlog.environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout == Path("/etc/hostname").read_bytes()
 
 
 def test_the_command_finds_the_same_daemon(flightlog: Cli, alone: Cli) -> None:

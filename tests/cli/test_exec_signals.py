@@ -161,6 +161,13 @@ def test_the_command_starts_with_signals_as_usual(flightlog: Cli) -> None:
     assert ignored & (1 << 31) - 1 == 0
 
 
+def test_ignored_children_are_waited_for(flightlog: Cli) -> None:
+    """Started by a process that ignores its children, exec still knows how its own ended."""
+    command = ["env", "--ignore-signal=CHLD", *COMMAND, "exec", "--", "sh", "-c", "exit 9"]
+
+    assert subprocess.run(command, env=flightlog.environment(), timeout=60, check=False).returncode == 9
+
+
 @pytest.mark.covers("S1.5")
 def test_a_reader_that_leaves_ends_the_command(flightlog: Cli) -> None:
     """When whoever reads our output goes away, the command gets the SIGPIPE that it would get without us."""

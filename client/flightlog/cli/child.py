@@ -132,6 +132,8 @@ class SignalRelay:
         self._numbers = frozenset(
             number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN
         )
+        # Whoever started us may ignore its children; one that is ignored cannot be waited for.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.blocked_before = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers))
 
     def forward_to(self, child: Child) -> None:

@@ -7,14 +7,19 @@ from typing import Any, Final, NamedTuple, TypeVar
 import click
 
 from flightlog.cli.times import parse_time
+from flightlog.cli.verb import Session
 from flightlog.clock import now_us
+from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
 from flightlog_schemas.levels import NAMES, level_number
 from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
 from flightlog_schemas.times import parse_duration
 
-EXECUTION_VARIABLE: Final = "FLIGHTLOG_EXECUTION_ID"
-
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text can be an id: 1 to 128 printable characters without white space."""
+    return 1 <= len(text) <= ID_LIMIT_CHARS and text.isprintable() and " " not in text
 
 
 class IdType(click.ParamType[str]):
@@ -24,7 +29,7 @@ class IdType(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the id; what cannot be one is a usage error."""
-        if not 1 <= len(value) <= ID_LIMIT_CHARS or not value.isprintable() or " " in value:
+        if not is_id(value):
             self.fail(f"{value!r} is no id: 1 to 128 printable characters without white space", param, ctx)
         return str(value)
 
@@ -196,14 +201,23 @@ COUNT: Final = CountType()
 PATTERN: Final = PatternType()
 
 
+def surrounding_execution(session: Session) -> str | None:
+    """Return the execution that this process runs inside; what cannot be one is said and passed over."""
+    execution_id = inherited_execution_id()
+    if execution_id is None or is_id(execution_id):
+        return execution_id
+    session.say(f"{EXECUTION_ID_VARIABLE} is no id, so there is no parent: {execution_id!r}")
+    return None
+
+
 def execution_argument(function: Function) -> Function:
     """Add the argument EXEC: an id or the beginning of one; default $FLIGHTLOG_EXECUTION_ID."""
     return click.argument(
-        "execution", metavar="[EXEC]", required=False, envvar=EXECUTION_VARIABLE, type=ID, callback=_given
+        "execution", metavar="[EXEC]", required=False, envvar=EXECUTION_ID_VARIABLE, type=ID, callback=_given
     )(function)
 
 
 def _given(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
     if value is None:
-        raise click.UsageError(f"which execution? Give its id, or set {EXECUTION_VARIABLE}", ctx)
+        raise click.UsageError(f"which execution? Give its id, or set {EXECUTION_ID_VARIABLE}", ctx)
     return value

@@ -1,7 +1,5 @@
 """What verbs that change something share: ask first, write only where it makes sense, say what happened."""
 
-import click
-
 from flightlog.append import append
 from flightlog.cli.verb import Session
 from flightlog.errors import AppendRefused, FlightlogError
@@ -12,7 +10,7 @@ from flightlog_schemas.wire.ingest import Busy
 from flightlog_schemas.wire.query import Inspect
 
 ACK_LIMIT_S = 30.0
-"""Longest wait for the daemon to store one event."""
+"""Longest that the daemon may take without any progress, unless it says that it is busy."""
 
 
 class Refusal(FlightlogError):  # noqa: N818  # an answer, not a fault
@@ -72,8 +70,3 @@ def conflict(refused: AppendRefused, execution_id: str) -> FlightlogError:
             f"flightlog inspect {execution_id}",
         )
     return refused
-
-
-def usage(reason: str) -> click.UsageError:
-    """Return the error for arguments that contradict each other."""
-    return click.UsageError(reason)

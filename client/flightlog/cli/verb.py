@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from flightlog.cli.output import Output
+from flightlog.cli.text import safe
 from flightlog.paths import ingest_socket, query_socket, runtime_dir
 from flightlog.query import Connection
 
@@ -50,7 +51,7 @@ class Session:
 
     def say(self, text: str) -> None:
         """Tell a person something on stderr."""
-        click.echo(f"flightlog {self.verb}: {text}", err=True)
+        click.echo(safe(f"flightlog {self.verb}: {text}"), err=True)
 
 
 class Verb(click.Command):

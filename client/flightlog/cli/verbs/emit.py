@@ -12,8 +12,8 @@ import click
 
 from flightlog.append import append
 from flightlog.cli.capture import LineSplitter, RawLine
-from flightlog.cli.strict import say_busy
-from flightlog.cli.text import cut, safe
+from flightlog.cli.strict import ACK_LIMIT_S, say_busy
+from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, verb
 from flightlog.errors import EXIT_USAGE
 from flightlog_schemas.wire.ingest import Refused
@@ -50,7 +50,7 @@ def _emit(session: Session, descriptor: int) -> int:
     def report(refused: Refused) -> None:
         source.report(source.line_number(refused.line), refused.code, refused.reason)
 
-    done = append(session.ingest, source, timeout_s=None, on_busy=say_busy(session), on_refused=report)
+    done = append(session.ingest, source, timeout_s=ACK_LIMIT_S, on_busy=say_busy(session), on_refused=report)
     refused_count = done.refused_count + source.refused_count
     stored = done.lines - done.refused_count - done.duplicate_count
     summary = [f"{stored:,} stored"]
@@ -112,7 +112,7 @@ class Source:
 
     def report(self, number: int, code: str, reason: str) -> None:
         """Tell a person that a line was refused."""
-        self._session.say(f"line {number} refused, {code}: {cut(safe(reason), REASON_LIMIT_CHARS)}")
+        self._session.say(f"line {number} refused, {code}: {cut(reason, REASON_LIMIT_CHARS)}")
 
     def _refuse(self, number: int, code: str, reason: str) -> None:
         self.refused_count += 1

@@ -11,7 +11,7 @@ import msgspec
 from flightlog import paths
 from flightlog.cli.capture import Entry
 from flightlog.cli.child import BY_SIGNAL, SignalRelay, SpawnError, spawn
-from flightlog.cli.options import DURATION, PAIR
+from flightlog.cli.options import DURATION, PAIR, surrounding_execution
 from flightlog.cli.pace import Pace
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.record import Ending, Recorder
@@ -19,7 +19,7 @@ from flightlog.cli.trace import VARIABLE, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
 from flightlog.clock import now_us
-from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
+from flightlog.context import EXECUTION_ID_VARIABLE
 from flightlog.dial import dial
 from flightlog.errors import DaemonAway
 from flightlog.ids import new_id
@@ -97,7 +97,7 @@ def command(
         tool_version=tool_version,
         args=recorded_args(command),
         project=project_here() if project is None else project_named(project),
-        parent_id=inherited_execution_id(),
+        parent_id=surrounding_execution(session),
         owner=this_process(),
         deadline=None if timeout is None else now + timeout,
         labels=dict(labels) or None,

@@ -1,13 +1,12 @@
 """`flightlog log`: one line into the log of an execution."""
 
-import os
-
 import click
 
-from flightlog.cli.options import EXECUTION_VARIABLE, ID, LEVEL, PAIR
+from flightlog.cli.options import ID, LEVEL, PAIR
 from flightlog.cli.strict import find_execution, write
 from flightlog.cli.verb import Session, verb
 from flightlog.clock import now_us
+from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
 from flightlog_schemas.events.log import Log
 
 
@@ -34,10 +33,10 @@ def command(
     """
     if len(words) > 2:
         raise click.UsageError("more than EXEC and MESSAGE; put the message in quotes")
-    execution = words[0] if len(words) == 2 else os.environ.get(EXECUTION_VARIABLE)
+    execution = words[0] if len(words) == 2 else inherited_execution_id()
     if not execution:
         raise click.UsageError(
-            f"which execution? Give its id before the message, or set {EXECUTION_VARIABLE}"
+            f"which execution? Give its id before the message, or set {EXECUTION_ID_VARIABLE}"
         )
     found = find_execution(session, ID.convert(execution, None, None))
     write(

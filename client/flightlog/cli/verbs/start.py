@@ -1,10 +1,8 @@
 """`flightlog start`: an execution of a script."""
 
-import os
-
 import click
 
-from flightlog.cli.options import EXECUTION_VARIABLE, ID, PAIR
+from flightlog.cli.options import ID, PAIR, surrounding_execution
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.strict import Refusal, write
 from flightlog.cli.verb import Session, verb
@@ -63,7 +61,7 @@ def command(
         labels=dict(labels) or None,
         owner=None if owner is None else _owner(owner),
         args=arguments or None,
-        parent_id=os.environ.get(EXECUTION_VARIABLE) or None,
+        parent_id=surrounding_execution(session),
         expect_seq=0,
     )
     try:
