@@ -31,7 +31,11 @@ T = TypeVar("T")
 @click.option("-S", "--since", type=TIME, help="Started at or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option("-U", "--until", type=TIME, help="Started before.")
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), help=f"At most this many [default: {DEFAULT_COUNT}]."
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"At most this many [default: {DEFAULT_COUNT}].",
 )
 @json_option
 def command(

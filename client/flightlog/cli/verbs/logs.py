@@ -29,7 +29,9 @@ from flightlog_schemas.wire.query import Logs
 @click.option("-U", "--until", type=TIME, help="Before.")
 @click.option("--source", help="Lines of exactly this source.")
 @click.option("-g", "--grep", type=PATTERN, metavar="REGEX", help="Messages in which this is found.")
-@click.option("-n", "count", type=click.IntRange(min=0), help="Only the last N that match [default: all].")
+@click.option(
+    "-n", "count", type=click.IntRange(min=0), metavar="N", help="Only the last N that match [default: all]."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the execution has ended.")
 @json_option
 def command(

@@ -15,7 +15,6 @@ from flightlog.cli.strict import find_execution
 from flightlog.cli.verb import Session, verb
 from flightlog.errors import QueryFailed
 from flightlog.query import Connection
-from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.times import rfc3339
 from flightlog_schemas.wire.query import PAGE_LIMIT, Pruned, Recorded, Tail
 
@@ -42,12 +41,13 @@ Keep: TypeAlias = Callable[[Said], bool]
 @click.option(
     "--exclude", type=PATTERN, metavar="REGEX", multiple=True, help="In whose JSON text this is not."
 )
-@click.option("--after", type=click.IntRange(0, INT64_MAX), metavar="SEQ", help="After this position.")
+@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="After this position.")
 @click.option("-S", "--since", type=TIME, help="Recorded at or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=0),
+    metavar="N",
     help=f"Begin with the last N that match [default: {DEFAULT_COUNT}, or all after --after or --since].",
 )
 @click.option("-f", "--follow/--no-follow", default=True, help="Go on with what comes [default].")
