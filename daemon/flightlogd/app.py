@@ -148,7 +148,7 @@ async def run_daemon(
     _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
 
     def on_commit(committed: Committed) -> None:
-        head.advance([batch for batch, _ in committed.batches])
+        head.advance(committed.batches)
 
     writer = Writer(
         Transaction(db, stored, projector, stamp, config),

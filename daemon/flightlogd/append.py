@@ -4,7 +4,7 @@ Which lines are stored, which are refused and which are known is decided here, b
 arrival. A transaction that fails is rolled back whole and can be tried again with the same submissions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import apsw
@@ -13,14 +13,16 @@ from msgspec import Struct
 from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.wire.ingest import Duplicate, Refused
-from flightlogd.batch import Batch, Run, Tally, cut_batches, tally
+from flightlogd.batch import Batch, Run, Sealed, make_batches
 from flightlogd.clock import SteadyStamp
 from flightlogd.config import Config
+from flightlogd.decode import Mixed, Plain
+from flightlogd.facts import Facts, facts_of
 from flightlogd.peer import Peer
 from flightlogd.project import Projector
 from flightlogd.store import producers
 from flightlogd.store.database import begin, commit, rollback
-from flightlogd.store.eventlog import Head, append_batch, state_seq_of
+from flightlogd.store.eventlog import Head, append_batches, state_seq_of
 from flightlogd.store.producers import Progress
 
 
@@ -40,20 +42,14 @@ class Submission(Struct, kw_only=True):
     Attributes:
         source: Whose.
         first_line: The producer's number of the first.
-        lines: The bytes of each.
-        events: What each holds, or its refusal.
-        plain: True when all of them are simply stored.
-        size_bytes: Memory that they take.
+        part: The lines, decoded.
         missing_from: First of the lines before these that were never sent, if any.
         bye_lines: The producer's clean end, if it came with these.
     """
 
     source: Source
     first_line: int
-    lines: list[bytes]
-    events: list[Event | RefusalError]
-    plain: bool
-    size_bytes: int
+    part: Plain | Mixed
     missing_from: int | None = None
     bye_lines: int | None = None
 
@@ -72,7 +68,7 @@ class Committed(Struct):
     """What one transaction did."""
 
     head: Head
-    batches: list[tuple[Batch, Mapping[str, Tally]]]
+    batches: list[Batch]
     outcomes: list[Outcome]
 
 
@@ -108,12 +104,8 @@ class Transaction:
         try:
             settling = _Settling(self.db, self.head.seq + 1, received, self.config)
             outcomes = [settling.settle(submission) for submission in submissions]
-            head = self.head
-            stored: list[tuple[Batch, Mapping[str, Tally]]] = []
-            for batch in cut_batches(settling.runs, head.seq + 1, received):
-                tallies = tally(batch)
-                head = append_batch(self.db, head, batch, tallies)
-                stored.append((batch, tallies))
+            stored = make_batches(settling.runs, self.head.seq + 1, received)
+            head = append_batches(self.db, self.head, stored) if stored else self.head
             self.projector.apply(self.db, stored)
             settling.save_progress()
             commit(self.db)
@@ -134,32 +126,24 @@ class _Settling:
         self._received = received
         self._config = config
         self._progress: dict[str, Progress] = {}
-        self._states: dict[str, int] | None = None
+        self._states: dict[str, int] = {}
         self._refused = False
         self.runs: list[Run] = []
 
     def settle(self, submission: Submission) -> Outcome:
-        source = submission.source
-        count = len(submission.lines)
+        source, part = submission.source, submission.part
         if submission.missing_from is not None:
             self._gap(source, submission.missing_from, submission.first_line - 1, "missing")
         replies: list[Refused | Duplicate] = []
-        if submission.plain:
-            if count:
-                run = self._run(source, submission.first_line)
-                run.lines += submission.lines
-                run.events += submission.events  # type: ignore[arg-type]  # plain: none is a refusal
-                self._next_seq += count
-        else:
-            for offset, (line, event) in enumerate(zip(submission.lines, submission.events, strict=True)):
-                reply = self._settle_line(source, submission.first_line + offset, line, event)
-                if reply is not None:
-                    replies.append(reply)
-        last_line = submission.first_line + count - 1
+        if isinstance(part, Mixed):
+            replies = self._settle_mixed(source, submission.first_line, part)
+        elif part.lines:
+            self._store(source, submission.first_line, part.lines, part.facts, part.sealed)
+        last_line = submission.first_line + len(part.lines) - 1
         self._progress[source.producer] = Progress(
             source.producer, source.peer, last_line, self._next_seq - 1, submission.bye_lines
         )
-        return Outcome(source, last_line, self._next_seq - 1, submission.size_bytes, replies)
+        return Outcome(source, last_line, self._next_seq - 1, part.size_bytes, replies)
 
     def save_progress(self) -> None:
         """Move the producers' lines on."""
@@ -168,17 +152,45 @@ class _Settling:
         if self._refused:
             producers.trim_refused(self._db, self._config.refused_limit_rows)
 
-    def _settle_line(
-        self, source: Source, number: int, line: bytes, event: Event | RefusalError
+    def _settle_mixed(self, source: Source, first_line: int, part: Mixed) -> list[Refused | Duplicate]:
+        """Decide line by line; what is stored goes in runs between what is not."""
+        replies: list[Refused | Duplicate] = []
+        lines: list[bytes] = []
+        events: list[Event] = []
+
+        def store(next_line: int) -> None:
+            if lines:
+                first = next_line - len(lines)
+                self._store(source, first, list(lines), facts_of(events), None)
+                lines.clear()
+                events.clear()
+
+        for number, (line, event) in enumerate(zip(part.lines, part.events, strict=True), first_line):
+            if isinstance(event, Event) and event.expect_seq is not None:
+                store(number)  # what came before may be what it expects
+            reply = self._decide(source, number, line, event, self._next_seq + len(lines))
+            if reply is None:
+                assert isinstance(event, Event)
+                lines.append(line)
+                events.append(event)
+            else:
+                store(number)
+                replies.append(reply)
+        store(first_line + len(part.lines))
+        return replies
+
+    def _decide(
+        self, source: Source, number: int, line: bytes, event: Event | RefusalError, seq: int
     ) -> Refused | Duplicate | None:
+        """Return why a line is not stored, or None: it goes to `seq`."""
         if isinstance(event, RefusalError):
             return self._refuse(source, number, line, event)
         if event.id is not None:
-            known = producers.claim_key(self._db, source.peer.uid, event.id, self._next_seq, line)
+            known = producers.claim_key(self._db, source.peer.uid, event.id, seq, line)
             if known is not None:
                 self._gap(source, number, number, "duplicate")
-                seq, same = known
-                return Duplicate(line=number, seq=seq, same=same)
+                known_seq, same = known
+                return Duplicate(line=number, seq=known_seq, same=same)
         if event.expect_seq is not None:
             found = self._state_seq(event.execution_id)
             if found != event.expect_seq:
@@ -186,13 +198,17 @@ class _Settling:
                     producers.release_key(self._db, source.peer.uid, event.id)
                 reason = f"the execution's state_seq is {found}, not {event.expect_seq}"
                 return self._refuse(source, number, line, RefusalError("conflict", reason))
-        run = self._run(source, number)
-        run.lines.append(line)
-        run.events.append(event)
-        if self._states is not None and event.execution_id is not None and type(event) not in QUIET_TYPES:
-            self._states[event.execution_id] = self._next_seq
-        self._next_seq += 1
         return None
+
+    def _store(
+        self, source: Source, first_line: int, lines: list[bytes], facts: Facts, sealed: Sealed | None
+    ) -> None:
+        for index, event in facts.singles:
+            if event.execution_id is not None and type(event) not in QUIET_TYPES:
+                self._states[event.execution_id] = self._next_seq + index
+        peer = source.peer
+        self.runs.append(Run(source.producer, peer.uid, peer.pid, first_line, lines, facts, sealed))
+        self._next_seq += len(lines)
 
     def _refuse(self, source: Source, number: int, line: bytes, refusal: RefusalError) -> Refused:
         content = line[: self._config.refused_line_limit_bytes]
@@ -206,27 +222,9 @@ class _Settling:
     def _gap(self, source: Source, first_line: int, last_line: int, cause: str) -> None:
         producers.record_gap(self._db, source.producer, first_line, last_line, cause, self._received)
 
-    def _run(self, source: Source, first_line: int) -> Run:
-        """Return the run that these lines continue, or a new one."""
-        if self.runs:
-            last = self.runs[-1]
-            if last.producer == source.producer and last.first_line + len(last.lines) == first_line:
-                return last
-        run = Run(source.producer, source.peer.uid, source.peer.pid, first_line, [], [])
-        self.runs.append(run)
-        return run
-
     def _state_seq(self, execution_id: str | None) -> int:
         """Return an execution's state_seq, what this transaction has of it included."""
         if execution_id is None:
             return 0
-        if self._states is None:
-            self._states = {}
-            seq = self._next_seq - sum(len(run.lines) for run in self.runs)
-            for run in self.runs:
-                for event in run.events:
-                    if event.execution_id is not None and type(event) not in QUIET_TYPES:
-                        self._states[event.execution_id] = seq
-                    seq += 1
         found = self._states.get(execution_id)
         return state_seq_of(self._db, execution_id) if found is None else found

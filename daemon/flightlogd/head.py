@@ -60,4 +60,5 @@ class Head:
 
 
 def _size(batch: Batch) -> int:
-    return sum(map(len, batch.lines)) + 300 * len(batch.lines)  # a decoded event is about 300 bytes
+    # The lines, and for each the object and its place in a list.
+    return sum(map(len, batch.lines)) + 48 * len(batch.lines)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flightlog_schemas.events import Event, Log, type_of
 from flightlog_schemas.wire.query import Tail
-from flightlogd.batch import level_range
+from flightlogd.facts import level_range
 
 
 class Match:

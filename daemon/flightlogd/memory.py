@@ -1,6 +1,7 @@
-"""Keeps the blocks that every commit needs from going back to the kernel and being asked for again."""
+"""Keeps memory management out of the way of every commit."""
 
 import ctypes
+import gc
 from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -22,3 +23,12 @@ def keep_large_blocks() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE_BYTES)
+
+
+def collect_seldom() -> None:
+    """Let the garbage collector look for cycles seldom: events and lines are in none.
+
+    With the default threshold of 700 it runs many times in a commit, and every time for nothing.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -4,23 +4,19 @@ One savepoint for each projection and commit: one that fails stops alone, is mar
 and never blocks an append. Faults of the environment abort the whole transaction instead and break nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import apsw
 import structlog
 from msgspec import Struct
 
-from flightlog_schemas.events import Log, UserEvent
-from flightlogd.batch import Batch, Tally, tally
+from flightlogd.batch import Batch
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.projections.quiet import Quiet
-from flightlogd.recorded import Recorded, recorded_at
+from flightlogd.recorded import Recorded, recorded_singles
 from flightlogd.store.database import is_storage_error
 
 logger = structlog.get_logger(__name__)
-
-_INLINE = frozenset({Log, UserEvent})
-"""Types that no projection takes one by one."""
 
 
 class Position(Struct):
@@ -51,16 +47,16 @@ class Projector:
         self._projections = list(projections)
         self.broken = set(broken)
 
-    def apply(self, db: apsw.Connection, batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> None:
+    def apply(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
         """Project consecutive batches and move the positions, in the caller's transaction."""
         if not batches:
             return
-        states = list(_state_events(batches))
+        singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
         quiet = _quiet(batches)
-        last_seq = batches[-1][0].last_seq
+        last_seq = batches[-1].last_seq
         for projection in self._projections:
             if projection.NAME not in self.broken:
-                self._apply_one(db, projection, states, quiet, last_seq)
+                self._apply_one(db, projection, singles, quiet, last_seq)
         names = [projection.NAME for projection in self._projections if projection.NAME not in self.broken]
         db.executemany(
             "update projection set position = ? where name = ?", [(last_seq, name) for name in names]
@@ -70,14 +66,14 @@ class Projector:
         self,
         db: apsw.Connection,
         projection: Projection,
-        states: Sequence[Recorded],
+        singles: Sequence[Recorded],
         quiet: Sequence[Quiet],
         last_seq: int,
     ) -> None:
         seq = last_seq
         db.execute("savepoint projection")
         try:
-            for recorded in states:
+            for recorded in singles:
                 seq = recorded.seq
                 projection.apply(db, recorded)
             if quiet:
@@ -98,20 +94,14 @@ class Projector:
         db.execute("release projection")
 
 
-def _state_events(batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> Iterator[Recorded]:
-    for batch, _ in batches:
-        indexes = [index for index, event in enumerate(batch.events) if type(event) not in _INLINE]
-        if indexes:
-            yield from recorded_at(batch, iter(indexes))
-
-
-def _quiet(batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> list[Quiet]:
+def _quiet(batches: Sequence[Batch]) -> list[Quiet]:
     """Add up, over all batches, what they hold beside state events."""
     found: dict[str, Quiet] = {}
-    for batch, tallies in batches:
-        for execution_id, entry in tallies.items():
+    for batch in batches:
+        for execution_id, entry in batch.facts.tallies.items():
             if entry.state_count == len(entry.indexes):
                 continue
+            first_time, _ = entry.bounds(batch.received)
             first_seq, last_seq = batch.first_seq + entry.indexes[0], batch.first_seq + entry.indexes[-1]
             known = found.get(execution_id)
             if known is None:
@@ -121,7 +111,7 @@ def _quiet(batches: Sequence[tuple[Batch, Mapping[str, Tally]]]) -> list[Quiet]:
             else:
                 known.levels = [a + b for a, b in zip(known.levels, entry.levels, strict=True)]
                 known.last_seq = last_seq
-                known.first_time = min(known.first_time, entry.min_time)
+                known.first_time = min(known.first_time, first_time)
     return list(found.values())
 
 
@@ -143,9 +133,9 @@ def replay(
     group: int = 16,
 ) -> None:
     """Project batches that are in the log already, a group at a time, in the caller's transaction."""
-    waiting: list[tuple[Batch, Mapping[str, Tally]]] = []
+    waiting: list[Batch] = []
     for batch in batches:
-        waiting.append((batch, tally(batch)))
+        waiting.append(batch)
         if len(waiting) == group:
             projector.apply(db, waiting)
             waiting = []

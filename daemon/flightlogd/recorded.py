@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from flightlog_schemas.events import Event
-from flightlogd.batch import Batch, Span
+from flightlogd.batch import Batch
 
 DAEMON_PRODUCER = "flightlogd"
 """The daemon is a producer of its own; nobody else may use this name."""
@@ -40,24 +40,19 @@ class Recorded(Struct, gc=False):
         return self.received if self.event.time is None else self.event.time
 
 
-def recorded_at(batch: Batch, indexes: Iterator[int]) -> Iterator[Recorded]:
-    """Yield the events of a batch at rising indexes."""
+def recorded_singles(batch: Batch) -> Iterator[Recorded]:
+    """Yield the events of a batch that projections take one by one."""
     spans = iter(batch.spans)
     span = next(spans)
-    for index in indexes:
+    for index, event in batch.facts.singles:
         while index >= span.index + span.count:
             span = next(spans)
-        yield recorded(batch, span, index)
-
-
-def recorded(batch: Batch, span: Span, index: int) -> Recorded:
-    """Return the event at an index of a batch, which lies in this span."""
-    return Recorded(
-        batch.first_seq + index,
-        batch.received,
-        span.uid,
-        span.pid,
-        span.producer,
-        span.first_line + index - span.index,
-        batch.events[index],
-    )
+        yield Recorded(
+            batch.first_seq + index,
+            batch.received,
+            span.uid,
+            span.pid,
+            span.producer,
+            span.first_line + index - span.index,
+            event,
+        )

@@ -6,7 +6,6 @@ A named producer resumes by its line numbers; a peer without hello gets a name o
 When the peer closes its write side, everything is committed and acked before the daemon closes.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -28,7 +27,7 @@ from flightlog_schemas.wire.ingest import (
     Refused,
 )
 from flightlogd.append import Outcome, Submission
-from flightlogd.decode import Decoded, decode_lines
+from flightlogd.decode import Mixed, decode_lines
 from flightlogd.errors import PeerError, StorageFault
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
@@ -44,6 +43,8 @@ RECEIVE_BYTES: Final = 256 * 1024
 
 ANONYMOUS_PREFIX: Final = "~"
 """First character of names that the daemon gives; no hello may use it."""
+
+_BYE_IS_LAST: Final = 'after {"bye":{"lines":N}} nothing follows on a connection'
 
 _encode = msgspec.json.encode
 
@@ -76,6 +77,7 @@ class Session:
         self._settled = 0
         self._submitted = 0
         self._queued_bytes = 0
+        self._said_bye = False
         self._progress = trio.Event()
         self._closed = trio.Event()
         self._scope = trio.CancelScope()
@@ -145,7 +147,6 @@ class Session:
         first = True
         while True:
             data = await self._receive()
-            lines: Sequence[bytes | Oversize]
             if data:
                 lines = self._splitter.feed(data)
             else:
@@ -205,35 +206,49 @@ class Session:
         )
         return True
 
-    async def _submit(self, lines: Sequence[bytes | Oversize], *, terminated: bool) -> None:
-        decoded = decode_lines(lines, self._hub.config.line_limit_bytes)
-        bye = None if decoded.plain else _take_byes(decoded)
-        if not terminated and decoded.events and isinstance(decoded.events[-1], RefusalError):
-            decoded.events[-1] = RefusalError("truncated", "the connection ended inside this line")
+    async def _submit(self, lines: list[bytes | Oversize], *, terminated: bool) -> None:
+        """Hand lines to the writer; those that were settled before are only answered."""
+        if self._said_bye and lines:
+            raise PeerError("protocol", _BYE_IS_LAST)
+        bye = _take_bye(lines)
+        self._said_bye = bye is not None
         first_line = self._next_line
-        self._next_line += len(decoded.lines)
-        again = min(max(self._acked_before - first_line + 1, 0), len(decoded.lines))
+        self._next_line += len(lines)
+        again = min(max(self._acked_before - first_line + 1, 0), len(lines))
         if again:
             await self._answer_again(first_line, first_line + again - 1)
-            if again == len(decoded.lines) and bye is None:
-                return
-        start = first_line + again
-        submission = Submission(
-            source=self,
-            first_line=start,
-            lines=decoded.lines[again:] if again else decoded.lines,
-            events=decoded.events[again:] if again else decoded.events,
-            plain=decoded.plain,
-            size_bytes=decoded.size_bytes,
-            missing_from=self._known_line + 1 if start > self._known_line + 1 else None,
-            bye_lines=bye,
-        )
-        await self._hub.inbox.room()
-        # No checkpoint from here on: what is counted as submitted is in the queue.
-        self._known_line = max(self._known_line, self._next_line - 1)
-        self._submitted += 1
-        self._queued_bytes += submission.size_bytes
-        self._hub.inbox.put(submission)
+            del lines[:again]
+            first_line += again
+        if not lines and bye is None:
+            return
+        for part in decode_lines(lines, self._hub.config.line_limit_bytes):
+            end_line = first_line + len(part.lines) - 1
+            last = end_line == self._next_line - 1
+            if isinstance(part, Mixed) and any(map(_is_bye, part.lines)):
+                raise PeerError("protocol", _BYE_IS_LAST)
+            if (
+                last
+                and not terminated
+                and isinstance(part, Mixed)
+                and isinstance(part.events[-1], RefusalError)
+            ):
+                part.events[-1] = RefusalError("truncated", "the connection ended inside this line")
+            await self._hub.inbox.room()
+            # No checkpoint from here on: what is counted as submitted is in the queue.
+            missing_from = self._known_line + 1 if first_line > self._known_line + 1 else None
+            self._known_line = max(self._known_line, end_line)
+            self._submitted += 1
+            self._queued_bytes += part.size_bytes
+            self._hub.inbox.put(
+                Submission(
+                    source=self,
+                    first_line=first_line,
+                    part=part,
+                    missing_from=missing_from,
+                    bye_lines=bye if last else None,
+                )
+            )
+            first_line = end_line + 1
         if self._hub.fault is not None:
             self.busy(self._hub.fault)
 
@@ -275,16 +290,17 @@ def _decode_hello(line: bytes) -> Hello | None:
         ) from None
 
 
-def _take_byes(decoded: Decoded) -> int | None:
-    """Take bye lines out of what was decoded (they are no events) and return what the last one said."""
-    bye = None
-    for index in range(len(decoded.lines) - 1, -1, -1):
-        line = decoded.lines[index]
-        if isinstance(decoded.events[index], RefusalError) and line.lstrip().startswith(b'{"bye"'):
-            try:
-                said = msgspec.json.decode(line, type=ByeLine).bye.lines
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            del decoded.lines[index], decoded.events[index]
-            bye = said if bye is None else bye
-    return bye
+def _is_bye(line: bytes) -> bool:
+    return line.lstrip().startswith(b'{"bye"')
+
+
+def _take_bye(lines: list[bytes | Oversize]) -> int | None:
+    """Take a bye off the end of the lines (it is no event) and return what it said."""
+    if not lines or isinstance(line := lines[-1], Oversize) or not _is_bye(line):
+        return None
+    try:
+        said = msgspec.json.decode(line, type=ByeLine)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    del lines[-1]
+    return said.bye.lines

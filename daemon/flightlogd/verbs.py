@@ -24,7 +24,7 @@ from flightlogd.config import Config, load_config, render_config
 from flightlogd.errors import ConfigError, EnvironmentFault, StartError
 from flightlogd.listen import allow_descriptors, bind_sockets, inherited_sockets
 from flightlogd.logs import configure_logging
-from flightlogd.memory import keep_large_blocks
+from flightlogd.memory import collect_seldom, keep_large_blocks
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import lock_state_dir, schema_version
 
@@ -86,6 +86,7 @@ def _serve(config: Config, load: app.LoadConfig) -> int:
     configure_logging(config.log_level)
     os.umask(0o027)  # what was recorded is for the daemon's user and group
     keep_large_blocks()
+    collect_seldom()
     allow_descriptors(config.connection_limit)
     # Before anything is bound or opened: of two daemons on one directory the second only says so.
     lock = lock_state_dir(Path(config.state_dir))

@@ -7,6 +7,8 @@ import trio
 from flightlog_schemas.codec import encode_event
 from flightlog_schemas.events import Event
 from flightlogd.append import Outcome, Submission
+from flightlogd.decode import Plain
+from flightlogd.facts import facts_of
 from flightlogd.peer import Peer
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.writer import Inbox
@@ -37,10 +39,7 @@ class Voice:
             Submission(
                 source=self,
                 first_line=self._line,
-                lines=[line],
-                events=[event],
-                plain=True,
-                size_bytes=len(line),
+                part=Plain([line], facts_of([event]), len(line), None),
             )
         )
 

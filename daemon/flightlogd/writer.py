@@ -55,14 +55,14 @@ class Inbox:
 
     def put(self, submission: Submission) -> None:
         """Hand over a submission, right after `room` returned (the daemon's own are small and need none)."""
-        self.queued_bytes += submission.size_bytes
-        self.queued_lines += len(submission.lines)
+        self.queued_bytes += submission.part.size_bytes
+        self.queued_lines += len(submission.part.lines)
         self.items.put(submission)
 
     def release(self, submission: Submission) -> None:
         """Give back the room that a settled submission took."""
-        self.queued_bytes -= submission.size_bytes
-        self.queued_lines -= len(submission.lines)
+        self.queued_bytes -= submission.part.size_bytes
+        self.queued_lines -= len(submission.part.lines)
         if self.queued_bytes < self._limit:
             self._room.unpark()
 
@@ -168,7 +168,7 @@ class Writer:
             lines = 0
             while isinstance(item, Submission):
                 submissions.append(item)
-                lines += len(item.lines)
+                lines += len(item.part.lines)
                 if lines >= COMMIT_LIMIT_LINES:
                     item = _NOTHING
                     break

@@ -20,6 +20,7 @@ from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 from flightlogd.lifecycle import State, duration_of, is_lifecycle, judge
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
+from flightlogd.store.rows import insert_rows
 
 NAME: Final = "execution"
 VERSION: Final = 1
@@ -93,7 +94,7 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
     event = recorded.event
     if event.execution_id is None or type(event) in QUIET_TYPES:
         return
-    _mention(db, event.execution_id, recorded.seq, recorded.time)
+    _mention(db, [(event.execution_id, recorded.time, recorded.seq)])
     changes: dict[str, Any] = {"last_seq": recorded.seq, "state_seq": recorded.seq}
     if is_lifecycle(event):
         changes |= _lifecycle_changes(db, recorded)
@@ -106,19 +107,24 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
 
 def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
     """Give executions that only log lines mention their placeholder."""
-    for entry in quiet:
-        _mention(db, entry.execution_id, entry.first_seq, entry.first_time)
+    _mention(db, [(entry.execution_id, entry.first_time, entry.first_seq) for entry in quiet])
 
 
-def _mention(db: apsw.Connection, execution_id: str, seq: int, time: int) -> None:
-    """Make sure that a row exists and begins no later than this; the order of calls does not matter."""
-    db.execute(
-        "insert into execution (execution_id, status, announced, labels, counts, begun_at, first_seq,"
-        " last_seq, state_seq) values (?1, 'pending', 0, '{}', '{}', ?2, ?3, ?3, 0)"
-        " on conflict (execution_id) do update set first_seq = min(first_seq, excluded.first_seq),"
+def _mention(db: apsw.Connection, mentions: Sequence[tuple[str, int, int]]) -> None:
+    """Make sure that a row exists and begins no later than this; the order of calls does not matter.
+
+    Args:
+        db: The connection.
+        mentions: (execution_id, time, seq) of each.
+    """
+    insert_rows(
+        db,
+        "execution (execution_id, status, announced, labels, counts, begun_at, first_seq, last_seq,"
+        " state_seq)",
+        [(execution_id, "pending", 0, "{}", "{}", time, seq, seq, 0) for execution_id, time, seq in mentions],
+        "on conflict (execution_id) do update set first_seq = min(first_seq, excluded.first_seq),"
         " begun_at = iif(announced, begun_at, min(begun_at, excluded.begun_at))"
         " where excluded.first_seq < first_seq or (not announced and excluded.begun_at < begun_at)",
-        (execution_id, time, seq),
     )
 
 

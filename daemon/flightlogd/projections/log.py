@@ -7,6 +7,7 @@ import apsw
 
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
+from flightlogd.store.rows import insert_rows
 
 NAME: Final = "log"
 VERSION: Final = 1
@@ -31,10 +32,12 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
 
 def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
     """Add to the counters."""
-    db.executemany(
-        "insert into execution_log values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (execution_id) do update set"
-        " trace = trace + excluded.trace, debug = debug + excluded.debug, info = info + excluded.info,"
-        " warn = warn + excluded.warn, error = error + excluded.error, fatal = fatal + excluded.fatal,"
-        " last_seq = max(last_seq, excluded.last_seq)",
+    insert_rows(
+        db,
+        "execution_log",
         [(entry.execution_id, *entry.levels, entry.last_seq) for entry in quiet],
+        "on conflict (execution_id) do update set trace = trace + excluded.trace,"
+        " debug = debug + excluded.debug, info = info + excluded.info, warn = warn + excluded.warn,"
+        " error = error + excluded.error,"
+        " fatal = fatal + excluded.fatal, last_seq = max(last_seq, excluded.last_seq)",
     )

@@ -1,6 +1,6 @@
 """Batches in and out: the only SQL on `event_batch` and `execution_batch`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import apsw
 from msgspec import Struct
@@ -8,9 +8,11 @@ from msgspec import Struct
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES
 from flightlog_schemas.limits import INT64_MAX
-from flightlogd import batch as batches
-from flightlogd.batch import Batch, Tally
-from flightlogd.seal import digest_lines, extend_chain
+from flightlogd.batch import Batch, decode_spans, encode_spans
+from flightlogd.facts import Facts, facts_of
+from flightlogd.lines import line_at, split_lines, unpack_offsets
+from flightlogd.seal import extend_chain
+from flightlogd.store.rows import insert_rows
 
 
 class Head(Struct):
@@ -28,53 +30,49 @@ def read_head(db: apsw.Connection) -> Head:
     return Head(*row)
 
 
-def append_batch(db: apsw.Connection, head: Head, batch: Batch, tallies: Mapping[str, Tally]) -> Head:
-    """Store one batch with its index and return the new end of the log.
+def append_batches(db: apsw.Connection, head: Head, batches: Sequence[Batch]) -> Head:
+    """Store consecutive batches with their index and return the new end of the log.
 
     Args:
         db: The writer's connection, in its transaction.
-        head: The end so far; the batch begins right after it.
-        batch: The lines.
-        tallies: What the batch holds of each execution.
+        head: The end so far; the first batch begins right after it.
+        batches: One or more, their lines sealed.
     """
-    assert batch.first_seq == head.seq + 1, (batch.first_seq, head.seq)
-    blob = batches.join_lines(batch.lines)
-    spans = batches.encode_spans(batch.spans)
-    digest = digest_lines(blob)
-    last_seq = batch.last_seq
-    chain = extend_chain(
-        head.chain,
-        first_seq=batch.first_seq,
-        last_seq=last_seq,
-        received=batch.received,
-        spans=spans,
-        digest=digest,
-    )
-    db.execute(
-        "insert into event_batch (first_seq, last_seq, received, spans, digest, chain, codec, lines)"
-        " values (?, ?, ?, ?, ?, ?, 0, ?)",
-        (batch.first_seq, last_seq, batch.received, spans, digest, chain, blob),
-    )
-    starts = batches.line_starts(batch.lines)
-    whole = len(batch.lines)
-    db.executemany(
-        "insert into execution_batch values (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
+    seq, chain = head.seq, head.chain
+    index: list[tuple[object, ...]] = []
+    for batch in batches:
+        assert batch.first_seq == seq + 1, (batch.first_seq, seq)
+        assert batch.sealed is not None, batch.first_seq
+        spans = encode_spans(batch.spans)
+        seq, received, sealed = batch.last_seq, batch.received, batch.sealed
+        chain = extend_chain(
+            chain,
+            first_seq=batch.first_seq,
+            last_seq=seq,
+            received=received,
+            spans=spans,
+            digest=sealed.digest,
+        )
+        db.execute(
+            "insert into event_batch (first_seq, last_seq, received, spans, digest, chain, codec, lines)"
+            " values (?, ?, ?, ?, ?, ?, 0, ?)",
+            (batch.first_seq, seq, received, spans, sealed.digest, chain, sealed.blob),
+        )
+        index += [
             (
                 execution_id,
                 batch.first_seq,
                 len(entry.indexes),
                 entry.state_count,
                 entry.level_mask,
-                entry.min_time,
-                entry.max_time,
-                None if len(entry.indexes) == whole else batches.pack_offsets(entry.indexes, starts),
+                *entry.bounds(received),
+                entry.offsets,
             )
-            for execution_id, entry in tallies.items()
-        ],
-    )
-    db.execute("update log_head set seq = ?, chain = ?, received = ?", (last_seq, chain, batch.received))
-    return Head(head.log_id, last_seq, chain, batch.received)
+            for execution_id, entry in batch.facts.tallies.items()
+        ]
+    insert_rows(db, "execution_batch", index)
+    db.execute("update log_head set seq = ?, chain = ?, received = ?", (seq, chain, received))
+    return Head(head.log_id, seq, chain, received)
 
 
 def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]:
@@ -91,11 +89,11 @@ def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]
 
 
 def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch:
-    """Return a stored row as a batch, its lines decoded."""
-    lines = batches.split_lines(blob)
-    return Batch(
-        first_seq, received, batches.decode_spans(spans), lines, [decode_stored(line) for line in lines]
-    )
+    """Return a stored row as a batch."""
+    lines = split_lines(blob)
+    batch = Batch(first_seq, received, decode_spans(spans), lines, Facts({}, []))
+    batch.facts = facts_of(batch.events)
+    return batch
 
 
 class IndexRow(Struct):
@@ -149,11 +147,9 @@ def pick_lines(db: apsw.Connection, row: IndexRow) -> Picked:
         "select received, spans, lines from event_batch where first_seq = ?", (row.first_seq,)
     )
     if row.offsets is None:
-        lines = list(enumerate(batches.split_lines(blob)))
+        lines = list(enumerate(split_lines(blob)))
     else:
-        lines = [
-            (index, batches.line_at(blob, start)) for index, start in batches.unpack_offsets(row.offsets)
-        ]
+        lines = [(index, line_at(blob, start)) for index, start in unpack_offsets(row.offsets)]
     return Picked(row.first_seq, received, spans, lines)
 
 

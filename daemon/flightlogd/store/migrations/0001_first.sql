@@ -118,8 +118,8 @@ CREATE TRIGGER event_batch_permanent BEFORE DELETE ON event_batch
 BEGIN SELECT RAISE(ABORT, 'the event log is immutable: no DELETE'); END;
 -- INSERT OR REPLACE slips past a DELETE trigger, so a position at or below the head is refused as well.
 CREATE TRIGGER event_batch_append_only BEFORE INSERT ON event_batch
-WHEN NEW.first_seq <> (SELECT seq + 1 FROM log_head)
-BEGIN SELECT RAISE(ABORT, 'the event log is append-only: first_seq is not the head plus one'); END;
+WHEN NEW.first_seq <= (SELECT seq FROM log_head)
+BEGIN SELECT RAISE(ABORT, 'the event log is append-only: first_seq is not above the head'); END;
 
 -- One row per event, for whole scans with a SQLite shell.
 CREATE VIEW event AS
