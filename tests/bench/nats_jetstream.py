@@ -72,7 +72,8 @@ class NatsJetStream:
             for number, part in enumerate(share(lines, connections))
         ]
         try:
-            return ping_pong(list(zip(socks, shares, strict=True)), lambda data: data.endswith(b"}\r\n"))
+            # Not endswith: the server may add a PING, which nobody needs to answer for minutes.
+            return ping_pong(list(zip(socks, shares, strict=True)), lambda data: b"}\r\n" in data)
         finally:
             for sock in socks:
                 sock.close()
