@@ -15,7 +15,7 @@ from flightlog_schemas.events import (
     Log,
 )
 from flightlogd.batch import SEAL_AHEAD_LINES, Sealed, cuts, seal_ahead
-from flightlogd.facts import Facts, Tally, level_range, note
+from flightlogd.facts import RANGES, Facts, Tally, level_range, note
 from flightlogd.framing import Oversize
 
 _DAEMON_TYPES: Final = frozenset({DaemonStarted, DaemonStopped, DaemonRebuilt, DaemonPruned})
@@ -97,7 +97,8 @@ def _decode_plain(lines: Sequence[bytes]) -> Plain | None:
                 entry.max_time = time
             elif time < entry.min_time:
                 entry.min_time = time
-        entry.levels[level_range(event.level)] += 1
+        level = event.level
+        entry.levels[RANGES[level] if type(level) is str and level in RANGES else level_range(level)] += 1
     sealed = seal_ahead(lines, facts) if len(lines) >= SEAL_AHEAD_LINES else None
     return Plain(list(lines), facts, sum(map(len, lines)), sealed)
 

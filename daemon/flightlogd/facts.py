@@ -13,7 +13,7 @@ from flightlog_schemas import levels
 from flightlog_schemas.events import QUIET_TYPES, Event, Log, UserEvent
 from flightlog_schemas.limits import INT64_MAX
 
-_RANGES: Final[dict[object, int]] = {name: place for place, name in enumerate(levels.NAMES)}
+RANGES: Final[dict[object, int]] = {name: place for place, name in enumerate(levels.NAMES)}
 """The common spellings of a level to their range 0..5."""
 
 
@@ -99,8 +99,8 @@ def note(facts: Facts, index: int, event: Event) -> None:
 
 def level_range(level: object) -> int:
     """Return the level range 0 (TRACE) to 5 (FATAL) of a level as written; what is none is INFO."""
-    if type(level) is str and level in _RANGES:
-        return _RANGES[level]
+    if type(level) is str and level in RANGES:
+        return RANGES[level]
     number = levels.level_number(level)
     return 2 if number is None else (number - 1) // 4
 

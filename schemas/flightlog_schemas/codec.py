@@ -10,7 +10,6 @@ other lines (unknown fields, spaces, escapes, floats) are read a second time, pa
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -64,6 +63,21 @@ def decode_line(line: bytes) -> Event:
         event = _decode_known(line)
     except _UNDECODABLE as error:
         event = _decode_other(line, error)
+    # What `_check` comes to for the commonest line, a log line whose fields are text: at half its cost.
+    if (
+        type(event) is Log
+        and event.agent_id is None
+        and event.id is None
+        and event.causation_id is None
+        and event.v == 1
+        and type(event.level) is str
+        and len(encode_event(event)) == len(line)
+        and (name := event.execution_id).isprintable()
+        and " " not in name
+        and ((task := event.task_id) is None or (task.isprintable() and " " not in task))
+        and ((fields := event.fields) is None or _is_text(fields))
+    ):
+        return event
     _check(event, line)
     return event
 
@@ -71,58 +85,15 @@ def decode_line(line: bytes) -> Event:
 def _check(event: Event, line: bytes) -> None:
     """Refuse a decoded line for what its decoder does not look at."""
     kind = type(event)
-    if kind is Log:
-        _check_log(event, line)
-    elif kind is UserEvent or kind in FLOAT_TYPES or len(encode_event(event)) != len(line):
+    if kind is UserEvent or kind in FLOAT_TYPES or len(encode_event(event)) != len(line):
         _check_longhand(line)
     else:
+        # Values of a declared type are in order; what may be anything is in these.
         values = (getattr(event, name) for name in kind.__struct_fields__)
-        _check_values(tuple(value for value in values if type(value) in (dict, tuple)), line)
+        _check_values(
+            tuple(value for value in values if type(value) in (dict, tuple, list, int, float)), line
+        )
     _check_envelope(event)
-
-
-def decode_lines(lines: Sequence[bytes]) -> tuple[list[Event | RefusalError], bool]:
-    """Return what each line holds, and whether all are simply to be stored.
-
-    The second value is True when no line is refused, has a key or expects a state. The loop spells out what
-    `decode_line` comes to for the commonest line, a log line whose fields are text: that halves its cost.
-    """
-    found: list[Event | RefusalError] = []
-    simple = True
-    for line in lines:
-        try:
-            event = _decode_known(line)
-        except _UNDECODABLE:
-            event = None
-        if (
-            type(event) is Log
-            and event.id is None
-            and event.expect_seq is None
-            and event.agent_id is None
-            and event.causation_id is None
-            and event.v == 1
-            and type(event.level) is str
-            and len(encode_event(event)) == len(line)
-            and (text := event.execution_id).isprintable()
-            and " " not in text
-            and ((task := event.task_id) is None or (task.isprintable() and " " not in task))
-            and ((fields := event.fields) is None or _is_text(fields))
-        ):
-            found.append(event)
-            continue
-        try:
-            if event is None:
-                event = decode_line(line)
-            else:
-                _check(event, line)
-        except RefusalError as refusal:
-            found.append(refusal)
-            simple = False
-            continue
-        found.append(event)
-        if event.id is not None or event.expect_seq is not None:
-            simple = False
-    return found, simple
 
 
 def decode_stored(line: bytes) -> Event:
@@ -204,17 +175,6 @@ _BAD_ID: Final = "{}: an id is 1 to 128 printable characters without white space
 
 def _is_id(text: str) -> bool:
     return text.isprintable() and " " not in text
-
-
-def _check_log(event: Any, line: bytes) -> None:
-    """Check a log line. Most lines are this, and most fields are text: these come cheapest."""
-    if len(encode_event(event)) != len(line):
-        _check_longhand(line)
-        return
-    if type(event.level) is not str:
-        _check_values((event.level,), line)
-    if event.fields is not None and not _is_text(event.fields):
-        _check_values((event.fields,), line)
 
 
 def _is_text(fields: dict[str, Any]) -> bool:
