@@ -79,18 +79,26 @@ async def run_wait(request: Wait, hub: Hub, send: Send) -> End:
         QuestionError: `timed_out`, `outcome` when it ended otherwise, or what finding it raises.
     """
     timeout_s = float("inf") if request.timeout_ms is None else request.timeout_ms / 1000
-    with trio.move_on_after(timeout_s):
-        while True:
-            found, seq = await hub.readers.run(lambda db: _look(db, request.execution_id))
-            ended = found.status in TERMINAL
-            if found.status == request.until or (ended and request.until is None):
-                await send(answer_line("execution", found))
-                return End(count=1, seq=seq)
-            if ended:
-                raise QuestionError("outcome", f"{found.execution_id} ended as {found.status}")
+    deadline = trio.current_time() + timeout_s
+    found, seq = await hub.readers.run(lambda db: _look(db, request.execution_id))
+    while not _is_over(found, request):
+        with trio.move_on_at(deadline) as waiting:
             await _wait_for_mention(hub, found.execution_id, seq, state_only=True)
-    until = request.until or "ended"
-    raise QuestionError("timed_out", f"{request.execution_id} was not {until} within {timeout_s:g} s")
+        if waiting.cancelled_caught:
+            until = request.until or "ended"
+            raise QuestionError("timed_out", f"{found.execution_id} was not {until} within {timeout_s:g} s")
+        found, seq = await hub.readers.run(partial(_look, text=found.execution_id))
+    await send(answer_line("execution", found))
+    return End(count=1, seq=seq)
+
+
+def _is_over(found: Execution, request: Wait) -> bool:
+    ended = found.status in TERMINAL
+    if found.status == request.until or (ended and request.until is None):
+        return True
+    if ended:
+        raise QuestionError("outcome", f"{found.execution_id} ended as {found.status}")
+    return False
 
 
 def _look(db: apsw.Connection, text: str) -> tuple[Execution, int]:
