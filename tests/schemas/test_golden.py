@@ -12,6 +12,8 @@ from flightlog_schemas.events import BY_TAG, Owner
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, query
 from flightlogd import batch, seal
+from flightlogd.facts import facts_of
+from flightlogd.lines import split_lines
 from schemas.builders import example
 from support.golden import check_golden, load_golden
 from support.lines import event, log
@@ -235,22 +237,25 @@ def test_json_schema_of_every_type(event_type: str) -> None:
     }
 
 
+def run(producer: str, uid: int, pid: int, first_line: int, lines: list[bytes]) -> batch.Run:
+    """Return lines of one producer as they come to be stored."""
+    return batch.Run(producer, uid, pid, first_line, lines, facts_of(decode_line(line) for line in lines))
+
+
 def stored() -> dict[str, Any]:
     """Return the columns of two batches of three producers' lines, as they are stored."""
     runs = [
-        batch.Run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")], []),
-        batch.Run("p2", 1001, 43, 7, [log("f", "one", level="WARN")], []),
-        batch.Run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}'], []),
+        run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")]),
+        run("p2", 1001, 43, 7, [log("f", "one", level="WARN")]),
+        run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}']),
     ]
-    for run in runs:
-        run.events = [decode_line(line) for line in run.lines]
-    (first,) = batch.cut_batches(runs, 1, 1_790_000_000_000_000)
-    (second,) = batch.cut_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
+    (first,) = batch.make_batches(runs, 1, 1_790_000_000_000_000)
+    (second,) = batch.make_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
     chain = seal.GENESIS
     columns = []
     for row in (first, second):
-        blob, spans = batch.join_lines(row.lines), batch.encode_spans(row.spans)
-        digest = seal.digest_lines(blob)
+        assert row.sealed is not None
+        blob, digest, spans = row.sealed.blob, row.sealed.digest, batch.encode_spans(row.spans)
         chain = seal.extend_chain(
             chain,
             first_seq=row.first_seq,
@@ -281,7 +286,7 @@ def test_stored_bytes(update_golden: bool) -> None:
     check_golden("stored", actual, update=update_golden)
 
     first = actual["batches"][0]
-    assert [json.loads(line)["type"] for line in batch.split_lines(first["lines"].encode())] == [
+    assert [json.loads(line)["type"] for line in split_lines(first["lines"].encode())] == [
         item["type"] for item in json.loads(first["lines"])
     ]
     assert batch.decode_spans(first["spans"]) == [
