@@ -49,7 +49,7 @@ def test_the_demonstration_shows_a_real_run() -> None:
 
     assert process.returncode == 0, text
     assert "[exec:tests] tests/cli/test_logs.py::test_lines_are_text PASSED" in text
-    assert "exec exited as its command did: 0." in text
+    assert "exec exited as its command did: 0." in text, text
     assert "[daemon] execution succeeded after" in text
     assert "\nstatus\tsucceeded\n" in text
     assert not directory_in(text).exists()
