@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _GRACE_S: Final = 0.5
 """How much longer than asked the sending thread is waited for; it only ever blocks in writing to stderr."""
 
+_FORK_LIMIT_S: Final = 0.25
+"""Longest that a fork waits for acks, where a daemon may be there and did not fail to ack before."""
+
+_GONE_LIMIT_S: Final = 0.05
+_GONE_STEP_S: Final = 0.000_02
+
 
 class Settings(Struct, kw_only=True, frozen=True):
     """What bounds and times a client.
@@ -67,6 +73,8 @@ class Producer:
         """What waits is to be sent at once."""
         self.hurried = 0
         """How many wait for a flush: do not sit out a backoff."""
+        self.reachable: bool | None = None
+        """Whether a daemon answered the last time that one was looked for; None before."""
         self.pausing = False
         self.close_by: float | None = None
         """Monotonic time until which the rest may be delivered, once nothing more comes."""
@@ -76,6 +84,8 @@ class Producer:
         self.wake_fd = -1
         """An eventfd that the sending thread polls, once there is a sender."""
         self._flush_lines = settings.flush_lines
+        self._stalled_at: int | None = None
+        """How many lines were acked when a fork waited in vain for more."""
         self._woken = False
         self._sender: Sender | None = None
         self._thread: threading.Thread | None = None
@@ -139,16 +149,22 @@ class Producer:
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything put so far is settled; False when the time ran out first."""
         with self.lock:
-            if self._is_settled():
-                return True
-            self.collect()
-            last_line = self.outbox.last_line
-            self.urgent = True
-            self.hurried += 1
-            self._wake()
-            self.settled.wait_for(lambda: self.outbox.acked >= last_line, timeout_s)
-            self.hurried -= 1
-            return self.outbox.acked >= last_line and not self.outbox.undeclared
+            return self._settle(timeout_s, give_up=False)
+
+    def _settle(self, timeout_s: float, *, give_up: bool) -> bool:
+        """Wait for acks, with `give_up` only while a daemon may be there. Lets go of the lock meanwhile."""
+        if self._is_settled():
+            return True
+        self.collect()
+        last_line = self.outbox.last_line
+        self.urgent = True
+        self.hurried += 1
+        self._wake()
+        self.settled.wait_for(
+            lambda: self.outbox.acked >= last_line or (give_up and self.reachable is False), timeout_s
+        )
+        self.hurried -= 1
+        return self.outbox.acked >= last_line and not self.outbox.undeclared
 
     def _is_settled(self) -> bool:
         outbox = self.outbox
@@ -160,27 +176,47 @@ class Producer:
             if self._sender is None and self._is_settled():
                 return True
             self.close_by = time.monotonic() + timeout_s
-            self._wake()
+            here = not self._has_thread() and self._prepare()
+            if here:
+                # At exit some Pythons start no thread any more; after a fork there may be none.
+                self._thread = threading.current_thread()
+            else:
+                self._wake()
+        if here and self._sender is not None:
+            self._sender.run()
+            self._thread = None
+        with self.lock:
             # The sender keeps to `close_by` itself; it needs a moment more to tell what was lost.
             self.settled.wait_for(lambda: self.finished, timeout_s + _GRACE_S)
             guard.disarm(self)
             return self._is_settled()
 
     def pause(self) -> None:
-        """End the thread for the moment, and hold the lock: a fork must find neither in use."""
+        """Deliver if that is quick, end the thread, hold the lock: a fork must find neither in use."""
         with self.lock:
+            stalled = self.reachable is False or self._stalled_at == self.outbox.acked
+            if not stalled and not self._settle(_FORK_LIMIT_S, give_up=True):
+                self._stalled_at = self.outbox.acked
             self.pausing = True
             thread = self._thread
             self._signal()
-        if thread is not None and thread.ident is not None:
+        if thread is not None and thread.ident is not None and thread is not threading.current_thread():
             thread.join(_GRACE_S)
+            _wait_until_gone(thread)
         self.lock.acquire()
 
     def resume(self) -> None:
-        """Undo `pause`, in the process that forked."""
+        """Undo `pause`, in the process that forked.
+
+        The thread begins again when there is something for it to do. Not at once without need: Python from
+        3.13 looks for threads after this, and would warn the program of ours.
+        """
         self.pausing = False
-        if self._sender is not None and not self.finished:
+        waited_for = self.hurried > 0 or (self.close_by is not None and not self.finished)
+        if waited_for or (self.reachable is not False and not self._is_settled()):
             self._wake()
+        else:
+            self._flush_lines = 1
         self.lock.release()
 
     def abandon(self) -> None:
@@ -199,29 +235,51 @@ class Producer:
         """Let the sending thread look, and start it if there is none; called with the lock held."""
         if self.pausing:
             return
-        try:
-            if self._sender is None:
-                self._sender = self._new_sender()
-                guard.arm(self)
+        if self._prepare():
             self._signal()
-            # A thread without ident is being started right now, further up in this one.
-            if self._thread is None or (self._thread.ident is not None and not self._thread.is_alive()):
+            if not self._has_thread() and self._sender is not None:
                 self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
-                self._thread.start()
-        except (OSError, ImportError, RuntimeError) as error:
-            # No more descriptors or threads, for now or because the program is ending: what waits is kept.
-            self._thread = None
+                try:
+                    self._thread.start()
+                    self._flush_lines = self.settings.flush_lines
+                except RuntimeError as error:
+                    # No more threads, for now or because the program is ending: what waits is kept.
+                    self._thread = None
+                    self.notices.tell_once("thread", f"cannot send: {error}")
+
+    def _has_thread(self) -> bool:
+        # A thread without ident is being started right now, further up in this one.
+        return self._thread is not None and (self._thread.ident is None or self._thread.is_alive())
+
+    def _prepare(self) -> bool:
+        """Make the sender if there is none; False when that cannot be done now."""
+        if self._sender is not None:
+            return True
+        try:
+            # Imported at the first event: a program that only imports flightlog need not load sockets. Not in
+            # the thread: an import while the program ends can cost it its exit status.
+            from flightlog.sender import Sender
+
+            self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except (OSError, ImportError) as error:
+            # No more descriptors, for now or because the program is ending: what waits is kept.
             self.notices.tell_once("thread", f"cannot send: {error}")
-
-    def _new_sender(self) -> "Sender":
-        # Imported at the first event: a program that only imports flightlog need not load sockets. Not in the
-        # thread: an import while the program ends can cost it its exit status.
-        from flightlog.sender import Sender
-
-        self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        return Sender(self)
+            return False
+        self._sender = Sender(self)
+        guard.arm(self)
+        return True
 
     def _signal(self) -> None:
         if not self._woken and self._sender is not None:
             self._woken = True
             os.eventfd_write(self.wake_fd, 1)
+
+
+def _wait_until_gone(thread: threading.Thread) -> None:
+    """Wait, for a moment at most, until the kernel has let go of a thread that was joined.
+
+    A join returns a little earlier, and Python looks at the kernel's count of threads when a process forks.
+    """
+    deadline = time.monotonic() + _GONE_LIMIT_S
+    while os.access(f"/proc/self/task/{thread.native_id}", os.F_OK) and time.monotonic() < deadline:
+        time.sleep(_GONE_STEP_S)

@@ -143,6 +143,9 @@ class Sender:
             link.connect(path, producer.id, self._hello_line)
         except OSError as error:
             self._lose()
+            with producer.lock:
+                producer.reachable = False
+                producer.settled.notify_all()
             limit_mib = producer.settings.buffer_limit_bytes / 2**20
             self._notices.tell_once(
                 "away", f"{away(path, error).reason}; keeping up to {limit_mib:g} MiB of events meanwhile"
@@ -209,7 +212,7 @@ class Sender:
         self._settle(ready.acked)
         with producer.lock:
             self._outbox.rewind()
-            producer.urgent = True
+            producer.urgent = producer.reachable = True
         if ready.acked >= self._hello_line:
             # Lines that the hello announced are stored and forgotten here: announce those after them.
             self._lose()

@@ -1,6 +1,7 @@
 """When lines are sent, and that each arrives once whatever happens to the connection."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +66,19 @@ def test_start_and_end_are_sent_at_once(fake: FakeDaemon, home: Path, client_fac
 
 
 def test_close_says_bye(fake: FakeDaemon, home: Path, client_factory: ClientFactory) -> None:
-    """Closing sends the rest and a goodbye with the number of lines, in one go."""
+    """Closing sends the rest and a goodbye with the number of lines, and ends when all is acked."""
     client = client_factory(home, flush_interval_s=FAR_S)
     client.emit({"type": "test.line"})
-    client.producer.flush(0)
-    with fake.accept() as producer:
-        producer.ready(0)
-        producer.said()
-        client.emit({"type": "test.line"})
-        old = client.producer
-        client.close(0.01)  # the fake is slow to ack, which is of no concern here
+    client.emit({"type": "test.line"})
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(client.close, FAR_S)
+        with fake.accept() as producer:
+            producer.ready(0)
+            assert producer.said(3)[2] == {"bye": {"lines": 2}}
+            assert producer.next() is None
+            producer.say(ack={"lines": 2, "seq": 2})
 
-        assert old is not client.producer
-        assert producer.said(2)[1] == {"bye": {"lines": 2}}
+        assert closing.result(20)
 
 
 def test_lost_link_resends_what_was_not_acked(

@@ -1,9 +1,12 @@
 """Forked children are producers of their own and own nothing of their parent's."""
 
+from pathlib import Path
+
 import pytest
 
 from support.daemon import Daemon
-from support.programs import events, messages, records, run_program
+from support.peers import QueryPeer
+from support.programs import events, finish_program, messages, records, run_program, start_program
 from support.source import TESTS
 
 
@@ -111,3 +114,50 @@ def test_multiprocessing_children_deliver(daemon: Daemon, method: str) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(messages(daemon, execution_id="p")) == ["worker 0", "worker 1", "worker 2"]
+
+
+@pytest.mark.covers("P8")
+def test_fork_right_after_the_first_line(daemon: Daemon) -> None:
+    """A parent that forks and then only waits has what it said before delivered all the same."""
+    program = start_program(
+        """
+        import flightlog, os, sys
+        flightlog.log("before the fork", execution_id="e")
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        sys.stdin.read()
+        """,
+        daemon.runtime_dir,
+    )
+    with QueryPeer(daemon.query_socket) as follower:
+        follower.start("tail", after=0, type=["log"])
+        recorded = next(follower.events())
+
+    assert recorded["event"]["message"] == "before the fork"
+    done = finish_program(program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.covers("D9", "P8")
+def test_fork_without_a_daemon(home: Path) -> None:
+    """Without a daemon, forking goes on as ever: no warning of our thread, and each process keeps its own."""
+    done = run_program(
+        """
+        import flightlog, os
+        flightlog.log("parent", execution_id="e")
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                flightlog.log("child", execution_id="e")
+                os._exit(flightlog.statistics().lines)
+            assert os.waitpid(child, 0)[1] == 1 << 8
+            flightlog.log("parent", execution_id="e")
+        print(flightlog.statistics().lines)
+        """,
+        home,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "4\n")
+    assert all(line.startswith("flightlog: ") for line in done.stderr.splitlines()), done.stderr

@@ -19,13 +19,13 @@ Json = dict[str, Any]
 def start_program(code: str, runtime_dir: Path, **environment: str) -> subprocess.Popen[str]:
     """Start a Python program that finds the daemon's sockets in a directory.
 
-    It is a file of its own there, and warnings are errors in it.
+    It is a file of its own there, and shows its warnings.
     """
     runtime_dir.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile("w", suffix=".py", dir=runtime_dir, delete=False) as program:
         program.write(textwrap.dedent(code))
     return subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", program.name],
+        [sys.executable, "-P", "-W", "always", program.name],
         env=clean_environment(FLIGHTLOG_RUNTIME_DIR=str(runtime_dir), **environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
