@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,21 @@ def _unrecorded() -> Iterator[None]:
     os.environ.update(ours)
 
 
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """Make a directory whose path is short enough for sockets (107 bytes, unix(7)), and remove it."""
+    directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 @pytest.fixture
 def home() -> Iterator[Path]:
     """Give a directory, removed afterwards, whose path is short enough for sockets (107 bytes, unix(7))."""
-    directory = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with short_directory() as directory:
+        yield directory
 
 
 @pytest.fixture
@@ -68,3 +77,10 @@ def daemon_factory(home: Path) -> Iterator[DaemonFactory]:
 def daemon(daemon_factory: DaemonFactory) -> Daemon:
     """Give a fresh daemon that is ready."""
     return daemon_factory()
+
+
+@pytest.fixture(scope="module")
+def shared_daemon() -> Iterator[Daemon]:
+    """Give a daemon that the tests of a module share: for tests that look at what they sent alone."""
+    with short_directory() as directory, Daemon(directory / "state", directory / "run") as running:
+        yield running.start()

@@ -13,9 +13,10 @@ from support.lines import block, event, log, logs
 from support.peers import IngestPeer, QueryPeer
 
 
-@pytest.fixture
-def stopped(daemon: Daemon) -> Daemon:
+@pytest.fixture(scope="module")
+def stopped(shared_daemon: Daemon) -> Daemon:
     """Give a daemon that stored a few batches and stopped."""
+    daemon = shared_daemon
     for number in range(3):
         with IngestPeer(daemon.ingest_socket) as peer:
             peer.hello(f"p{number}")
