@@ -55,7 +55,7 @@ from flightlogd.store.database import (
 from flightlogd.store.eventlog import read_batches, read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
-from flightlogd.store.schema import migrate
+from flightlogd.store.schema import check_database, migrate
 from flightlogd.voice import Voice
 from flightlogd.writer import Inbox, Writer
 
@@ -77,6 +77,7 @@ def open_log(config: Config) -> apsw.Connection:
     """
     check_sqlite()
     path = Path(config.state_dir) / DATABASE
+    check_database(path)
     try:
         db = open_writer(path, limit_bytes=config.database_limit_bytes)
         found = migrate(db, path)

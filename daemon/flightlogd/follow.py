@@ -13,7 +13,7 @@ from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, End, Logs, Wait
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.queries.execution import one_execution
-from flightlogd.queries.log import Page, last_lines, log_page
+from flightlogd.queries.log import Page, log_page, position_before_last
 from flightlogd.store.eventlog import read_head
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -29,7 +29,7 @@ def answer_line(name: str, answer: object) -> bytes:
 async def run_logs(request: Logs, hub: Hub, send: Send) -> End:
     """Send an execution's log lines page by page; with `follow`, until it has ended and all are sent."""
     sent = 0
-    page = await hub.readers.run(lambda db: _first_page(db, request))
+    page = await hub.readers.run(partial(_first_page, request=request))
     while True:
         await _send_lines(page.lines, send)
         sent += len(page.lines)
@@ -44,9 +44,10 @@ async def run_logs(request: Logs, hub: Hub, send: Send) -> End:
 
 
 def _first_page(db: apsw.Connection, request: Logs) -> Page:
+    after = request.after
     if request.last is not None:
-        return last_lines(db, request, request.last)
-    return log_page(db, request, request.after, _page_limit(request, 0))
+        after = position_before_last(db, request, request.last)
+    return log_page(db, request, after, _page_limit(request, 0))
 
 
 def _page_limit(request: Logs, sent: int) -> int:

@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from flightlog_schemas import PROTOCOL_VERSION
-from flightlog_schemas.codec import RefusalError
+from flightlog_schemas.codec import RefusalError, decode_line
 from flightlog_schemas.wire.ingest import (
     Ack,
     Busy,
@@ -78,6 +78,8 @@ class Session:
         self._submitted = 0
         self._queued_bytes = 0
         self._said_bye = False
+        self._resumes = False
+        """The peer named itself: it can come back and go on."""
         self._progress = trio.Event()
         self._closed = trio.Event()
         self._scope = trio.CancelScope()
@@ -102,7 +104,7 @@ class Session:
             with trio.CancelScope(shield=True):
                 await self._all_settled()
                 self._out.post(self._last_word)
-                with trio.move_on_after(1):
+                with trio.move_on_after(self._hub.config.drain_timeout_ms / 1000):
                     await self._out.drained()
             self._splitter.finish()
             self._hub.leave(self)
@@ -144,22 +146,33 @@ class Session:
             self._out.post(reply_line(busy=Busy(code=fault.state)))
 
     async def _serve(self) -> None:
-        first = True
         while True:
-            data = await self._receive()
-            if data:
-                lines = self._splitter.feed(data)
-            else:
-                last = self._splitter.finish()
-                lines = [] if last is None else [last]
-            if first and lines:
-                first = False
-                lines = lines[1:] if await self._greet(lines[0]) else lines
-            if lines:
-                await self._submit(lines, terminated=bool(data))
+            try:
+                data = await self._receive()
+            except PeerError:
+                await self._take_rest()
+                raise
             if not data:
+                await self._take_rest()
                 return
+            await self._take(self._splitter.feed(data), terminated=True)
             await self._room()
+
+    async def _take_rest(self) -> None:
+        """Take what came of a last line without newline: it counts if it decodes.
+
+        If not, the half line of a named producer stays unsettled, for it can send the whole one again; that
+        of a peer that cannot come back is refused, so that it leaves a record.
+        """
+        rest = self._splitter.finish()
+        if rest is not None and (not self._resumes or _is_whole(rest)):
+            await self._take([rest], terminated=False)
+
+    async def _take(self, lines: list[bytes | Oversize], *, terminated: bool) -> None:
+        if lines and not self.producer and await self._greet(lines[0]):
+            del lines[0]
+        if lines:
+            await self._submit(lines, terminated=terminated)
 
     async def _receive(self) -> bytes:
         """Read a block; half a line must find its other half in time."""
@@ -197,6 +210,7 @@ class Session:
         uid, acked = found or (self.peer.uid, 0)
         if uid != self.peer.uid:
             raise PeerError("not_owner", f"producer {name!r} belongs to another user")
+        self._resumes = True
         self._next_line = max(hello.line, 1)
         self._acked_before = self._known_line = acked
         self._out.post(
@@ -288,6 +302,16 @@ def _decode_hello(line: bytes) -> Hello | None:
         raise PeerError(
             "protocol", f"hello: {error}", '{"hello":{"protocol":1,"producer":"ID","line":1}}'
         ) from None
+
+
+def _is_whole(rest: bytes | Oversize) -> bool:
+    if isinstance(rest, Oversize):
+        return False
+    try:
+        decode_line(rest)
+    except RefusalError:
+        return _is_bye(rest)
+    return True
 
 
 def _is_bye(line: bytes) -> bool:

@@ -66,7 +66,9 @@ CREATE INDEX execution_status ON execution (status, begun_at, first_seq);
 CREATE INDEX execution_project ON execution (project, begun_at, first_seq);
 CREATE INDEX execution_name ON execution (name, begun_at, first_seq);
 CREATE INDEX execution_parent ON execution (parent_id, begun_at, first_seq) WHERE parent_id IS NOT NULL;
-CREATE INDEX execution_active ON execution (project, begun_at, first_seq)
+CREATE INDEX execution_active ON execution (begun_at, first_seq)
+    WHERE status IN ('pending', 'running', 'waiting');
+CREATE INDEX execution_active_project ON execution (project, begun_at, first_seq)
     WHERE status IN ('pending', 'running', 'waiting');
 """
 

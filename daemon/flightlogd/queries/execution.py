@@ -21,7 +21,7 @@ _COLUMNS: Final = (
 )
 _FROM: Final = "from execution e left join execution_log l using (execution_id)"
 _ACTIVE_SQL: Final = "e.status in ('pending', 'running', 'waiting')"
-"""Spelt as in the partial index execution_active, so that SQLite can use it."""
+"""Spelt as in the partial indexes on active executions, so that SQLite can use them."""
 
 
 def one_execution(db: apsw.Connection, text: str) -> Execution:

@@ -11,6 +11,7 @@ from flightlog_schemas.answers import LogLine
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event, Log
 from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, Logs
+from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
 from flightlogd.queries.lifecycle_lines import SOURCE, lifecycle_line
@@ -70,7 +71,7 @@ class Filter:
 
 
 def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_LIMIT) -> Page:
-    """Return the next lines after a position, at most `limit`.
+    """Return the next lines after a position: at most `limit`, and about `PAGE_BYTES` of them.
 
     Raises:
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
@@ -80,9 +81,9 @@ def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_L
     head = read_head(db).seq
     wanted = Filter(request)
     lines: list[LogLine] = []
-    rows = read_index(db, execution_id, after, head)
-    for looked_at, row in enumerate(rows):
-        if looked_at >= _PAGE_BATCHES:
+    size = 0
+    for looked_at, row in enumerate(read_index(db, execution_id, after, head)):
+        if looked_at >= _PAGE_BATCHES or size >= PAGE_BYTES:
             return Page(execution_id, lines, row.first_seq - 1, complete=False, ended=False)
         if not wanted.may_match(row):
             continue
@@ -91,27 +92,32 @@ def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_L
                 if len(lines) == limit:
                     return Page(execution_id, lines, line.seq - 1, complete=False, ended=False)
                 lines.append(line)
+                size += len(line.message)
     ended = status_of(db, execution_id) in TERMINAL
     return Page(execution_id, lines, head, complete=True, ended=ended)
 
 
-def last_lines(db: apsw.Connection, request: Logs, count: int) -> Page:
-    """Return the last `count` lines that match, oldest first."""
+def position_before_last(db: apsw.Connection, request: Logs, count: int) -> int:
+    """Return the position after which the last `count` lines that match lie.
+
+    The lines themselves are read from there on, page by page: they may be long.
+    """
     require(db, "execution")
     execution_id = find_execution(db, request.execution_id)
-    head = read_head(db).seq
+    position = read_head(db).seq
     wanted = Filter(request)
-    found: list[LogLine] = []
-    if count:
-        for row in read_index(db, execution_id, request.after, head, newest_first=True):
-            if not wanted.may_match(row):
-                continue
-            of_batch = [line for line in _lines(db, row) if line.seq > request.after and wanted.matches(line)]
-            found += reversed(of_batch)
-            if len(found) >= count:
-                break
-    ended = status_of(db, execution_id) in TERMINAL
-    return Page(execution_id, found[:count][::-1], head, complete=True, ended=ended)
+    left = count
+    for row in read_index(db, execution_id, request.after, position, newest_first=True):
+        if not left:
+            break
+        if not wanted.may_match(row):
+            continue
+        seqs = [line.seq for line in _lines(db, row) if line.seq > request.after and wanted.matches(line)]
+        if seqs:
+            found = seqs[-left:]
+            left -= len(found)
+            position = found[0] - 1
+    return position
 
 
 def _lines(db: apsw.Connection, row: IndexRow) -> Iterator[LogLine]:

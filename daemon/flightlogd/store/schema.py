@@ -11,7 +11,7 @@ import apsw
 
 from flightlogd.errors import StartError
 from flightlogd.seal import GENESIS
-from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.database import begin, commit, open_reader, rollback
 
 APPLICATION_ID: Final = 0x666C6F67
 """`flog`, in the file's header: another program's database is not taken for ours."""
@@ -31,6 +31,32 @@ def schema_version() -> int:
     return migrations()[-1][0]
 
 
+def check_database(path: Path) -> None:
+    """Refuse a database that this program must not touch, without touching it.
+
+    Raises:
+        StartError: it belongs to another program, is none, or is newer than this program.
+    """
+    if not path.exists():
+        return
+    try:
+        db = open_reader(path)
+        try:
+            found, application = db.pragma("user_version"), db.pragma("application_id")
+            empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
+        finally:
+            db.close()
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StartError(f"{path}: {error}", "restore a backup; the file was left as it is") from None
+    if not empty and application != APPLICATION_ID:
+        raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
+    if found > schema_version():
+        raise StartError(
+            f"{path}: schema version {found}, this flightlogd knows up to {schema_version()}",
+            "install a newer flightlog, or restore the backup that its upgrade left beside the file",
+        )
+
+
 def migrate(db: apsw.Connection, path: Path) -> int:
     """Bring the database to this program's version, each step in a transaction of its own.
 
@@ -38,28 +64,14 @@ def migrate(db: apsw.Connection, path: Path) -> int:
 
     Args:
         db: The writer's connection.
-        path: The database file.
+        path: The database file, which `check_database` let pass.
 
     Returns:
         The version that was found (0: a new file).
-
-    Raises:
-        StartError: the file belongs to another program, is damaged, or is newer than this program.
     """
-    try:
-        found, application = db.pragma("user_version"), db.pragma("application_id")
-        empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
-    except apsw.NotADBError as error:
-        raise StartError(f"{path}: {error}", "restore a backup; the file was left as it is") from None
-    if not empty and application != APPLICATION_ID:
-        raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
+    found = int(db.pragma("user_version"))
     steps = migrations()
-    if found > steps[-1][0]:
-        raise StartError(
-            f"{path}: schema version {found}, this flightlogd knows up to {steps[-1][0]}",
-            "install a newer flightlog, or restore the backup that its upgrade left beside the file",
-        )
-    if not empty and found < steps[-1][0]:
+    if 0 < found < steps[-1][0]:
         _back_up(db, path.with_name(f"{path.name}.v{found}.bak"))
     for version, sql in steps[found:]:
         begin(db)
@@ -73,7 +85,7 @@ def migrate(db: apsw.Connection, path: Path) -> int:
         except BaseException:
             rollback(db)
             raise
-    return int(found)
+    return found
 
 
 def _back_up(db: apsw.Connection, target: Path) -> None:
