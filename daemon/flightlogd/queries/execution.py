@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     " e.first_seq, max(e.last_seq, coalesce(l.last_seq, 0)), e.state_seq, e.uid, e.pid, e.begun_at,"
     " l.trace, l.debug, l.info, l.warn, l.error, l.fatal"
 )
-_FROM: Final = "from execution e left join execution_log l using (execution_id)"
+_FROM: Final = "from execution e{} left join execution_log l using (execution_id)"
 _ACTIVE_SQL: Final = "e.status in ('pending', 'running', 'waiting')"
 """Spelt as in the partial indexes on active executions, so that SQLite can use them."""
 
@@ -32,7 +32,7 @@ def one_execution(db: apsw.Connection, text: str) -> Execution:
     """
     require(db, "execution", "log")
     execution_id = find_execution(db, text)
-    [row] = db.execute(f"select {_COLUMNS} {_FROM} where e.execution_id = ?", (execution_id,))
+    [row] = db.execute(f"select {_COLUMNS} {_FROM.format('')} where e.execution_id = ?", (execution_id,))
     return _execution(row)
 
 
@@ -80,6 +80,7 @@ def list_sql(request: Executions, status: tuple[Status, ...], limit: int) -> tup
     """Return the SQL and values of one index walk over executions, newest first."""
     conditions: list[str] = []
     values: list[Any] = []
+    index = ""
     for column in ("project", "name", "parent_id"):
         if (value := getattr(request, column)) is not None:
             conditions.append(f"e.{column} = ?")
@@ -89,6 +90,8 @@ def list_sql(request: Executions, status: tuple[Status, ...], limit: int) -> tup
         values.append(status[0])
     elif status:
         conditions.append(_ACTIVE_SQL)
+        # Left alone, SQLite looks up the three statuses and sorts all that have them.
+        index = f" indexed by execution_active{'_project' if request.project is not None else ''}"
     if request.since is not None:
         conditions.append("e.begun_at >= ?")
         values.append(request.since)
@@ -99,7 +102,7 @@ def list_sql(request: Executions, status: tuple[Status, ...], limit: int) -> tup
         conditions.append("(e.begun_at, e.first_seq) < (?, ?)")
         values += _parse_before(request.before)
     where = f" where {' and '.join(conditions)}" if conditions else ""
-    sql = f"select {_COLUMNS} {_FROM}{where} order by e.begun_at desc, e.first_seq desc limit ?"
+    sql = f"select {_COLUMNS} {_FROM.format(index)}{where} order by e.begun_at desc, e.first_seq desc limit ?"
     return sql, [*values, limit]
 
 
