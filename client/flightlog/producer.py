@@ -6,6 +6,7 @@ a program's threads ── put, count ──► Outbox ◄── take, ack ─�
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -86,7 +87,6 @@ class Producer:
         self._flush_lines = settings.flush_lines
         self._stalled_at: int | None = None
         """How many lines were acked when a fork waited in vain for more."""
-        self._woken = False
         self._sender: Sender | None = None
         self._thread: threading.Thread | None = None
 
@@ -199,7 +199,8 @@ class Producer:
                 self._stalled_at = self.outbox.acked
             self.pausing = True
             thread = self._thread
-            self._signal()
+            if self._sender is not None:
+                os.eventfd_write(self.wake_fd, 1)
         if thread is not None and thread.ident is not None and thread is not threading.current_thread():
             thread.join(_GRACE_S)
             _wait_until_gone(thread)
@@ -226,9 +227,8 @@ class Producer:
             os.close(self.wake_fd)
 
     def woken(self) -> None:
-        """Take note of a wake, in the sending thread."""
-        with self.lock:
-            self._woken = False
+        """Take note of all wakes so far, in the sending thread."""
+        with suppress(BlockingIOError):
             os.eventfd_read(self.wake_fd)
 
     def _wake(self) -> None:
@@ -236,7 +236,8 @@ class Producer:
         if self.pausing:
             return
         if self._prepare():
-            self._signal()
+            # No flag spares this call: a signal handler could find it set before anything is written.
+            os.eventfd_write(self.wake_fd, 1)
             if not self._has_thread() and self._sender is not None:
                 self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
                 try:
@@ -244,7 +245,8 @@ class Producer:
                     self._flush_lines = self.settings.flush_lines
                 except RuntimeError as error:
                     # No more threads, for now or because the program is ending: what waits is kept.
-                    self._thread = None
+                    if self._thread.ident is None:
+                        self._thread = None
                     self.notices.tell_once("thread", f"cannot send: {error}")
 
     def _has_thread(self) -> bool:
@@ -260,19 +262,19 @@ class Producer:
             # the thread: an import while the program ends can cost it its exit status.
             from flightlog.sender import Sender
 
-            self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         except (OSError, ImportError) as error:
             # No more descriptors, for now or because the program is ending: what waits is kept.
             self.notices.tell_once("thread", f"cannot send: {error}")
             return False
-        self._sender = Sender(self)
-        guard.arm(self)
+        sender = Sender(self)
+        if self.wake_fd < 0:
+            self.wake_fd, self._sender = wake_fd, sender
+            guard.arm(self)
+        else:
+            # A signal handler was here meanwhile.
+            os.close(wake_fd)
         return True
-
-    def _signal(self) -> None:
-        if not self._woken and self._sender is not None:
-            self._woken = True
-            os.eventfd_write(self.wake_fd, 1)
 
 
 def _wait_until_gone(thread: threading.Thread) -> None:

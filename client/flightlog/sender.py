@@ -9,6 +9,7 @@ It waits in poll alone, for its socket and for an eventfd that the program's thr
 
 import os
 import select
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,7 @@ class Sender:
         """Whether a daemon ever answered: one that never did is not waited for at exit."""
         self._said_bye = False
         self._closing_since: float | None = None
+        self._alone = threading.Lock()
 
     @property
     def connected(self) -> bool:
@@ -60,7 +62,17 @@ class Sender:
             self._link.close()
 
     def run(self) -> None:
-        """Send until everything is delivered and the producer closed, or until it pauses."""
+        """Send until everything is delivered and the producer closed, or until it pauses.
+
+        Only one thread at a time does: a second, which a signal handler may have started, returns at once.
+        """
+        if self._alone.acquire(blocking=False):
+            try:
+                self._run()
+            finally:
+                self._alone.release()
+
+    def _run(self) -> None:
         while True:
             wait_s = self._step()
             if wait_s == _OVER:

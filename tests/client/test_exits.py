@@ -143,10 +143,11 @@ def test_handler_may_log_and_flush(daemon: Daemon) -> None:
             global fired
             fired += 1
             flightlog.log(f"handler {fired}")
-            flightlog.flush()
+            assert flightlog.flush(20)
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
         signal.signal(signal.SIGALRM, handler)
         with flightlog.execution("program") as run:
-            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
             lines = 0
             while fired < 30:
                 run.info("line")
