@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _CHUNK_BYTES: Final = 128 * 1024
 """Lines sent in one go: enough to make system calls cheap, little enough to hold the lock briefly."""
 
+_CHUNKS_LIMIT: Final = 8
+"""Most of them before acks are looked for. Each system call gives a busy program the interpreter for 5 ms."""
+
 _BACKOFF_MIN_S: Final = 0.05
 _BACKOFF_MAX_S: Final = 5.0
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -166,19 +169,23 @@ class Sender:
         return None
 
     def _send(self, link: Link) -> float | None:
-        """Hand over what waits, and at the end the goodbye; the socket says when to go on."""
-        if not link.ready or not link.idle or link.said_bye:
-            return None
+        """Send what waits, and at the end the goodbye; the socket says when to go on."""
         producer = self._producer
-        with producer.lock:
-            producer.collect()
-            lines = self._outbox.take(_CHUNK_BYTES)
-            last_line = self._outbox.last_line
-        if lines:
-            link.hand_over(lines)
-        elif producer.close_by is not None:
-            link.bye(last_line)
-            self._said_bye = True
+        for _ in range(_CHUNKS_LIMIT):
+            if self._link is not link or not link.ready or not link.idle or link.said_bye:
+                break
+            with producer.lock:
+                producer.collect()
+                lines = self._outbox.take(_CHUNK_BYTES)
+                last_line = self._outbox.last_line
+            if lines:
+                link.hand_over(lines)
+            elif producer.close_by is not None:
+                link.bye(last_line)
+                self._said_bye = True
+            else:
+                break
+            self._serve(link, select.POLLOUT)
         return None
 
     def _serve(self, link: Link, events: int) -> None:
