@@ -42,9 +42,15 @@ def main() -> None:
         f"{platform.release()}, {rounds} rounds, files in {chosen.dir}"
     )
     with contest(chosen.dir, rounds=rounds, quick=chosen.quick, alone=chosen.alone) as running:
+        peaks = {"at rest": running.ours.peak_memory_bytes()}
         for part in chosen.parts or PARTS:
             PARTS[part](running)
-        peak = running.ours.peak_memory_bytes()
+            peaks[f"after {part}"] = peak = running.ours.peak_memory_bytes()
+        running.report.table(
+            "memory: the most that the daemon held resident",
+            ["", "peak"],
+            [[when, megabytes(size)] for when, size in peaks.items()],
+        )
         running.report.goal(
             "memory: the daemon under 100 MB throughout", megabytes(peak), met=peak < MEMORY_LIMIT_BYTES
         )
