@@ -163,8 +163,11 @@ class Execution(Scope):
         self._client.closed(self)
 
     def count(self, name: str, by: int = 1) -> None:
-        """Add to a counter of the execution. Counts are summed up here and sent at most once a second."""
-        self._client.producer.count(self.execution_id, name, by)
+        """Add to a counter of the execution. Counts are summed up here and sent at most once a second.
+
+        What is no whole number of 64 bits is left out, counted and declared.
+        """
+        self._client.producer.count(self.execution_id, text(name), by)
 
     def task(
         self,

@@ -18,6 +18,7 @@ from flightlog.ids import new_id
 from flightlog.notice import Notices
 from flightlog.outbox import EVENT, DropReason, Outbox
 from flightlog_schemas.events.execution import ExecutionCounted
+from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 
 if TYPE_CHECKING:
     from flightlog.sender import Sender
@@ -118,16 +119,21 @@ class Producer:
     def drop(self, reason: DropReason, level: object = EVENT) -> None:
         """Count an event that cannot be said."""
         with self.lock:
+            first = not self.outbox.undeclared
             self.outbox.drop(reason, level)
-            self._wake()
+            if first:
+                self._wake()
 
     def count(self, execution_id: str, name: str, by: int) -> None:
         """Add to an execution's counter; what was added goes out with the next lines."""
         with self.lock:
+            total = self.counts.get(execution_id, {}).get(name, 0) + by if isinstance(by, int) else None
+            if total is None or not INT64_MIN <= total <= INT64_MAX:
+                self.drop("unencodable")
+                return
             if not self.counts:
                 self._wake()
-            counts = self.counts.setdefault(execution_id, {})
-            counts[name] = counts.get(name, 0) + by
+            self.counts.setdefault(execution_id, {})[name] = total
 
     def take_counts(self, execution_id: str) -> dict[str, int]:
         """Return what was added to an execution's counters and was not sent."""

@@ -127,6 +127,22 @@ def test_counts_add_up(daemon: Daemon, client_factory: Any) -> None:
     assert client.statistics().lines == 3
 
 
+@pytest.mark.covers("D9")
+def test_counts_that_are_none_are_left_out(daemon: Daemon, client: Client) -> None:
+    """Adding what is no number of 64 bits raises and spoils nothing; the log says what was left out."""
+    with client.execution() as run:
+        run.count("files", "many")  # type: ignore[arg-type]  # the mistake is the point
+        run.count("files", 2**63)
+        run.count("files", 2**62)
+        run.count("files", 2**62)
+        run.count(7, 1)  # type: ignore[arg-type]  # as above
+
+    assert client.flush()
+    assert inspect(daemon, run.execution_id)["counts"] == {"files": 2**62, "7": 1}
+    dropped = [event["count"] for event in events(daemon, type=["producer.dropped"])]
+    assert sum(dropped) == 3
+
+
 def test_end_by_hand_is_final(daemon: Daemon, client: Client) -> None:
     """An execution ended by hand keeps that ending, whatever happens to its block after that."""
     with pytest.raises(ValueError, match="late"), client.execution("x") as run:  # noqa: PT012  # as above
