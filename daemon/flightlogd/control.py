@@ -75,6 +75,11 @@ async def run_rebuild(hub: Hub, request: Rebuild) -> list[Difference]:
     Raises:
         QuestionError: `invalid`, for a projection that there is not.
     """
+    own = hub.config.state_dir
+    if request.state_dir is not None and not _is_same(request.state_dir, own):
+        raise QuestionError(
+            "invalid", f"the daemon here keeps {own}, not {request.state_dir}", "name its --runtime-dir, too"
+        )
     try:
         projections = rebuild.choose(request.projections)
     except KeyError as error:
@@ -107,6 +112,11 @@ async def run_rebuild(hub: Hub, request: Rebuild) -> list[Difference]:
         return differences
     finally:
         await trio.to_thread.run_sync(scratch.close)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Say whether two paths lead to one directory."""
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def _apply(scratch: rebuild.Scratch, writer: Writer, db: apsw.Connection) -> list[Difference]:

@@ -105,9 +105,7 @@ def _quiet(batches: Sequence[Batch]) -> list[Quiet]:
             first_seq, last_seq = batch.first_seq + entry.indexes[0], batch.first_seq + entry.indexes[-1]
             known = found.get(execution_id)
             if known is None:
-                found[execution_id] = Quiet(
-                    execution_id, list(entry.levels), first_seq, last_seq, entry.min_time
-                )
+                found[execution_id] = Quiet(execution_id, list(entry.levels), first_seq, last_seq, first_time)
             else:
                 known.levels = [a + b for a, b in zip(known.levels, entry.levels, strict=True)]
                 known.last_seq = last_seq

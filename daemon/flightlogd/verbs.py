@@ -26,7 +26,7 @@ from flightlogd.listen import allow_descriptors, bind_sockets, inherited_sockets
 from flightlogd.logs import configure_logging
 from flightlogd.memory import collect_seldom, keep_large_blocks
 from flightlogd.store.database import DATABASE, open_reader
-from flightlogd.store.schema import lock_state_dir, schema_version
+from flightlogd.store.schema import check_database, lock_state_dir, schema_version
 
 logger = structlog.get_logger(__name__)
 
@@ -102,7 +102,11 @@ def _serve(config: Config, load: app.LoadConfig) -> int:
 
 
 def _rebuild(config: Config, arguments: argparse.Namespace) -> int:
-    request = Rebuild(projections=tuple(arguments.projections), check=arguments.check)
+    request = Rebuild(
+        projections=tuple(arguments.projections),
+        check=arguments.check,
+        state_dir=_absolute(getattr(arguments, "state_dir", None)),
+    )
     try:
         rebuild.choose(request.projections)
     except KeyError as error:
@@ -182,11 +186,10 @@ def _sql(config: Config, statement: str | None) -> int:
     import apsw.shell  # not needed by the daemon
 
     database = Path(config.state_dir) / DATABASE
-    try:
-        db = open_reader(database)
-        db.execute("select count(*) from log_head").fetchall()
-    except apsw.CantOpenError:
-        raise StartError(f"{database}: cannot be opened", "name the daemon's --state-dir") from None
+    if not database.exists():
+        raise StartError(f"{database}: no such file", "name the daemon's --state-dir")
+    check_database(database)
+    db = open_reader(database)
     shell: Any = apsw.shell.Shell(db=db)  # untyped in apsw
     try:
         if statement is not None:

@@ -163,6 +163,15 @@ def test_an_execution_nobody_announced(daemon: Daemon) -> None:
     assert (found["status"], found["uid"], found["name"], found["log_count"]) == ("failed", None, None, 1)
 
 
+@pytest.mark.parametrize("mention", [event("deploy.done", "first"), log("first", "m")])
+def test_a_placeholder_stands_where_it_was_first_mentioned(daemon: Daemon, mention: bytes) -> None:
+    """An execution that is only mentioned, by events without a time, is listed by when they were received."""
+    tell(daemon, mention)
+    tell(daemon, event("execution.started", "second"))
+
+    assert names(daemon) == ["second", "first"]
+
+
 def names(daemon: Daemon, **request: object) -> list[str]:
     """Return the ids of the executions that a question lists."""
     with QueryPeer(daemon.query_socket) as reader:

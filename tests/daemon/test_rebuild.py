@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import apsw
 import pytest
@@ -39,6 +40,17 @@ def rebuild(daemon: Daemon, *arguments: str) -> tuple[int, dict[str, tuple[int, 
     assert "Traceback" not in done.stderr, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, {row["table"]: (row["missing"], row["extra"], row["changed"]) for row in found}
+
+
+def test_a_rebuild_of_another_log_is_refused(daemon: Daemon, tmp_path: Path) -> None:
+    """A state directory that is not the running daemon's is never answered for by that daemon."""
+    where = ("--state-dir", str(tmp_path), "--runtime-dir", str(daemon.runtime_dir))
+
+    done = run_flightlogd("rebuild", "--check", *where)
+
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
+    assert "--runtime-dir" in done.stderr
 
 
 @pytest.fixture

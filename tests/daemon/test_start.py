@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from flightlogd.store.schema import APPLICATION_ID, schema_version
-from support.daemon import Daemon, DaemonFactory, StartFailedError, clean_environment
+from support.daemon import Daemon, DaemonFactory, StartFailedError, clean_environment, run_flightlogd
 from support.lines import log
 from support.peers import IngestPeer, Json, LinePeer, QueryPeer
 
@@ -148,6 +148,17 @@ def test_a_damaged_database_is_never_deleted(daemon: Daemon) -> None:
     refused_start(daemon)
 
     assert daemon.database.read_bytes() == damaged
+
+
+def test_what_is_no_file_is_no_database(daemon_factory: DaemonFactory) -> None:
+    """A directory in the database's place is said in one line, by the daemon and by its SQL shell."""
+    daemon = daemon_factory(start=False)
+    daemon.database.mkdir(parents=True)
+
+    shell = run_flightlogd("sql", "select 1", "--state-dir", str(daemon.state_dir))
+
+    assert str(daemon.database) in refused_start(daemon).stderr
+    assert (shell.returncode, shell.stderr.count(str(daemon.database))) == (2, 1)
 
 
 def test_a_database_is_ours_by_its_header(daemon: Daemon) -> None:

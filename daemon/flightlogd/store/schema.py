@@ -35,7 +35,7 @@ def check_database(path: Path) -> None:
     """Refuse a database that this program must not touch, without touching it.
 
     Raises:
-        StartError: it belongs to another program, is none, or is newer than this program.
+        StartError: it belongs to another program, cannot be read, or is newer than this program.
     """
     if not path.exists():
         return
@@ -46,8 +46,10 @@ def check_database(path: Path) -> None:
             empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
         finally:
             db.close()
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StartError(f"{path}: {error}", "restore a backup; the file was left as it is") from None
+    except apsw.Error as error:
+        raise StartError(
+            f"{path}: {error}", "restore a backup, or name another --state-dir; the file was left as it is"
+        ) from None
     if not empty and application != APPLICATION_ID:
         raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
     if found > schema_version():

@@ -8,11 +8,14 @@ from msgspec import Struct
 class Rebuild(Struct, kw_only=True, forbid_unknown_fields=True):
     """Compute read models again from the log; `check` only compares.
 
+    `state_dir`, where given, is the one that is meant: a daemon that keeps another refuses.
+
     Answer: `{"difference":{"table", "missing", "extra", "changed"}}` for each table that differed.
     """
 
     projections: tuple[str, ...] = ()
     check: bool = False
+    state_dir: str | None = None
 
 
 class Reload(Struct, kw_only=True, forbid_unknown_fields=True):
