@@ -71,7 +71,7 @@ def test_close_says_bye(fake: FakeDaemon, home: Path, client_factory: ClientFact
     client.emit({"type": "test.line"})
     client.emit({"type": "test.line"})
     with ThreadPoolExecutor(1) as pool:
-        closing = pool.submit(client.close, FAR_S)
+        closing = pool.submit(client.close, 20)
         with fake.accept() as producer:
             producer.ready(0)
             assert producer.said(3)[2] == {"bye": {"lines": 2}}

@@ -1,5 +1,7 @@
 """Forked children are producers of their own and own nothing of their parent's."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,34 @@ def test_fork_right_after_the_first_line(daemon: Daemon) -> None:
     assert recorded["event"]["message"] == "before the fork"
     done = finish_program(program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.covers("P8")
+def test_fork_while_the_daemon_stands_still(daemon: Daemon) -> None:
+    """What a fork could not wait for is delivered once the daemon goes on, although the parent only waits."""
+    os.kill(daemon.pid, signal.SIGSTOP)
+    program = start_program(
+        """
+        import flightlog, os, sys
+        flightlog.log("before the fork", execution_id="e")
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("forked", flush=True)
+        sys.stdin.read()
+        """,
+        daemon.runtime_dir,
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "forked\n"
+    os.kill(daemon.pid, signal.SIGCONT)
+    with QueryPeer(daemon.query_socket) as follower:
+        follower.start("tail", after=0, type=["log"])
+        recorded = next(follower.events())
+
+    assert recorded["event"]["message"] == "before the fork"
+    assert finish_program(program).returncode == 0
 
 
 @pytest.mark.covers("D9", "P8")
