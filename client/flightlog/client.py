@@ -183,7 +183,7 @@ class Client:
         if line is None:
             self.producer.drop("unencodable")
         else:
-            self.producer.put_now(line)
+            self.producer.put_now(line, event.execution_id)
 
     def opened(self, execution: Execution) -> None:
         """Note that this process has to end an execution."""

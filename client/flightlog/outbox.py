@@ -29,6 +29,9 @@ DROP_REASONS: Final[dict[DropReason, str]] = {
 }
 """Why events are dropped, for a person."""
 
+_APART_LIMIT: Final = 100
+"""Executions whose drops are counted apart; those of more are counted together."""
+
 _DEBUG_SHARE: Final = 0.75
 _LOG_SHARE: Final = 0.875
 
@@ -51,7 +54,8 @@ class Outbox:
         self.dropped = 0
         self._pending: deque[bytes] = deque()
         self._in_flight: deque[bytes] = deque()
-        self._undeclared: dict[DropReason, dict[str | None, int]] = {}
+        self._undeclared: dict[tuple[DropReason, str | None], dict[str | None, int]] = {}
+        """By reason and execution, how many of each level."""
         self._limit_bytes = limit_bytes
         self._log_limit_bytes = int(limit_bytes * _LOG_SHARE)
         self._debug_limit_bytes = int(limit_bytes * _DEBUG_SHARE)
@@ -79,23 +83,24 @@ class Outbox:
     @property
     def undeclared_reasons(self) -> tuple[DropReason, ...]:
         """What events were dropped for that no line tells of yet."""
-        return tuple(self._undeclared)
+        return tuple(dict.fromkeys(reason for reason, _ in self._undeclared))
 
     @property
     def undeclared_count(self) -> int:
         """How many dropped events no line tells of yet."""
         return sum(sum(levels.values()) for levels in self._undeclared.values())
 
-    def put(self, line: bytes, level: object = EVENT) -> int:
+    def put(self, line: bytes, level: object = EVENT, execution_id: str | None = None) -> int:
         """Take a line in; return how many are pending now, or 0 if it was dropped and counted instead.
 
         Args:
             line: The event, without newline.
             level: The level of a log line, as its program gave it; `EVENT` for every other event.
+            execution_id: Which execution misses the event, should it be dropped.
         """
         size = len(line) + OVERHEAD_BYTES
         if self.held_bytes + size > self._debug_limit_bytes and self.held_bytes + size > self._limit(level):
-            self.drop("buffer_full", level)
+            self.drop("buffer_full", level, execution_id)
             return 0
         self._pending.append(line)
         self.held_bytes += size
@@ -105,27 +110,34 @@ class Outbox:
         """Whether an event that is no log line could be put now."""
         return self.held_bytes + len(line) + OVERHEAD_BYTES <= self._limit_bytes
 
-    def drop(self, reason: DropReason, level: object = EVENT) -> None:
-        """Count an event that is left out, to be declared later."""
+    def drop(self, reason: DropReason, level: object = EVENT, execution_id: str | None = None) -> None:
+        """Count an event that is left out, to be declared later in the execution that misses it."""
         self.dropped += 1
-        levels = self._undeclared.setdefault(reason, {})
+        key = (reason, execution_id)
+        if key not in self._undeclared and len(self._undeclared) >= _APART_LIMIT:
+            key = (reason, None)
+        levels = self._undeclared.setdefault(key, {})
         name = None if level is EVENT else level_name(_number(level))
         levels[name] = levels.get(name, 0) + 1
 
     def declare(self, time_us: int) -> None:
-        """Put a line for each reason that events were dropped for, as far as there is room."""
-        for reason, levels in list(self._undeclared.items()):
+        """Put a line for each reason and execution that misses events, as far as there is room."""
+        for (reason, execution_id), levels in list(self._undeclared.items()):
             by_level = {name: count for name, count in levels.items() if name is not None}
             declaration = encode_line(
                 ProducerDropped(
-                    time=time_us, count=sum(levels.values()), by_level=by_level or None, reason=reason
+                    execution_id=execution_id,
+                    time=time_us,
+                    count=sum(levels.values()),
+                    by_level=by_level or None,
+                    reason=reason,
                 )
             )
             assert declaration is not None
             if not self.has_room(declaration):
                 return
             self.put(declaration)
-            del self._undeclared[reason]
+            del self._undeclared[reason, execution_id]
 
     def take(self, limit_bytes: int) -> list[bytes]:
         """Return pending lines, oldest first, and count them as in flight.

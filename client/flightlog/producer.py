@@ -96,10 +96,10 @@ class Producer:
         """Whether a daemon answers right now."""
         return self._sender is not None and self._sender.connected
 
-    def put(self, line: bytes, level: object = EVENT) -> None:
+    def put(self, line: bytes, level: object = EVENT, execution_id: str | None = None) -> None:
         """Take a line in, or drop and count it. Never waits for the daemon."""
         with self.lock:
-            pending = self.outbox.put(line, level)
+            pending = self.outbox.put(line, level, execution_id)
             # One wake starts the clock for what waits, one more says that enough waits.
             if pending:
                 if pending == 1 or not pending % self._flush_lines:
@@ -107,20 +107,20 @@ class Producer:
             elif self.outbox.dropped == 1:
                 self._wake()
 
-    def put_now(self, line: bytes) -> None:
+    def put_now(self, line: bytes, execution_id: str | None) -> None:
         """Take in an event that tells how an execution fares, after the drops before it, and send at once."""
         with self.lock:
             if self.outbox.undeclared:
                 self.outbox.declare(now_us())
-            self.outbox.put(line)
+            self.outbox.put(line, execution_id=execution_id)
             self.urgent = True
             self._wake()
 
-    def drop(self, reason: DropReason, level: object = EVENT) -> None:
+    def drop(self, reason: DropReason, level: object = EVENT, execution_id: str | None = None) -> None:
         """Count an event that cannot be said."""
         with self.lock:
             first = not self.outbox.undeclared
-            self.outbox.drop(reason, level)
+            self.outbox.drop(reason, level, execution_id)
             if first:
                 self._wake()
 
@@ -129,7 +129,7 @@ class Producer:
         with self.lock:
             total = self.counts.get(execution_id, {}).get(name, 0) + by if isinstance(by, int) else None
             if total is None or not INT64_MIN <= total <= INT64_MAX:
-                self.drop("unencodable")
+                self.drop("unencodable", execution_id=execution_id)
                 return
             if not self.counts:
                 self._wake()

@@ -57,9 +57,9 @@ class Scope:
             )
         )
         if line is None:
-            self._client.producer.drop("unencodable", level)
+            self._client.producer.drop("unencodable", level, self.execution_id)
         else:
-            self._client.producer.put(line, level)
+            self._client.producer.put(line, level, self.execution_id)
 
     def debug(self, message: object, **fields: Any) -> None:
         """Write a DEBUG line; keyword arguments are its fields."""

@@ -276,6 +276,8 @@ class Sender:
         with producer.lock:
             producer.collect()
             undelivered, dropped = outbox.last_line - outbox.acked, outbox.dropped
+        if not undelivered and dropped:
+            tell(f"{dropped} events were left out; the log says so")
         if undelivered:
             left_out = f" ({dropped} more were left out)" if dropped else ""
             tell(f"{undelivered} events did not reach the daemon{left_out}")

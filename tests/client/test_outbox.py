@@ -111,13 +111,13 @@ def test_debug_lines_go_first_and_events_last() -> None:
 
 @pytest.mark.covers("D5")
 def test_drops_are_declared_by_reason_and_level() -> None:
-    """What was dropped is declared in one line for each reason, with how many of each level."""
+    """What was dropped is declared for each reason and execution, with how many of each level."""
     outbox = Outbox(10_000)
     outbox.drop("buffer_full", "debug")
     outbox.drop("buffer_full", "nonsense")
     outbox.drop("buffer_full", 14)
     outbox.drop("buffer_full")
-    outbox.drop("unencodable", "ERROR")
+    outbox.drop("unencodable", "ERROR", "build-7")
 
     outbox.declare(1_000)
     outbox.declare(2_000)
@@ -132,6 +132,7 @@ def test_drops_are_declared_by_reason_and_level() -> None:
         },
         {
             "type": "producer.dropped",
+            "execution_id": "build-7",
             "time": 1_000,
             "count": 1,
             "by_level": {"ERROR": 1},
