@@ -6,9 +6,15 @@ from typing import Final
 import msgspec
 
 from flightlog_schemas.events.envelope import Event
+from flightlog_schemas.events.log import Log
+from flightlog_schemas.limits import INT64_MAX, INT64_MIN, LINE_LIMIT_BYTES
 
 _DEPTH_LIMIT: Final = 32
 """Deepest nesting kept of a value that could not be encoded as it is."""
+
+_CHAR_BYTES: Final = 6
+"""Most bytes that one character takes in JSON: `\\u0000`."""
+_MARKER_BYTES: Final = 100
 
 TOO_DEEP: Final = "(nested too deep)"
 
@@ -28,10 +34,11 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
     """Return the event's JSON on one line, or None where even its plain form cannot be encoded.
 
     Paths, exceptions and other objects become their text. Where that is not enough (file names that are not
-    UTF-8, structures that hold themselves, keys that are no strings) the event is rebuilt from plain values.
+    UTF-8, structures that hold themselves, keys that are no strings, numbers past 64 bits) the event is
+    rebuilt from plain values. A message too long for a line is cut and says so.
     """
     try:
-        return _encode(event)
+        return _encode_whole(event)
     except Exception:  # whatever a program's objects raise
         try:
             return _encode(_plain(event, ()))
@@ -39,10 +46,43 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
             return None
 
 
+def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
+    if type(event) is not Log:
+        return _encode(event)
+    if event.fields is not None and not _is_storable(event.fields):
+        return _encode(_plain(event, ()))
+    line = _encode(event)
+    return line if len(line) <= LINE_LIMIT_BYTES else _cut(event, len(line))
+
+
+def _is_storable(value: object) -> bool:
+    """Say whether all whole numbers inside have at most 64 bits, as the log requires."""
+    kind = type(value)
+    if kind is int:
+        return INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # kind is int
+    if kind is dict:
+        return all(_is_storable(inner) for inner in value.values())  # type: ignore[attr-defined]
+    if kind is list or kind is tuple:
+        return all(_is_storable(inner) for inner in value)  # type: ignore[attr-defined]
+    return True
+
+
+def _cut(event: Log, size_bytes: int) -> bytes | None:
+    """Return a log line with its message cut to fit; None where the rest alone is too long."""
+    other_bytes = size_bytes - len(_encode(event.message))
+    kept_chars = max(LINE_LIMIT_BYTES - other_bytes - _MARKER_BYTES, 0) // _CHAR_BYTES
+    cut_chars = len(event.message) - kept_chars
+    message = f"{event.message[:kept_chars]}… [{cut_chars:,} more characters cut]"
+    line = _encode(msgspec.structs.replace(event, message=message))
+    return line if len(line) <= LINE_LIMIT_BYTES else None
+
+
 def _plain(value: object, inside: tuple[int, ...]) -> object:
     """Return a value that JSON can say; `inside` are the identities of the containers around it."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float):
         return value
+    if isinstance(value, int):
+        return value if INT64_MIN <= value <= INT64_MAX else str(value)
     if isinstance(value, str):
         # Lone surrogates come from file names that are not UTF-8.
         return value.encode("utf-8", "backslashreplace").decode()

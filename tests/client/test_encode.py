@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flightlog.encode import TOO_DEEP, encode_line, text
 from flightlog_schemas.codec import decode_line
 from flightlog_schemas.events import Log
+from flightlog_schemas.limits import LINE_LIMIT_BYTES
 
 
 class Broken:
@@ -42,6 +43,32 @@ def test_broken_object_becomes_its_type_name() -> None:
     """An object whose `__str__` raises is named by its type."""
     assert fields_of({"it": Broken()}) == {"it": "<Broken>"}
     assert text(Broken()) == "<Broken>"
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_numbers_past_64_bits_become_text(number: int) -> None:
+    """A number that the log cannot hold costs neither its line nor its value, however deep it is."""
+    assert fields_of({"n": number, "in": [{"n": number}], "ok": 2**63 - 1}) == {
+        "n": str(number),
+        "in": [{"n": str(number)}],
+        "ok": 2**63 - 1,
+    }
+
+
+@pytest.mark.parametrize("character", ["x", "\0", "ü", "\U0001f600"])
+def test_a_message_too_long_for_a_line_is_cut(character: str) -> None:
+    """What fits of a long message is kept, with how much was cut; the line is one that the daemon takes."""
+    line = encode_line(Log(execution_id="e", message=character * 3_000_000, fields={"kept": 1}))
+
+    assert line is not None
+    assert len(line) <= LINE_LIMIT_BYTES
+    decoded = decode_line(line)
+    assert isinstance(decoded, Log)
+    kept, _, marker = decoded.message.partition("…")
+    cut = int(marker.removeprefix(" [").removesuffix(" more characters cut]").replace(",", ""))
+    assert kept == character * len(kept)
+    assert len(kept) + cut == 3_000_000
+    assert decoded.fields == {"kept": 1}
 
 
 def test_file_name_that_is_not_utf8() -> None:
