@@ -103,6 +103,7 @@ def test_daemon_that_stands_still_blocks_nobody(stopped: Daemon, client_factory:
     declared = events(stopped, type=["producer.dropped"])
     dropped = sum(event["count"] for event in declared)
     assert dropped == client.statistics().dropped > 0
+    assert {event["execution_id"] for event in declared} == {execution_id}
     assert len(said) + dropped == 30_000
     by_level = [event["by_level"] for event in declared]
     assert sum(levels.get("DEBUG", 0) for levels in by_level) == 15_000 - sum(
