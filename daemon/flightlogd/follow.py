@@ -8,7 +8,6 @@ import msgspec
 import trio
 
 from flightlog_schemas.answers import Execution, LogLine
-from flightlog_schemas.events import QUIET_TYPES
 from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, End, Logs, Wait
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
@@ -67,9 +66,9 @@ async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_on
         if recent is None:
             return
         for batch in recent:
-            for event in batch.events:
-                if event.execution_id == execution_id and not (state_only and type(event) in QUIET_TYPES):
-                    return
+            entry = batch.facts.tallies.get(execution_id)
+            if entry is not None and (entry.state_count or not state_only):
+                return
         after = hub.head.seq
 
 

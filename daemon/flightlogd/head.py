@@ -31,6 +31,7 @@ class Head:
         if not batches:
             return
         for batch in batches:
+            batch.sealed = None  # the lines are here already
             self._recent.append(batch)
             self._size += _size(batch)
         while self._size > self._limit and len(self._recent) > 1:
@@ -60,5 +61,5 @@ class Head:
 
 
 def _size(batch: Batch) -> int:
-    # The lines, and for each the object and its place in a list.
-    return sum(map(len, batch.lines)) + 48 * len(batch.lines)
+    # Lines twice (a tail may have them ready to send), objects and list places, and who is in them.
+    return 2 * sum(map(len, batch.lines)) + 200 * len(batch.lines) + 500 * len(batch.facts.tallies) + 1000

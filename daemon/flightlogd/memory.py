@@ -6,10 +6,12 @@ from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 """Parameters of mallopt(3), from malloc.h."""
 
 _LARGEST_BLOCK_BYTES: Final = 32 * 1024 * 1024
-_KEPT_FREE_BYTES: Final = 16 * 1024 * 1024
+_KEPT_FREE_BYTES: Final = 8 * 1024 * 1024
+_ARENAS: Final = 2
 
 
 def keep_large_blocks() -> None:
@@ -23,6 +25,8 @@ def keep_large_blocks() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE_BYTES)
+        # Every thread with an arena of its own would keep free blocks of its own.
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def collect_seldom() -> None:
