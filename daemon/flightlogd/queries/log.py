@@ -134,35 +134,25 @@ def log_line(seq: int, received: int, event: Event) -> LogLine | None:
     A level that is none is read as INFO; what was written is kept in `fields.level`.
     """
     assert event.execution_id is not None
-    time = received if event.time is None else event.time
     if type(event) is Log:
+        source, message, fields = event.source, event.message, event.fields
         number = levels.level_number(event.level)
-        fields = event.fields
         if number is None:
             number, fields = levels.INFO, {**(fields or {}), "level": event.level}
-        return LogLine(
-            seq=seq,
-            time=time,
-            execution_id=event.execution_id,
-            task_id=event.task_id,
-            agent_id=event.agent_id,
-            level=levels.level_name(number),
-            source=event.source,
-            message=event.message,
-            fields=fields,
-        )
-    shown = lifecycle_line(event)
-    if shown is None:
-        return None
-    number, message = shown
+    else:
+        shown = lifecycle_line(event)
+        if shown is None:
+            return None
+        number, message = shown
+        source, fields = SOURCE, None
     return LogLine(
         seq=seq,
-        time=time,
+        time=received if event.time is None else event.time,
         execution_id=event.execution_id,
         task_id=event.task_id,
         agent_id=event.agent_id,
         level=levels.level_name(number),
-        source=SOURCE,
+        source=source,
         message=message,
-        fields=None,
+        fields=fields,
     )
