@@ -59,7 +59,10 @@ def decode_lines(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Iterato
         limit_bytes: The limit that an oversize line broke, for its reason.
     """
     oversize = Oversize in map(type, lines)
-    sizes = [len(line.head) if isinstance(line, Oversize) else len(line) for line in lines]
+    if oversize:
+        sizes = [len(line.head) if isinstance(line, Oversize) else len(line) for line in lines]
+    else:
+        sizes = list(map(len, lines))  # type: ignore[arg-type]  # all are bytes
     start = 0
     for stop in cuts(sizes):
         part = lines if stop - start == len(lines) else lines[start:stop]
