@@ -5,7 +5,6 @@ from pathlib import Path
 
 INGEST = "ingest.sock"
 QUERY = "query.sock"
-CONTROL = "control.sock"
 
 _SYSTEM_DIR = "/run/flightlog"
 
@@ -40,8 +39,3 @@ def ingest_socket(directory: Path) -> Path:
 def query_socket(directory: Path) -> Path:
     """Return the path of the socket that answers questions."""
     return directory / QUERY
-
-
-def control_socket(directory: Path) -> Path:
-    """Return the path of the socket that governs the daemon."""
-    return directory / CONTROL

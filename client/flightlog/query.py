@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -200,23 +200,3 @@ def _decode(line: bytes, kind: type[T]) -> T:
 
 def _not_understood(error: ValueError) -> DaemonAway:
     return DaemonAway(f"the daemon's answer is not understood: {error}", _VERSION_HINT)
-
-
-def ask_control(
-    path: Path, verb: str, request: ControlRequest, timeout_s: float | None = None
-) -> list[dict[str, Any]]:
-    """Ask control.sock one question on a connection of its own; return the answer's objects.
-
-    Args:
-        path: The control socket.
-        verb: What the request is called, such as `rebuild`.
-        request: The request of that verb.
-        timeout_s: Longest silence in seconds; None waits for ever.
-
-    Raises:
-        DaemonAway: nobody listens, this user may not connect, or the connection broke.
-        QueryFailed: the daemon has no answer.
-    """
-    assert _VERBS[type(request)] == verb, f"{verb} does not ask {type(request).__name__}"
-    with Connection(path, timeout_s) as control:
-        return [_decode(line, dict[str, Any]) for line in control.lines(request)]

@@ -3,9 +3,10 @@
 - `listen`: bind or inherit the three sockets, accept, ask the kernel who is there
 - `framing`: bytes to whole lines
 - `session`: one ingest connection: hello, lines in, acks out
-- `decode`: lines to events or refusals
-- `append`: the writer: one transaction for what all sessions have
-- `batch`: lines of one commit to rows, with their index
+- `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
+- `writer`: the thread that commits what all sessions have, and reports it
+- `append`: one transaction: what is stored, refused, known already
+- `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them
 - `seal`: digest and chain of a row
 - `store`: the database, its tables, the only SQL on the event log
 - `project`: read models, in the same transaction

@@ -104,21 +104,17 @@ class Writer:
         transaction.db.set_wal_hook(self._note_wal)
 
     async def run(self) -> None:
-        """Write until `stop`. What is our own fault is raised here."""
+        """Write until `give_up`. What is our own fault is raised here."""
         self._token = trio.lowlevel.current_trio_token()
-        # A commit under way is never abandoned: cancelling ends this only after `stop`.
+        # A commit under way is never abandoned: cancelling ends this only after `give_up`.
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._loop)
-
-    def stop(self) -> None:
-        """End once everything queued is settled."""
-        self._inbox.items.put(None)
 
     def give_up(self) -> None:
         """End even while storage fails: what is not committed was not acked."""
         self._giving_up = True
         self._nudge.set()
-        self.stop()
+        self._inbox.items.put(None)
 
     async def do(self, job: Callable[[apsw.Connection], T]) -> T:
         """Run a function on the writer's thread and connection, after all that is queued before it.
@@ -247,11 +243,6 @@ class Writer:
     def _note_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
         return apsw.SQLITE_OK
-
-    @property
-    def wal_bytes(self) -> int:
-        """How much of the WAL is in use."""
-        return self._wal_pages * self._page_size
 
     def _die_of(self, error: apsw.Error) -> NoReturn:
         """End the process at once after an error with an unknown outcome; recovery reads what is there."""

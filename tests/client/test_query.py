@@ -11,7 +11,7 @@ import pytest
 from flightlog import paths
 from flightlog.append import append
 from flightlog.errors import DaemonAway, QueryFailed
-from flightlog.query import Connection, ask_control
+from flightlog.query import Connection
 from flightlog_schemas.answers import DaemonStatus, Execution, LogLine
 from flightlog_schemas.wire.control import Rebuild
 from flightlog_schemas.wire.query import (
@@ -161,7 +161,9 @@ def test_path_that_is_too_long(home: Path) -> None:
 
 def test_control_is_asked_likewise(filled: Daemon) -> None:
     """control.sock answers in objects: a check of the read models finds no difference."""
-    assert ask_control(filled.control_socket, "rebuild", Rebuild(check=True), 20) == []
+    with Connection(filled.control_socket, 20) as control:
+        assert list(control.lines(Rebuild(check=True))) == []
+        assert control.end is not None
 
 
 def test_where_the_sockets_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,4 +176,3 @@ def test_where_the_sockets_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FLIGHTLOG_RUNTIME_DIR", "/elsewhere")
     assert paths.runtime_dir() == Path("/elsewhere")
     assert paths.runtime_dir("/named") == Path("/named")
-    assert paths.control_socket(Path("/named")) == Path("/named/control.sock")
