@@ -22,7 +22,7 @@ from flightlogd.peer import Peer
 from flightlogd.project import Projector
 from flightlogd.store import producers
 from flightlogd.store.database import begin, commit, rollback
-from flightlogd.store.eventlog import Head, append_batches, state_seq_of
+from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
 from flightlogd.store.producers import Progress
 
 
@@ -90,6 +90,8 @@ class Transaction:
         self.head = head
         self.projector = projector
         self.config = config
+        self.unmerged_rows = unmerged_rows(db)
+        """Rows of the index that `merge_index` is to move."""
         self._stamp = stamp
 
     def settle(self, submissions: Sequence[Submission]) -> Committed:
@@ -114,7 +116,17 @@ class Transaction:
             self.projector.broken = broken_before
             raise
         self.head = head
+        self.unmerged_rows += sum(len(batch.facts.tallies) for batch in stored)
         return Committed(head, stored, outcomes)
+
+    def merge_index(self) -> None:
+        """Move the index's recent rows to their place.
+
+        Raises:
+            apsw.Error: they are where they were; it can be tried again.
+        """
+        merge_index(self.db)
+        self.unmerged_rows = 0
 
 
 class _Settling:
@@ -147,8 +159,7 @@ class _Settling:
 
     def save_progress(self) -> None:
         """Move the producers' lines on."""
-        for progress in self._progress.values():
-            producers.save_progress(self._db, progress, self._received)
+        producers.save_progress(self._db, self._progress.values(), self._received)
         if self._refused:
             producers.trim_refused(self._db, self._config.refused_limit_rows)
 

@@ -102,9 +102,8 @@ class Batch(Struct, dict=True):
         return [decode_stored(line) for line in self.lines]
 
 
-def seal_ahead(lines: Sequence[bytes], facts: Facts) -> Sealed:
-    """Join and digest lines, and note in the tallies where each execution's are."""
-    blob = join_lines(lines)
+def seal(blob: bytes, lines: Sequence[bytes], facts: Facts) -> Sealed:
+    """Digest joined lines, and note in the tallies where each execution's are."""
     offsets = line_offsets(lines)
     for entry in facts.tallies.values():
         if len(entry.indexes) < len(lines):
@@ -169,7 +168,7 @@ def _make_batch(runs: list[Run], first_seq: int, received: int) -> Batch:
         if len(runs) == 1
         else join_facts(zip(starts, (run.facts for run in runs), strict=False))
     )
-    return Batch(first_seq, received, spans, lines, facts, seal_ahead(lines, facts))
+    return Batch(first_seq, received, spans, lines, facts, seal(join_lines(lines), lines, facts))
 
 
 _SPANS: Final = msgspec.json.Decoder(list[Span])

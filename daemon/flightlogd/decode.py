@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from flightlog_schemas.bulk import decode_logs
 from flightlog_schemas.codec import RefusalError, decode_line
 from flightlog_schemas.events import (
     DaemonPruned,
@@ -12,11 +13,11 @@ from flightlog_schemas.events import (
     DaemonStarted,
     DaemonStopped,
     Event,
-    Log,
 )
-from flightlogd.batch import SEAL_AHEAD_LINES, Sealed, cuts, seal_ahead
-from flightlogd.facts import RANGES, Facts, Tally, level_range, note
+from flightlogd.batch import SEAL_AHEAD_LINES, Sealed, cuts, seal
+from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.framing import Oversize
+from flightlogd.lines import join_lines
 
 _DAEMON_TYPES: Final = frozenset({DaemonStarted, DaemonStopped, DaemonRebuilt, DaemonPruned})
 
@@ -72,38 +73,27 @@ def decode_lines(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Iterato
 
 
 def _decode_plain(lines: Sequence[bytes]) -> Plain | None:
-    """Decode lines that are all simply stored; None at the first that is not.
+    """Decode lines that are all simply stored; None at the first that is not."""
+    blob = join_lines(lines)
+    logs = decode_logs(blob, lines)
+    facts = (None if logs is None else tally_logs(logs)) or _note_each(lines)
+    if facts is None:
+        return None
+    sealed = seal(blob, lines, facts) if len(lines) >= SEAL_AHEAD_LINES else None
+    return Plain(list(lines), facts, sum(map(len, lines)), sealed)
 
-    The commonest line is counted right here: while its event is at hand, and without a call.
-    """
+
+def _note_each(lines: Sequence[bytes]) -> Facts | None:
     facts = Facts({}, [])
-    tallies = facts.tallies
     for index, line in enumerate(lines):
         try:
             event = decode_line(line)
         except RefusalError:
             return None
-        if event.id is not None or event.expect_seq is not None:
+        if event.id is not None or event.expect_seq is not None or type(event) in _DAEMON_TYPES:
             return None
-        if type(event) is not Log or (time := event.time) is None:
-            if type(event) in _DAEMON_TYPES:
-                return None
-            note(facts, index, event)
-            continue
-        execution_id = event.execution_id
-        entry = tallies.get(execution_id)
-        if entry is None:
-            entry = tallies[execution_id] = Tally([index], 0, [0, 0, 0, 0, 0, 0], time, time)
-        else:
-            entry.indexes.append(index)
-            if time > entry.max_time:
-                entry.max_time = time
-            elif time < entry.min_time:
-                entry.min_time = time
-        level = event.level
-        entry.levels[RANGES[level] if type(level) is str and level in RANGES else level_range(level)] += 1
-    sealed = seal_ahead(lines, facts) if len(lines) >= SEAL_AHEAD_LINES else None
-    return Plain(list(lines), facts, sum(map(len, lines)), sealed)
+        note(facts, index, event)
+    return facts
 
 
 def _decode_mixed(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Mixed:

@@ -7,14 +7,16 @@ projections take one by one is kept.
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from flightlog_schemas import levels
+from flightlog_schemas.bulk import PlainLog
+from flightlog_schemas.codec import is_id
 from flightlog_schemas.events import QUIET_TYPES, Event, Log, UserEvent
 from flightlog_schemas.limits import INT64_MAX
 
-RANGES: Final[dict[object, int]] = {name: place for place, name in enumerate(levels.NAMES)}
-"""The common spellings of a level to their range 0..5."""
+RANGES: Final[dict[object, int]] = {name: place for place, name in enumerate(levels.NAMES)} | {UNSET: 2}
+"""The common spellings of a level to their range 0..5; none is INFO."""
 
 
 class Tally(Struct, gc=False):
@@ -95,6 +97,33 @@ def note(facts: Facts, index: int, event: Event) -> None:
         entry.levels[level_range(event.level)] += 1  # type: ignore[attr-defined]  # kind is Log
     elif kind not in QUIET_TYPES:
         entry.state_count += 1
+
+
+def tally_logs(logs: Iterable[PlainLog]) -> Facts | None:
+    """Return what plain log lines say, or None where one has an id that is none."""
+    facts = Facts({}, [])
+    tallies = facts.tallies
+    ids: set[str] = set()
+    for index, log in enumerate(logs):
+        time = log.time
+        entry = tallies.get(log.execution_id)
+        if entry is None:
+            if not is_id(log.execution_id):
+                return None
+            entry = tallies[log.execution_id] = Tally([index], 0, [0, 0, 0, 0, 0, 0], time, time)
+        else:
+            entry.indexes.append(index)
+            if time > entry.max_time:
+                entry.max_time = time
+            elif time < entry.min_time:
+                entry.min_time = time
+        level = log.level
+        entry.levels[RANGES[level] if level in RANGES else level_range(level)] += 1
+        if log.task_id is not None:
+            ids.add(log.task_id)
+        if log.agent_id is not None:
+            ids.add(log.agent_id)
+    return facts if all(map(is_id, ids)) else None
 
 
 def level_range(level: object) -> int:

@@ -77,12 +77,16 @@ class LineSplitter:
             self._rest.clear()
             self._skimmed = 0
             limit = self._limit
-            *whole, rest = data.split(b"\n")
-            for line in whole:
-                if len(line) > limit:
-                    lines.append(Oversize(line[: self._keep], len(line)))
-                elif line and (line[0] > 32 or not line.isspace()):
-                    lines.append(line)
+            whole = data.split(b"\n")
+            rest = whole.pop()
+            if max(map(len, whole), default=0) <= limit and all(map(bytes.strip, whole)):
+                lines += whole
+            else:
+                lines += [
+                    line if len(line) <= limit else Oversize(line[: self._keep], len(line))
+                    for line in whole
+                    if line and not line.isspace()
+                ]
             self._keep_rest(rest)
         self._budget.move(len(self._rest) - before)
         return lines

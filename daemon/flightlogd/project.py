@@ -55,11 +55,12 @@ class Projector:
         quiet = _quiet(batches)
         last_seq = batches[-1].last_seq
         for projection in self._projections:
-            if projection.NAME not in self.broken:
+            if projection.NAME not in self.broken and (singles or projection.apply_quiet is not None):
                 self._apply_one(db, projection, singles, quiet, last_seq)
         names = [projection.NAME for projection in self._projections if projection.NAME not in self.broken]
-        db.executemany(
-            "update projection set position = ? where name = ?", [(last_seq, name) for name in names]
+        db.execute(
+            f"update projection set position = ? where name in ({', '.join('?' * len(names))})",
+            (last_seq, *names),
         )
 
     def _apply_one(
@@ -76,7 +77,7 @@ class Projector:
             for recorded in singles:
                 seq = recorded.seq
                 projection.apply(db, recorded)
-            if quiet:
+            if quiet and projection.apply_quiet is not None:
                 seq = last_seq
                 projection.apply_quiet(db, quiet)
         except Exception as error:

@@ -6,6 +6,7 @@ A named producer resumes by its line numbers; a peer without hello gets a name o
 When the peer closes its write side, everything is committed and acked before the daemon closes.
 """
 
+import os
 from typing import Final
 
 import msgspec
@@ -177,11 +178,27 @@ class Session:
     async def _receive(self) -> bytes:
         """Read a block; half a line must find its other half in time."""
         if not self._splitter.unfinished:
-            return await self._stream.receive_some(RECEIVE_BYTES)
+            return await self._read()
         timeout_ms = self._hub.config.line_timeout_ms
         with trio.move_on_after(timeout_ms / 1000):
-            return await self._stream.receive_some(RECEIVE_BYTES)
+            return await self._read()
         raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_ms} ms")
+
+    async def _read(self) -> bytes:
+        """Return what is there to read, b"" at the end.
+
+        Waits first: `receive_some` tries first, and with a peer that waits for each ack that is in vain
+        every time.
+        """
+        fd = self._stream.socket.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            try:
+                return os.read(fd, RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError from error
 
     async def _greet(self, line: bytes | Oversize) -> bool:
         """Take the first line's hello, or name the peer; True when the line was a hello."""

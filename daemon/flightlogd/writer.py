@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from flightlogd.append import Committed, Submission, Transaction
+from flightlogd.company import Company
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.store.database import set_limit, storage_fault
@@ -30,12 +31,21 @@ T = TypeVar("T")
 COMMIT_LIMIT_LINES: Final = 4000
 """Lines after which a transaction takes no more: this bounds how long an ack waits for others' lines."""
 
+MERGE_ROWS: Final = 4096
+"""Recent rows of the index above which they are merged: what a question looks through, about 0.3 ms."""
+
+_HAND_OVER_LINES: Final = 2000
+"""Lines that are worth a commit of their own: the writer gets them while the loop goes on."""
+
 EXIT_STORAGE_UNKNOWN: Final = 74
 """Exit status after a failed fsync (EX_IOERR of sysexits.h): the supervisor starts us again, to recover."""
 
 
-class Inbox:
+class Inbox(trio.abc.Instrument):
     """Submissions on their way to the writer, bounded: this is the backpressure.
+
+    What comes in one turn of trio's loop is handed over at its end, where the loop is about to wait: so it is
+    one commit, and the writer does not fight for the GIL with sessions that still decode.
 
     Args:
         limit_bytes: Over all sources.
@@ -44,6 +54,8 @@ class Inbox:
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._room = trio.lowlevel.ParkingLot()
+        self._gathered: list[Submission] = []
+        self._gathered_lines = 0
         self.items: queue.SimpleQueue[Submission | Callable[[], None] | None] = queue.SimpleQueue()
         self.queued_bytes = 0
         self.queued_lines = 0
@@ -56,8 +68,33 @@ class Inbox:
     def put(self, submission: Submission) -> None:
         """Hand over a submission, right after `room` returned (the daemon's own are small and need none)."""
         self.queued_bytes += submission.part.size_bytes
-        self.queued_lines += len(submission.part.lines)
-        self.items.put(submission)
+        lines = len(submission.part.lines)
+        self.queued_lines += lines
+        self._gathered.append(submission)
+        self._gathered_lines += lines
+        if self._gathered_lines >= _HAND_OVER_LINES:
+            self.hand_over()
+
+    def call(self, job: Callable[[], None]) -> None:
+        """Have the writer's thread call something after all that was put before."""
+        self.hand_over()
+        self.items.put(job)
+
+    def end(self) -> None:
+        """Have the writer's thread end after all that was put before."""
+        self.hand_over()
+        self.items.put(None)
+
+    def hand_over(self) -> None:
+        """Let the writer have what was put so far."""
+        for submission in self._gathered:
+            self.items.put(submission)
+        self._gathered.clear()
+        self._gathered_lines = 0
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002  # trio's signature
+        """Hand over at the end of a turn of the loop (called by trio)."""
+        self.hand_over()
 
     def release(self, submission: Submission) -> None:
         """Give back the room that a settled submission took."""
@@ -106,6 +143,7 @@ class Writer:
     async def run(self) -> None:
         """Write until `give_up`. What is our own fault is raised here."""
         self._token = trio.lowlevel.current_trio_token()
+        trio.lowlevel.add_instrument(self._inbox)
         # A commit under way is never abandoned: cancelling ends this only after `give_up`.
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._loop)
@@ -114,7 +152,7 @@ class Writer:
         """End even while storage fails: what is not committed was not acked."""
         self._giving_up = True
         self._nudge.set()
-        self._inbox.items.put(None)
+        self._inbox.end()
 
     async def do(self, job: Callable[[apsw.Connection], T]) -> T:
         """Run a function on the writer's thread and connection, after all that is queued before it.
@@ -132,7 +170,7 @@ class Writer:
                 errors.append(error)
             self._tell(done.set)
 
-        self._inbox.items.put(run_job)
+        self._inbox.call(run_job)
         await done.wait()
         if errors:
             raise errors[0]
@@ -157,22 +195,27 @@ class Writer:
 
     def _loop(self) -> None:
         items = self._inbox.items
+        company = Company()
         while not self._giving_up:
             self.phase = "idle"
             item = items.get()
             submissions: list[Submission] = []
             lines = 0
+            in_vain = False
             while isinstance(item, Submission):
                 submissions.append(item)
                 lines += len(item.part.lines)
                 if lines >= COMMIT_LIMIT_LINES:
                     item = _NOTHING
                     break
+                patience_s = company.patience_s(submissions)
                 try:
-                    item = items.get_nowait()
+                    item = items.get(timeout=patience_s)
                 except queue.Empty:
                     item = _NOTHING
+                    in_vain = patience_s > 0
             if submissions:
+                company.committed(submissions, in_vain=in_vain)
                 self._settle(submissions)
             if item is None:
                 break
@@ -203,7 +246,10 @@ class Writer:
         if faulted:
             self._tell(partial(self._on_fault, None))
         self._tell(lambda: self._report(submissions, committed))
-        if self._wal_pages >= self._checkpoint_at_pages:
+        full = self._wal_pages >= self._checkpoint_at_pages
+        if full or self._transaction.unmerged_rows >= MERGE_ROWS:
+            self._merge_index()
+        if full:
             self._checkpoint()
 
     def _report(self, submissions: list[Submission], committed: Committed) -> None:
@@ -211,6 +257,15 @@ class Writer:
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
             self._inbox.release(submission)
             submission.source.settle(outcome)
+
+    def _merge_index(self) -> None:
+        """Move the index's recent rows to their place, after acking; what fails is tried again next time."""
+        self.phase = "merge"
+        try:
+            self._transaction.merge_index()
+        except apsw.Error as error:
+            if storage_fault(error) is None:
+                self._die_of(error)
 
     def _checkpoint(self) -> None:
         """Copy the WAL into the database, so that the next commit begins it anew.

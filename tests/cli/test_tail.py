@@ -83,7 +83,7 @@ def test_json_is_the_event_as_it_is_stored(flightlog: Cli) -> None:
         (["--agent", "bot"], ["multi", "    line"]),
         (["--source", "app"], ["one", 'said "hi"']),
         (["-g", 'said "hi'], ['said "hi"']),
-        (["-g", "b[12]"], ["b1", "b2"]),
+        (["-g", 'm.*"b[12]"'], ["b1", "b2"]),
         (["-g", "message.*b[0-9]", "-n", "2"], ["b4", "b5"]),
         (["--execution", "b", "--exclude", "b[0-3]", "--exclude", "b5"], ["b4"]),
         (["--execution", "b", "--after", "0", "-n", "1"], ["b5"]),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.codec import decode_line
-from flightlogd.batch import Batch, Run, cuts, decode_spans, encode_spans, make_batches, seal_ahead
+from flightlogd.batch import Batch, Run, cuts, decode_spans, encode_spans, make_batches, seal
 from flightlogd.facts import facts_of
 from flightlogd.lines import (
     JOIN_LIMIT_BYTES,
@@ -59,7 +59,7 @@ def runs_of(pieces: list[list[bytes]], *, sealed: bool) -> list[Run]:
             lines = piece[start:end]
             facts = facts_of(map(decode_line, lines))
             run = Run(producer, 1, 2, next_line[producer], lines, facts)
-            run.sealed = seal_ahead(lines, facts) if sealed else None
+            run.sealed = seal(join_lines(lines), lines, facts) if sealed else None
             runs.append(run)
             next_line[producer] += len(lines)
             start = end

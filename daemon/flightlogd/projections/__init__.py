@@ -5,7 +5,7 @@ tables and reads no other's. Live, catch-up and rebuild run the same functions, 
 of the log (D8).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import apsw
@@ -37,10 +37,12 @@ class Projection(Protocol):
     def apply(self, db: apsw.Connection, recorded: Recorded) -> None:
         """Take one event that is no log line and no user's own."""
 
-    def apply_quiet(self, db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
-        """Take what a run of batches holds of log lines and other events that move no state.
+    @property
+    def apply_quiet(self) -> Callable[[apsw.Connection, Sequence[Quiet]], None] | None:
+        """Takes what a run of batches holds of log lines and other events that move no state.
 
         Must not depend on how batches are grouped, nor on being called before or after `apply` for them.
+        None where they are no concern: a commit of log lines alone then leaves the projection out.
         """
 
 

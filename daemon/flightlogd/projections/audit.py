@@ -1,6 +1,5 @@
 """The audit trail: who did what to which execution when, in the transaction of the change."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
@@ -15,7 +14,6 @@ from flightlog_schemas.events import (
     ProducerDropped,
 )
 from flightlogd.lifecycle import Finding, State, is_lifecycle, judge
-from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
@@ -86,8 +84,8 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
             pass
 
 
-def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
-    """Nothing: log lines are no acts."""
+apply_quiet: Final = None
+"""Log lines are no acts."""
 
 
 def _write(db: apsw.Connection, recorded: Recorded, place: int, event_type: str, finding: Finding) -> None:

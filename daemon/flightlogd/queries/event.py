@@ -10,7 +10,14 @@ from flightlog_schemas.wire.query import Events
 from flightlogd.batch import Batch, Span, decode_spans
 from flightlogd.match import Match
 from flightlogd.queries.find import find_execution, require
-from flightlogd.store.eventlog import Picked, pick_lines, read_batches, read_head, read_index
+from flightlogd.store.eventlog import (
+    Picked,
+    first_received_since,
+    pick_lines,
+    read_batches,
+    read_head,
+    read_index,
+)
 
 PAGE_BYTES: Final = 512 * 1024
 """About how much of a tail is sent at once; a slow reader holds no more than this."""
@@ -151,7 +158,5 @@ def position_before_last(db: apsw.Connection, count: int, until: int, match: Mat
 
 def position_since(db: apsw.Connection, since: int) -> int:
     """Return the position before the first batch received at or after a time; the head when there is none."""
-    first_seq = db.execute(
-        "select first_seq from event_batch where received >= ? order by received, first_seq limit 1", (since,)
-    ).get
-    return read_head(db).seq if first_seq is None else int(first_seq) - 1
+    first_seq = first_received_since(db, since)
+    return read_head(db).seq if first_seq is None else first_seq - 1

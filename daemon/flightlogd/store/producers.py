@@ -1,6 +1,7 @@
 """Who sent what: producers and their lines, gaps, refused lines, keys."""
 
 import hashlib
+from collections.abc import Iterable
 
 import apsw
 from msgspec import Struct
@@ -8,6 +9,7 @@ from msgspec import Struct
 from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.wire.ingest import Refused
 from flightlogd.peer import Peer
+from flightlogd.store.rows import insert_rows
 
 
 class Progress(Struct):
@@ -26,21 +28,27 @@ def find_producer(db: apsw.Connection, producer: str) -> tuple[int, int] | None:
     return None if row is None else (row[0], row[1])
 
 
-def save_progress(db: apsw.Connection, progress: Progress, received: int) -> None:
-    """Move a producer's settled line on. A bye is forgotten when more lines follow it."""
-    db.execute(
-        "insert into producer values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7) on conflict (producer) do update set"
+def save_progress(db: apsw.Connection, progress: Iterable[Progress], received: int) -> None:
+    """Move producers' settled lines on. A bye is forgotten when more lines follow it."""
+    insert_rows(
+        db,
+        "producer",
+        [
+            (
+                made.producer,
+                made.peer.uid,
+                made.peer.pid,
+                made.line,
+                made.last_seq,
+                made.bye_lines,
+                received,
+                received,
+            )
+            for made in progress
+        ],
+        "on conflict (producer) do update set"
         " pid = excluded.pid, line = max(line, excluded.line), last_seq = excluded.last_seq,"
         " bye_lines = excluded.bye_lines, last_seen = excluded.last_seen",
-        (
-            progress.producer,
-            progress.peer.uid,
-            progress.peer.pid,
-            progress.line,
-            progress.last_seq,
-            progress.bye_lines,
-            received,
-        ),
     )
 
 

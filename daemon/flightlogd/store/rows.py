@@ -11,8 +11,8 @@ from itertools import chain
 
 import apsw
 
-_LARGEST = 32
-"""Rows in one statement; with 8 columns far below SQLite's limit of 32,766 parameters."""
+_LARGEST = 128
+"""Rows in one statement; with 11 columns far below SQLite's limit of 32,766 parameters."""
 
 
 def insert_rows(

@@ -19,7 +19,7 @@ CREATE TABLE execution_batch (
     levels       INTEGER NOT NULL,       -- one bit for each level range among its log lines, TRACE lowest
     min_time     INTEGER NOT NULL,
     max_time     INTEGER NOT NULL,
-    offsets      BLOB,                   -- start << 10 | index, 32 bits each; NULL: every line of the batch
+    offsets      BLOB,                   -- start << 11 | index, 32 bits each; NULL: every line of the batch
     PRIMARY KEY (execution_id, first_seq)
 ) STRICT, WITHOUT ROWID;
 
