@@ -9,6 +9,8 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 VENV ?= .venv
 RUN := $(VENV)/bin/python -P
 READY := $(VENV)/.installed
+# Tests wait for processes more than they compute; a module's tests stay together, for some share a daemon.
+PYTEST := $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,10 +29,10 @@ demo: $(READY)  ## record a real run, watch it live, look into it
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" demo/demo.sh
 
 test: $(READY)  ## run all tests
-	@$(RUN) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: $(READY)  ## run the tests that take no more than a moment each
-	@$(RUN) -m pytest -m 'not slow' $(ARGS)
+	@$(PYTEST) -m 'not slow' $(ARGS)
 
 test-deps:  ## install what tests need beyond Python (nothing today)
 	@echo 'The tests need nothing from the system beyond Python 3.11; see bench-deps for make bench.'

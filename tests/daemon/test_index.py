@@ -1,8 +1,11 @@
 """The index of the log: where an execution's lines are, before and after its rows were merged."""
 
+from pathlib import Path
+from typing import Any
+
 import apsw
 
-from conftest import DaemonFactory
+from support.daemon import DaemonFactory
 from support.lines import event, log
 from support.peers import IngestPeer, QueryPeer
 
@@ -50,7 +53,7 @@ def test_lines_are_found_while_the_index_is_merged(daemon_factory: DaemonFactory
     assert merged + recent == total
 
 
-def _rows(database: object, sql: str) -> list[tuple[int, ...]]:
+def _rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
     db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         return db.execute(sql).fetchall()

@@ -7,9 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from conftest import DaemonFactory
 from flightlogd.store.schema import schema_version
-from support.daemon import Daemon, run_flightlogd
+from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.lines import event
 from support.peers import IngestPeer, QueryPeer
 
@@ -79,7 +78,7 @@ def test_an_old_database_is_brought_up_to_date(daemon_factory: DaemonFactory, ve
 
 @pytest.mark.covers("S0.8")
 def test_the_way_back_is_the_backup(daemon_factory: DaemonFactory) -> None:
-    """The backup that an upgrade leaves is the old database: of its version, whole, and can be started from."""
+    """The backup that an upgrade leaves is the old database: whole, of its version, ready to start from."""
     daemon = daemon_factory(start=False)
     lay_out(daemon, 1)
     before = log_of(daemon.database)
