@@ -15,9 +15,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flightlog_schemas.events import (
+    BootClock,
     Event,
     ExecutionAdopted,
     ExecutionAdvanced,
+    ExecutionBlocked,
     ExecutionChanged,
     ExecutionCounted,
     ExecutionCreated,
@@ -28,6 +30,7 @@ from flightlog_schemas.events import (
     ExecutionWaiting,
     type_of,
 )
+from flightlog_schemas.phases import DEFAULT_CHAIN
 from flightlog_schemas.wire.query import TERMINAL, Status
 from flightlogd.recorded import DAEMON_PRODUCER, ROOT_UID, Recorded
 
@@ -41,6 +44,8 @@ FindingType = Literal[
     "TIMEOUT",
     "LOST",
     "PHASE_CHANGE",
+    "PHASE_SKIP",
+    "PHASE_BLOCKED",
     "CHANGED",
     "ADOPTED",
     "ANOMALY",
@@ -56,7 +61,9 @@ class State(Struct, frozen=True, kw_only=True):
         uid: The user whose execution it is; None for a placeholder.
         producer: The client instance whose word on its end is final.
         started_at: Microseconds since the epoch; None before it started.
-        phase: Where it stands in its chain.
+        clock: The reading of the boot clock that came with its start.
+        phase: Where it stands in its chain; None while it has no chain.
+        phases: Its own chain; None for the default one.
     """
 
     status: Status = "pending"
@@ -64,7 +71,9 @@ class State(Struct, frozen=True, kw_only=True):
     uid: int | None = None
     producer: str | None = None
     started_at: int | None = None
+    clock: BootClock | None = None
     phase: str | None = None
+    phases: tuple[str, ...] | None = None
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -120,14 +129,11 @@ def judge(state: State, recorded: Recorded) -> Verdict:
         case ExecutionResumed():
             return _move(state, event, "waiting", "running", event.reason)
         case ExecutionAdvanced():
-            return _advance(state, event)
+            return _advance(state, recorded, event)
+        case ExecutionBlocked():
+            return _block(state, event)
         case ExecutionChanged():
-            detail = {
-                name: value
-                for name in ("complexity", "auto_advance", "force_full", "labels")
-                if (value := getattr(event, name)) is not None
-            }
-            return Verdict(state, True, (Finding(type="CHANGED", reason=event.reason, detail=detail),))
+            return _change(state, event)
         case ExecutionCounted():
             return Verdict(state, True, ())
         case ExecutionAdopted():
@@ -166,7 +172,8 @@ def _announce(state: State, recorded: Recorded, status: Status) -> Verdict:
         announced=True,
         uid=recorded.uid,
         producer=recorded.producer,
-        phase=state.phase or (event.phases[0] if event.phases else None),
+        phase=state.phase or _first_phase(event),
+        phases=event.phases,
     )
     if state.status in TERMINAL:
         late = Finding(type="ANOMALY", from_state=state.status, reason="announced after it had ended")
@@ -182,7 +189,14 @@ def _start(state: State, recorded: Recorded) -> Verdict:
         verdict = Verdict(state, True, ())
     else:
         return _anomaly(state, event, f"it was started before ({state.status}); the first record stands")
-    begun = replace(verdict.state, started_at=recorded.time)
+    assert isinstance(event, ExecutionStarted)
+    begun = replace(
+        verdict.state,
+        started_at=recorded.time,
+        clock=event.clock,
+        phase=verdict.state.phase or _first_phase(event),
+        phases=verdict.state.phases or event.phases,
+    )
     if begun.status in TERMINAL:
         return Verdict(begun, True, verdict.findings)
     started = Finding(type="STARTED", from_state="pending", to_state="running")
@@ -226,10 +240,15 @@ def _end(state: State, recorded: Recorded, event: ExecutionEnded) -> Verdict:
     return Verdict(replace(state, status=event.outcome), True, findings)
 
 
-def duration_of(state: State, recorded: Recorded, event: ExecutionEnded) -> int | None:
-    """Return how long it ran in microseconds: as measured, else by the clock and never negative."""
-    if event.duration_us is not None:
+def duration_of(state: State, recorded: Recorded, event: ExecutionEnded | ExecutionAdvanced) -> int | None:
+    """Return how long it ran in microseconds: as measured, by the boot clock, or by the time of day.
+
+    Never negative; the time of day, which may have been set in between, is the last resort.
+    """
+    if isinstance(event, ExecutionEnded) and event.duration_us is not None:
         return event.duration_us
+    if state.clock is not None and event.clock is not None and state.clock.boot_id == event.clock.boot_id:
+        return max(0, event.clock.uptime_us - state.clock.uptime_us)
     return None if state.started_at is None else max(0, recorded.time - state.started_at)
 
 
@@ -242,19 +261,76 @@ def _lose(state: State, event: ExecutionLost) -> Verdict:
     return Verdict(replace(state, status="lost"), True, (lost,))
 
 
-def _advance(state: State, event: ExecutionAdvanced) -> Verdict:
-    if state.status in TERMINAL:
-        return _anomaly(state, event, f"it has ended already ({state.status})")
-    detail: dict[str, Any] = {}
-    if event.skipped:
-        detail["skipped"] = list(event.skipped)
-    if event.gates:
-        detail["gates"] = list(event.gates)
-    change = Finding(
-        type="PHASE_CHANGE",
-        from_state=state.phase,
+def _first_phase(event: ExecutionCreated | ExecutionStarted) -> str | None:
+    """Return where an execution begins that has a chain: its own, or what only a chain can mean."""
+    if event.phases:
+        return event.phases[0]
+    chained = (event.complexity, event.auto_advance, event.force_full)
+    return None if chained == (None, None, None) else DEFAULT_CHAIN[0]
+
+
+def _change(state: State, event: ExecutionChanged) -> Verdict:
+    detail = {
+        name: value
+        for name in ("complexity", "auto_advance", "force_full", "labels")
+        if (value := getattr(event, name)) is not None
+    }
+    changed = Finding(type="CHANGED", reason=event.reason, detail=detail)
+    if state.phase is None and detail.keys() - {"labels"}:
+        # Setting how it goes along a chain gives it one.
+        state = replace(state, phase=DEFAULT_CHAIN[0])
+    return Verdict(state, True, (changed,))
+
+
+def _block(state: State, event: ExecutionBlocked) -> Verdict:
+    blocked = Finding(
+        type="PHASE_BLOCKED",
+        from_state=event.from_phase or state.phase,
         to_state=event.to_phase,
         reason=event.reason,
-        detail=detail or None,
+        detail={"cause": event.cause} | _step_detail(event),
     )
-    return Verdict(replace(state, phase=event.to_phase), True, (change,))
+    return Verdict(state, True, (blocked,))
+
+
+def _step_detail(event: ExecutionAdvanced | ExecutionBlocked) -> dict[str, Any]:
+    detail: dict[str, Any] = {}
+    if event.priority is not None:
+        detail["priority"] = event.priority
+    if event.gates:
+        detail["gates"] = list(event.gates)
+    return detail
+
+
+def _advance(state: State, recorded: Recorded, event: ExecutionAdvanced) -> Verdict:
+    """Move along the chain; into its last phase means that the execution succeeded."""
+    if state.status in TERMINAL:
+        return _anomaly(state, event, f"it has ended already ({state.status})")
+    detail = _step_detail(event)
+    if event.skipped:
+        detail["skipped"] = list(event.skipped)
+    findings = [
+        Finding(
+            type="PHASE_SKIP" if event.skipped else "PHASE_CHANGE",
+            from_state=state.phase,
+            to_state=event.to_phase,
+            reason=event.reason,
+            detail=detail or None,
+        )
+    ]
+    chain = state.phases or DEFAULT_CHAIN
+    if event.to_phase not in chain:
+        reason = f"{event.to_phase} is not in its chain"
+        findings.append(Finding(type="ANOMALY", from_state=state.status, reason=reason))
+    after = replace(state, phase=event.to_phase)
+    if event.to_phase == chain[-1]:
+        after = replace(after, status="succeeded")
+        done = Finding(
+            type="COMPLETED",
+            from_state=state.status,
+            to_state="succeeded",
+            reason=f"reached the last phase, {event.to_phase}",
+            detail={"duration_us": duration_of(state, recorded, event)},
+        )
+        findings.append(done)
+    return Verdict(after, True, tuple(findings))

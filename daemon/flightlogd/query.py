@@ -18,6 +18,8 @@ from flightlogd.follow import answer_line, run_logs, run_wait
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
+from flightlogd.queries.agent import agent_page
+from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
@@ -43,11 +45,21 @@ async def _ask_inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
     def read(db: Any) -> tuple[list[bytes], bool]:
         found = one_execution(db, request.execution_id)
         lines = [answer_line("execution", found)]
-        more = None
+        name = found.execution_id
+        more: list[int | None] = []
+        if request.agents:
+            agents, next_agent = agent_page(db, wire.Agents(execution_id=name))
+            lines += [answer_line("agent", agent) for agent in agents]
+            more.append(next_agent)
+        if request.artifacts:
+            artifacts, next_artifact = artifact_page(db, wire.Artifacts(execution_id=name))
+            lines += [answer_line("artifact", artifact) for artifact in artifacts]
+            more.append(next_artifact)
         if request.audit:
-            entries, more = audit_entries(db, wire.Audit(execution_id=found.execution_id))
+            entries, next_entry = audit_entries(db, wire.Audit(execution_id=name))
             lines += [answer_line("audit", entry) for entry in entries]
-        return lines, more is not None
+            more.append(next_entry)
+        return lines, any(after is not None for after in more)
 
     seq = hub.head.seq
     lines, truncated = await hub.readers.run(read)
@@ -67,6 +79,20 @@ async def _ask_phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
     await send(answer_line("phase", found))
     return End(count=1, seq=seq)
+
+
+async def _ask_agents(request: wire.Agents, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found, after = await hub.readers.run(lambda db: agent_page(db, request))
+    await send(b"".join(answer_line("agent", agent) for agent in found))
+    return End(count=len(found), seq=seq, truncated=after is not None, next=after)
+
+
+async def _ask_artifacts(request: wire.Artifacts, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found, after = await hub.readers.run(lambda db: artifact_page(db, request))
+    await send(b"".join(answer_line("artifact", artifact) for artifact in found))
+    return End(count=len(found), seq=seq, truncated=after is not None, next=after)
 
 
 async def _ask_events(request: wire.Events, hub: Hub, send: Send) -> End:
@@ -95,6 +121,8 @@ _ASK: Final[dict[str, Ask]] = {
     "executions": _ask_executions,
     "inspect": _ask_inspect,
     "phase": _ask_phase,
+    "agents": _ask_agents,
+    "artifacts": _ask_artifacts,
     "logs": run_logs,
     "audit": _ask_audit,
     "wait": run_wait,

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import ErrorInfo
 from flightlog_schemas.events.execution import Owner
 from flightlog_schemas.wire.query import Status
@@ -14,7 +15,7 @@ class Execution(Struct, kw_only=True):
 
     `first_seq` and `last_seq` are the positions of its first and last event, `state_seq` that of the last
     one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel, and None
-    for an execution that is mentioned and was never announced.
+    for an execution that is mentioned and was never announced. Tokens and money are the sums of its agents.
     """
 
     execution_id: str
@@ -42,6 +43,10 @@ class Execution(Struct, kw_only=True):
     started_at: int | None
     finished_at: int | None
     duration_us: int | None
+    agent_count: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
     log_count: int
     levels: dict[str, int]
     first_seq: int
@@ -52,12 +57,58 @@ class Execution(Struct, kw_only=True):
 
 
 class PhasePosition(Struct, kw_only=True):
-    """Where an execution stands in its chain of phases."""
+    """Where an execution stands in its chain of phases, and what a step from there needs.
+
+    `phases` is None for the default chain, `next_phase` at its end and for one that has ended, `phase` where
+    there is no chain. `artifacts` counts those of this phase, `active_agents` names those that are not done.
+    """
 
     execution_id: str
     phase: str | None
     phases: list[str] | None
     status: Status
+    complexity: int | None
+    auto_advance: bool | None
+    force_full: bool | None
+    next_phase: str | None
+    skipped: list[str]
+    artifacts: int
+    active_agents: list[str]
+    state_seq: int
+
+
+class Agent(Struct, kw_only=True):
+    """One agent of an execution. Tokens and money are the sums of what it reported."""
+
+    agent_id: str
+    execution_id: str
+    agent_type: str
+    name: str | None
+    status: AgentStatus
+    dispatch_id: str | None
+    parent_agent_id: str | None
+    model: str | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    created_at: int
+    updated_at: int
+
+
+class Artifact(Struct, kw_only=True):
+    """One file as it was when it was written; size and digest where it could be read."""
+
+    artifact_id: str
+    execution_id: str
+    phase: str | None
+    path: str
+    type: str
+    agent_id: str | None
+    task_id: str | None
+    size_bytes: int | None
+    sha256: str | None
+    created_at: int
+    seq: int
 
 
 class LogLine(Struct, kw_only=True):

@@ -6,19 +6,28 @@ import apsw
 import msgspec
 
 from flightlog_schemas.events import (
+    AgentAdded,
+    AgentUpdated,
+    AgentUsage,
+    ArtifactAdded,
     AuditRecorded,
     DaemonPruned,
     DaemonRebuilt,
     DaemonStarted,
     DaemonStopped,
     ProducerDropped,
+    type_of,
 )
 from flightlogd.lifecycle import Finding, State, is_lifecycle, judge
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
-VERSION: Final = 1
-TABLES: Final = {"audit": ("seq", "place"), "audit_state": ("execution_id",)}
+VERSION: Final = 2
+TABLES: Final = {
+    "audit": ("seq", "place"),
+    "audit_state": ("execution_id",),
+    "audit_agent": ("execution_id", "agent_id"),
+}
 SCHEMA: Final = """
 CREATE TABLE audit (
     seq          INTEGER NOT NULL,
@@ -40,6 +49,13 @@ CREATE INDEX audit_execution ON audit (execution_id, seq, place);
 CREATE TABLE audit_state (
     execution_id TEXT PRIMARY KEY,
     state        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Agents that were added.
+CREATE TABLE audit_agent (
+    execution_id TEXT NOT NULL,
+    agent_id     TEXT NOT NULL,
+    PRIMARY KEY (execution_id, agent_id)
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -63,6 +79,8 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
             _write(db, recorded, place, finding.type, finding)
         return
     match event:
+        case AgentAdded() | AgentUpdated() | AgentUsage() | ArtifactAdded():
+            _look_for_anomalies(db, recorded, event)
         case AuditRecorded():
             detail = {"target": event.target, **(event.detail or {})} if event.target else event.detail
             _write(db, recorded, 0, event.action, Finding(type="CHANGED", reason=event.reason, detail=detail))
@@ -86,6 +104,33 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
 
 apply_quiet: Final = None
 """Log lines are no acts."""
+
+
+def _look_for_anomalies(
+    db: apsw.Connection, recorded: Recorded, event: AgentAdded | AgentUpdated | AgentUsage | ArtifactAdded
+) -> None:
+    """Note what cannot be: things in an execution nobody announced, an agent twice, or one never added."""
+    execution_id = event.execution_id
+    reasons: list[str] = []
+    state = db.execute("select state from audit_state where execution_id = ?", (execution_id,)).get
+    if state is None or not _STATE.decode(state).announced:
+        reasons.append("it was never announced, and things happen in it")
+    if isinstance(event, AgentAdded):
+        db.execute(
+            "insert into audit_agent values (?, ?) on conflict do nothing", (execution_id, event.agent_id)
+        )
+        if not db.changes():
+            reasons.append(f"agent {event.agent_id} was added before; the first record stands")
+    elif not isinstance(event, ArtifactAdded):
+        key = (execution_id, event.agent_id)
+        known = "select 1 from audit_agent where execution_id = ? and agent_id = ?"
+        if db.execute(known, key).get is None:
+            reasons.append(f"agent {event.agent_id} was never added")
+    for place, reason in enumerate(reasons):
+        noted = "select 1 from audit where execution_id = ? and event_type = 'ANOMALY' and reason = ?"
+        if db.execute(noted, (execution_id, reason)).get is None:
+            finding = Finding(type="ANOMALY", reason=reason, detail={"event": type_of(event)})
+            _write(db, recorded, place, finding.type, finding)
 
 
 def _write(db: apsw.Connection, recorded: Recorded, place: int, event_type: str, finding: Finding) -> None:

@@ -8,13 +8,16 @@ import msgspec
 
 from flightlog_schemas.events import (
     QUIET_TYPES,
+    BootClock,
     ExecutionAdopted,
+    ExecutionAdvanced,
     ExecutionChanged,
     ExecutionCounted,
     ExecutionCreated,
     ExecutionEnded,
     ExecutionLost,
     ExecutionStarted,
+    Owner,
 )
 from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 from flightlogd.lifecycle import State, duration_of, is_lifecycle, judge
@@ -23,7 +26,7 @@ from flightlogd.recorded import Recorded
 from flightlogd.store.rows import insert_rows
 
 NAME: Final = "execution"
-VERSION: Final = 1
+VERSION: Final = 2
 TABLES: Final = {"execution": ("execution_id",)}
 SCHEMA: Final = """
 CREATE TABLE execution (
@@ -39,7 +42,10 @@ CREATE TABLE execution (
     status           TEXT    NOT NULL,
     announced        INTEGER NOT NULL,     -- 0: a placeholder, mentioned and never announced
     outcome_reason   TEXT,
-    owner            TEXT,                 -- JSON {pid, start_time, boot_id}
+    owner            TEXT,                 -- JSON {pid, start_time, boot_id, pid_namespace}
+    owner_seq        INTEGER,              -- the event that named it
+    owner_peer_pid   INTEGER,              -- the process that named it, by the kernel
+    provenance       TEXT,                 -- of its announcement: only a live one has its owner here
     producer         TEXT,                 -- whose word on its end is final
     phase            TEXT,
     phases           TEXT,                 -- JSON array
@@ -51,6 +57,7 @@ CREATE TABLE execution (
     error            TEXT,                 -- JSON {type, message, stack, stack_hash}
     exit_status      INTEGER,
     deadline         INTEGER,
+    clock            TEXT,                 -- JSON {boot_id, uptime_us} of its start
     begun_at         INTEGER NOT NULL,     -- when announced, else first mentioned: what lists are sorted by
     started_at       INTEGER,
     finished_at      INTEGER,
@@ -70,6 +77,8 @@ CREATE INDEX execution_active ON execution (begun_at, first_seq)
     WHERE status IN ('pending', 'running', 'waiting');
 CREATE INDEX execution_active_project ON execution (project, begun_at, first_seq)
     WHERE status IN ('pending', 'running', 'waiting');
+CREATE INDEX execution_active_watched ON execution (execution_id)
+    WHERE status IN ('pending', 'running', 'waiting') AND (owner IS NOT NULL OR deadline IS NOT NULL);
 """
 
 _ANNOUNCED: Final = (
@@ -134,18 +143,20 @@ def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any
     """Return the columns that an `execution.*` event sets."""
     event = recorded.event
     [row] = db.execute(
-        "select status, announced, uid, producer, started_at, phase, labels, counts from execution"
-        " where execution_id = ?",
+        "select status, announced, uid, producer, started_at, clock, phase, phases, labels, counts"
+        " from execution where execution_id = ?",
         (event.execution_id,),
     )
-    status, announced, uid, producer, started_at, phase, labels, counts = row
+    status, announced, uid, producer, started_at, clock, phase, phases, labels, counts = row
     state = State(
         status=status,
         announced=bool(announced),
         uid=uid,
         producer=producer,
         started_at=started_at,
+        clock=None if clock is None else msgspec.json.decode(clock, type=BootClock),
         phase=phase,
+        phases=None if phases is None else tuple(msgspec.json.decode(phases)),
     )
     verdict = judge(state, recorded)
     if not verdict.accepted:
@@ -157,6 +168,8 @@ def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any
         "started_at": after.started_at,
         "phase": after.phase,
     }
+    if after.clock != state.clock:
+        changes["clock"] = _json(after.clock)
     match event:
         case ExecutionCreated() | ExecutionStarted():
             changes |= _announcement(db, recorded, state, labels)
@@ -174,8 +187,13 @@ def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any
                 changes["labels"] = _json(msgspec.json.decode(labels) | event.labels)
         case ExecutionCounted():
             changes["counts"] = _add_counts(counts, event.counts)
+        case ExecutionAdvanced() if after.status != state.status:
+            changes |= {
+                "finished_at": max(recorded.time, state.started_at or 0),
+                "duration_us": duration_of(state, recorded, event),
+            }
         case ExecutionAdopted():
-            changes["owner"] = _json(event.owner)
+            changes |= _owned(recorded, event.owner)
         case _:
             pass
     return changes
@@ -187,7 +205,13 @@ def _announcement(db: apsw.Connection, recorded: Recorded, before: State, labels
     assert isinstance(event, ExecutionCreated | ExecutionStarted)
     changes: dict[str, Any] = {}
     if not before.announced:
-        changes |= {"announced": 1, "uid": recorded.uid, "pid": recorded.pid, "begun_at": recorded.time}
+        changes |= {
+            "announced": 1,
+            "uid": recorded.uid,
+            "pid": recorded.pid,
+            "begun_at": recorded.time,
+            "provenance": event.provenance,
+        }
     open_columns = dict.fromkeys(_ANNOUNCED)
     if before.announced:
         columns = ", ".join(_ANNOUNCED)
@@ -198,11 +222,19 @@ def _announcement(db: apsw.Connection, recorded: Recorded, before: State, labels
         open_columns = {name: None for name, value in zip(_ANNOUNCED, found, strict=True) if value is None}
     for name in open_columns:
         value = getattr(event, name)
-        if value is not None:
+        if value is None:
+            continue
+        if isinstance(value, Owner):
+            changes |= _owned(recorded, value)
+        else:
             changes[name] = value if isinstance(value, str | int) else _json(value)
     if event.labels:
         changes["labels"] = _json(event.labels | msgspec.json.decode(labels))
     return changes
+
+
+def _owned(recorded: Recorded, owner: Owner) -> dict[str, Any]:
+    return {"owner": _json(owner), "owner_seq": recorded.seq, "owner_peer_pid": recorded.pid}
 
 
 def _ending(recorded: Recorded, event: ExecutionEnded, before: State, counts: str) -> dict[str, Any]:

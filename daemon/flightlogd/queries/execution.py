@@ -1,5 +1,6 @@
 """Executions: lists, one of them, where it stands in its chain."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import apsw
@@ -8,8 +9,11 @@ import msgspec
 from flightlog_schemas import levels
 from flightlog_schemas.answers import Execution, PhasePosition
 from flightlog_schemas.events import ErrorInfo, Owner
-from flightlog_schemas.wire.query import ACTIVE, Executions, Status
+from flightlog_schemas.phases import next_step
+from flightlog_schemas.wire.query import ACTIVE, TERMINAL, Executions, Status
 from flightlogd.errors import QuestionError
+from flightlogd.queries.agent import active_agents
+from flightlogd.queries.artifact import count_in_phase
 from flightlogd.queries.find import find_execution, require
 
 _COLUMNS: Final = (
@@ -17,9 +21,14 @@ _COLUMNS: Final = (
     " e.status, e.outcome_reason, e.owner, e.phase, e.phases, e.complexity, e.auto_advance, e.force_full,"
     " e.labels, e.counts, e.error, e.exit_status, e.deadline, e.started_at, e.finished_at, e.duration_us,"
     " e.first_seq, max(e.last_seq, coalesce(l.last_seq, 0)), e.state_seq, e.uid, e.pid, e.begun_at,"
-    " l.trace, l.debug, l.info, l.warn, l.error, l.fatal"
+    " l.trace, l.debug, l.info, l.warn, l.error, l.fatal,"
+    " coalesce(a.agents, 0), coalesce(a.input_tokens, 0), coalesce(a.output_tokens, 0),"
+    " coalesce(a.cost_usd, 0.0)"
 )
-_FROM: Final = "from execution e{} left join execution_log l using (execution_id)"
+_FROM: Final = (
+    "from execution e{} left join execution_log l using (execution_id)"
+    " left join agent_execution a using (execution_id)"
+)
 _ACTIVE_SQL: Final = "e.status in ('pending', 'running', 'waiting')"
 """Spelt as in the partial indexes on active executions, so that SQLite can use them."""
 
@@ -30,17 +39,37 @@ def one_execution(db: apsw.Connection, text: str) -> Execution:
     Raises:
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
-    require(db, "execution", "log")
+    require(db, "execution", "log", "agent")
     execution_id = find_execution(db, text)
     [row] = db.execute(f"select {_COLUMNS} {_FROM.format('')} where e.execution_id = ?", (execution_id,))
     return _execution(row)
 
 
 def phase_position(db: apsw.Connection, text: str) -> PhasePosition:
-    """Return where an execution stands in its chain of phases."""
+    """Return where an execution stands in its chain of phases, and what a step from there needs.
+
+    Raises:
+        QuestionError: `not_found`, `ambiguous` or `projection_broken`.
+    """
+    require(db, "artifact")
     found = one_execution(db, text)
+    step = None
+    if found.phase is not None and found.status not in TERMINAL:
+        with suppress(ValueError):  # an emitted step may have left the chain; from there nothing follows
+            step = next_step(found.phase, found.phases, found.complexity, force_full=found.force_full is True)
     return PhasePosition(
-        execution_id=found.execution_id, phase=found.phase, phases=found.phases, status=found.status
+        execution_id=found.execution_id,
+        phase=found.phase,
+        phases=found.phases,
+        status=found.status,
+        complexity=found.complexity,
+        auto_advance=found.auto_advance,
+        force_full=found.force_full,
+        next_phase=None if step is None else step.to_phase,
+        skipped=[] if step is None else list(step.skipped),
+        artifacts=0 if found.phase is None else count_in_phase(db, found.execution_id, found.phase),
+        active_agents=active_agents(db, found.execution_id),
+        state_seq=found.state_seq,
     )
 
 
@@ -53,7 +82,7 @@ def status_of(db: apsw.Connection, execution_id: str) -> Status:
 
 def list_executions(db: apsw.Connection, request: Executions) -> tuple[list[Execution], str | None]:
     """Return a page of executions, newest first, and the `before` of the next page if there is one."""
-    require(db, "execution", "log")
+    require(db, "execution", "log", "agent")
     wanted = request.limit + 1
     if len(request.status) <= 1 or set(request.status) == set(ACTIVE):
         rows = _page(db, request, request.status, wanted)
@@ -146,6 +175,10 @@ def _execution(row: tuple[Any, ...]) -> Execution:
         started_at=row[22],
         finished_at=row[23],
         duration_us=row[24],
+        agent_count=row[37],
+        input_tokens=row[38],
+        output_tokens=row[39],
+        cost_usd=row[40],
         log_count=sum(counts),
         levels=dict(zip(levels.NAMES, counts, strict=True)),
         first_seq=row[25],

@@ -4,9 +4,13 @@ from typing import Final
 
 from flightlog_schemas import levels
 from flightlog_schemas.events import (
+    AgentAdded,
+    AgentUpdated,
+    ArtifactAdded,
     Event,
     ExecutionAdopted,
     ExecutionAdvanced,
+    ExecutionBlocked,
     ExecutionChanged,
     ExecutionCreated,
     ExecutionEnded,
@@ -44,6 +48,15 @@ def lifecycle_line(event: Event) -> tuple[int, str] | None:
             return levels.INFO, f"execution resumed{_because(event.reason)}"
         case ExecutionAdvanced():
             return levels.INFO, f"phase {event.from_phase or '?'} → {event.to_phase}{_because(event.reason)}"
+        case ExecutionBlocked():
+            return levels.WARN, f"phase {event.from_phase or '?'} kept{_because(event.reason)}"
+        case AgentAdded():
+            return levels.INFO, f"agent added: {event.name or event.agent_id} ({event.agent_type})"
+        case AgentUpdated() if event.status is not None:
+            level = levels.ERROR if event.status == "failed" else levels.INFO
+            return level, f"agent {event.agent_id} {event.status}{_because(event.reason)}"
+        case ArtifactAdded():
+            return levels.INFO, f"artifact added: {event.path}"
         case ExecutionAdopted():
             return levels.INFO, f"execution adopted by process {event.owner.pid}"
         case ExecutionChanged():

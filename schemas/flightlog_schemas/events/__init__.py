@@ -10,8 +10,10 @@ from flightlog_schemas.events.audit import AuditRecorded
 from flightlog_schemas.events.daemon import DaemonPruned, DaemonRebuilt, DaemonStarted, DaemonStopped
 from flightlog_schemas.events.envelope import ErrorInfo, Event, Provenance, UserEvent
 from flightlog_schemas.events.execution import (
+    BootClock,
     ExecutionAdopted,
     ExecutionAdvanced,
+    ExecutionBlocked,
     ExecutionChanged,
     ExecutionCounted,
     ExecutionCreated,
@@ -52,6 +54,7 @@ KNOWN_TYPES: Final[tuple[type[Event], ...]] = (
     ExecutionChanged,
     ExecutionCounted,
     ExecutionAdvanced,
+    ExecutionBlocked,
     ExecutionAdopted,
     ExecutionEnded,
     ExecutionLost,
@@ -137,6 +140,7 @@ __all__ = [
     "AgentUsage",
     "ArtifactAdded",
     "AuditRecorded",
+    "BootClock",
     "DaemonPruned",
     "DaemonRebuilt",
     "DaemonStarted",
@@ -146,6 +150,7 @@ __all__ = [
     "Event",
     "ExecutionAdopted",
     "ExecutionAdvanced",
+    "ExecutionBlocked",
     "ExecutionChanged",
     "ExecutionCounted",
     "ExecutionCreated",

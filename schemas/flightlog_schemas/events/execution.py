@@ -22,11 +22,25 @@ class Owner(Struct, kw_only=True, omit_defaults=True, gc=False, frozen=True):
         pid: Process id.
         start_time: Field 22 of /proc/PID/stat (clock ticks since boot), so that a reused pid is not it.
         boot_id: /proc/sys/kernel/random/boot_id, so that a process before a reboot is not it.
+        pid_namespace: Inode of /proc/PID/ns/pid: elsewhere the pid is another process, or none.
     """
 
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     start_time: Count | None = None
     boot_id: str | None = None
+    pid_namespace: Count | None = None
+
+
+class BootClock(Struct, kw_only=True, gc=False, frozen=True):
+    """A reading of the clock that nobody sets, so that a duration over two processes is true.
+
+    Attributes:
+        boot_id: Which boot of which machine it belongs to.
+        uptime_us: CLOCK_BOOTTIME of clock_gettime(2), microseconds.
+    """
+
+    boot_id: str
+    uptime_us: Micros
 
 
 class _Announcement(Event, kw_only=True):
@@ -56,6 +70,8 @@ class ExecutionCreated(_Announcement, kw_only=True, tag="execution.created"):
 
 class ExecutionStarted(_Announcement, kw_only=True, tag="execution.started"):
     """An execution runs. What an earlier `execution.created` said and this leaves out stays."""
+
+    clock: BootClock | None = None
 
 
 class ExecutionWaiting(Event, kw_only=True, tag="execution.waiting"):
@@ -91,7 +107,7 @@ class ExecutionCounted(Event, kw_only=True, tag="execution.counted"):
 
 
 class ExecutionAdvanced(Event, kw_only=True, tag="execution.advanced"):
-    """The execution went from one phase of its chain to another."""
+    """The execution went from one phase of its chain to another; into the last one means success."""
 
     execution_id: Id
     to_phase: str
@@ -99,6 +115,19 @@ class ExecutionAdvanced(Event, kw_only=True, tag="execution.advanced"):
     reason: str | None = None
     priority: Annotated[int, Meta(ge=0, le=999)] | None = None
     skipped: tuple[str, ...] | None = None
+    gates: tuple[dict[str, Any], ...] | None = None
+    clock: BootClock | None = None
+
+
+class ExecutionBlocked(Event, kw_only=True, tag="execution.blocked"):
+    """A step to the next phase was asked for and not made: a gate does not hold, or it is paused."""
+
+    execution_id: Id
+    cause: Literal["gate", "paused"]
+    to_phase: str
+    from_phase: str | None = None
+    reason: str | None = None
+    priority: Annotated[int, Meta(ge=0, le=999)] | None = None
     gates: tuple[dict[str, Any], ...] | None = None
 
 
@@ -112,8 +141,8 @@ class ExecutionAdopted(Event, kw_only=True, tag="execution.adopted"):
 class ExecutionEnded(Event, kw_only=True, tag="execution.ended"):
     """The execution is over, and how.
 
-    `duration_us` is measured by a monotonic clock where start and end were one process. `counts` are
-    added to the execution's counters.
+    `duration_us` is measured by a monotonic clock where start and end were one process; where they were two,
+    `clock` beside that of the start gives it. `counts` are added to the execution's counters.
     """
 
     execution_id: Id
@@ -123,6 +152,7 @@ class ExecutionEnded(Event, kw_only=True, tag="execution.ended"):
     exit_status: Int64 | None = None
     duration_us: Micros | None = None
     counts: Counts | None = None
+    clock: BootClock | None = None
 
 
 class ExecutionLost(Event, kw_only=True, tag="execution.lost"):

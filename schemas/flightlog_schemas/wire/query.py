@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.limits import Count, Id, Micros
 
 Status = Literal[
@@ -108,16 +109,57 @@ class Executions(Request, kw_only=True):
 
 
 class Inspect(Request, kw_only=True):
-    """One execution: `{"execution":{...}}`, with `audit` its trail as `{"audit":{...}}` lines."""
+    """One execution: `{"execution":{...}}`, and what else is asked for of it, one after the other.
+
+    Attributes:
+        execution_id: Its id, or a prefix that fits no other.
+        audit: Its trail, as `{"audit":{...}}` lines.
+        agents: Its agents, as `{"agent":{...}}` lines.
+        artifacts: Its artifacts, as `{"artifact":{...}}` lines.
+        as_of: As it was when the log ended at this position.
+        as_of_time: As it was at this time (by when the daemon received events), instead.
+    """
 
     execution_id: Id
     audit: bool = False
+    agents: bool = False
+    artifacts: bool = False
+    as_of: Count | None = None
+    as_of_time: Micros | None = None
 
 
 class Phase(Request, kw_only=True):
-    """Where an execution stands in its chain: `{"phase":{execution_id, phase, phases, status}}`."""
+    """Where an execution stands in its chain, and what a step from there needs: `{"phase":{...}}`."""
 
     execution_id: Id
+
+
+class Agents(Request, kw_only=True):
+    """Agents of one execution in the order in which they were added, a page at a time: `{"agent":{...}}`.
+
+    `agent_id` and `status` are equal matches; `after` is the `next` of the page before.
+    """
+
+    execution_id: Id
+    agent_id: Id | None = None
+    status: AgentStatus | None = None
+    after: Count = 0
+    limit: Limit = PAGE_LIMIT
+
+
+class Artifacts(Request, kw_only=True):
+    """Artifacts in the order in which they were written, a page at a time: `{"artifact":{...}}`.
+
+    Of one execution, or, by `path`, of all: who wrote that file. Equal matches; `after` is a seq.
+    """
+
+    execution_id: Id | None = None
+    path: str | None = None
+    phase: str | None = None
+    agent_id: Id | None = None
+    type: str | None = None
+    after: Count = 0
+    limit: Limit = PAGE_LIMIT
 
 
 class Logs(Request, kw_only=True):
@@ -181,6 +223,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "executions": Executions,
     "inspect": Inspect,
     "phase": Phase,
+    "agents": Agents,
+    "artifacts": Artifacts,
     "logs": Logs,
     "audit": Audit,
     "wait": Wait,
