@@ -41,7 +41,7 @@ def test_a_whole_life(daemon: Daemon) -> None:
             goal="a binary",
             labels={"branch": "main"},
             owner={"pid": 1, "start_time": 2, "boot_id": "b"},
-            phases=["compile", "link"],
+            phases=["compile", "link", "ship"],
             complexity=2,
         ),
         event("execution.counted", "build-7", counts={"files": 3, "symbols": 10}, time=T + 1),
@@ -79,7 +79,11 @@ def test_a_whole_life(daemon: Daemon) -> None:
     assert found["counts"] == {"files": 8, "symbols": 10}
     assert found["labels"] == {"branch": "main", "runner": "a"}
     assert found["owner"] == {"pid": 1, "start_time": 2, "boot_id": "b"}
-    assert (found["phase"], found["phases"], found["complexity"]) == ("link", ["compile", "link"], 2)
+    assert (found["phase"], found["phases"], found["complexity"]) == (
+        "link",
+        ["compile", "link", "ship"],
+        2,
+    )
     assert (found["started_at"], found["finished_at"], found["duration_us"]) == (T, T + 5_000_000, 5_000_000)
     assert (found["log_count"], found["levels"]["WARN"]) == (1, 1)
     assert found["last_seq"] - found["first_seq"] == 8
@@ -240,17 +244,105 @@ def test_prefixes(daemon: Daemon) -> None:
             assert (ambiguous["code"], missing["code"]) == ("ambiguous", "not_found"), verb
 
 
+@pytest.mark.covers("S3.3")
 def test_phase(daemon: Daemon) -> None:
-    """`phase` says where an execution stands in its chain."""
+    """`phase` says where an execution stands in its chain, and what a step from there needs."""
     tell(
         daemon,
-        event("execution.started", "e", phases=["plan", "do"]),
+        event("execution.started", "e", phases=["plan", "do", "done"]),
         event("execution.advanced", "e", from_phase="plan", to_phase="do", reason="ready"),
+        event("artifact.added", "e", path="/p/early", phase="plan"),
+        event("artifact.added", "e", path="/p/late", phase="do"),
+        event("agent.added", "e", agent_id="idle"),
+        event("agent.added", "e", agent_id="busy"),
+        event("agent.updated", "e", agent_id="idle", status="completed"),
+        event("execution.started", "none"),
+        event("execution.started", "simple", complexity=1),
     )
     with QueryPeer(daemon.query_socket) as reader:
         answer = reader.ask("phase", execution_id="e").one("phase")
+        none = reader.ask("phase", execution_id="none").one("phase")
+        simple = reader.ask("phase", execution_id="simple").one("phase")
 
-    assert answer == {"execution_id": "e", "phase": "do", "phases": ["plan", "do"], "status": "running"}
+    assert answer == {
+        "execution_id": "e",
+        "phase": "do",
+        "phases": ["plan", "do", "done"],
+        "status": "running",
+        "complexity": None,
+        "auto_advance": None,
+        "force_full": None,
+        "next_phase": "done",
+        "skipped": [],
+        "artifacts": 1,
+        "active_agents": ["busy"],
+        "state_seq": 8,
+    }
+    assert (none["phase"], none["next_phase"]) == (None, None)
+    assert (simple["phase"], simple["phases"], simple["next_phase"]) == ("brainstorm", None, "planned")
+    assert simple["skipped"] == ["brainstorm-reviewed", "strategized"]
+
+
+@pytest.mark.covers("S3.1")
+def test_the_last_phase_is_success(daemon: Daemon) -> None:
+    """A step into the last phase ends the execution as succeeded; what comes later changes nothing."""
+    tell(
+        daemon,
+        event("execution.started", "e", phases=["plan", "do"], time=T),
+        event("execution.advanced", "e", to_phase="do", time=T + 5),
+        event("execution.advanced", "e", to_phase="plan", time=T + 6),
+        event("execution.ended", "e", outcome="failed", time=T + 7),
+        event("execution.started", "odd", complexity=3),
+        event("execution.advanced", "odd", to_phase="nowhere"),
+    )
+    found, odd = inspect(daemon, "e"), inspect(daemon, "odd")
+
+    assert (found["status"], found["phase"], found["finished_at"], found["duration_us"]) == (
+        "succeeded",
+        "do",
+        T + 5,
+        5,
+    )
+    assert (odd["status"], odd["phase"]) == ("running", "nowhere")
+    with QueryPeer(daemon.query_socket) as reader:
+        types = [entry["event_type"] for entry in reader.ask("audit", execution_id="e").all("audit")]
+        strange = [entry["event_type"] for entry in reader.ask("audit", execution_id="odd").all("audit")]
+        stuck = reader.ask("phase", execution_id="odd").one("phase")
+    assert types == ["CREATED", "STARTED", "PHASE_CHANGE", "COMPLETED", "ANOMALY", "ANOMALY"]
+    assert strange == ["CREATED", "STARTED", "PHASE_CHANGE", "ANOMALY"]
+    assert stuck["next_phase"] is None
+
+
+BOOT = {"boot_id": "0f" * 16, "uptime_us": 50_000_000}
+
+
+@pytest.mark.covers("S0.7")
+@pytest.mark.parametrize(
+    ("start", "end", "duration_us"),
+    [
+        pytest.param({}, {}, 0, id="a-clock-set-back-is-not-negative"),
+        pytest.param({"clock": BOOT}, {"clock": BOOT | {"uptime_us": 50_000_700}}, 700, id="boot-clock"),
+        pytest.param(
+            {"clock": BOOT},
+            {"clock": BOOT | {"uptime_us": 50_000_700}, "duration_us": 650},
+            650,
+            id="measured",
+        ),
+        pytest.param({"clock": BOOT}, {"clock": {"boot_id": "other", "uptime_us": 9}}, 0, id="another-boot"),
+        pytest.param({"clock": BOOT}, {"clock": BOOT | {"uptime_us": 1}}, 0, id="nonsense"),
+    ],
+)
+def test_durations_across_a_clock_step(
+    daemon: Daemon, start: dict[str, object], end: dict[str, object], duration_us: int
+) -> None:
+    """A duration is what was measured, else by the clock of the boot, else by the time of day."""
+    tell(
+        daemon,
+        event("execution.started", "e", time=T, **start),
+        event("execution.ended", "e", time=T - 3_600_000_000, outcome="succeeded", **end),
+    )
+
+    assert inspect(daemon, "e")["duration_us"] == duration_us
 
 
 def test_wait(daemon: Daemon) -> None:
@@ -288,7 +380,7 @@ def test_status(daemon: Daemon) -> None:
     assert status["state_dir"] == str(daemon.state_dir)
     assert status["runtime_dir"] == str(daemon.runtime_dir)
     assert {row["name"]: (row["position"], row["lag"]) for row in status["projections"]} == dict.fromkeys(
-        ("execution", "audit", "log"), (3, 0)
+        ("execution", "audit", "log", "agent", "artifact"), (3, 0)
     )
     assert status["memory_bytes"] > 1_000_000
     assert status["schema_version"] == 1

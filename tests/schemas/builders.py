@@ -14,7 +14,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 SHA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 ERROR = {"message": "no such file", "type": "FileNotFoundError", "stack": "a\nb", "stack_hash": SHA}
-OWNER = {"pid": 4242, "start_time": 123456, "boot_id": "6f1c"}
+OWNER = {"pid": 4242, "start_time": 123456, "boot_id": "6f1c", "pid_namespace": 4026531836}
 ANNOUNCEMENT: dict[str, Any] = {
     "execution_id": "build-7",
     "name": "build",
@@ -33,6 +33,7 @@ ANNOUNCEMENT: dict[str, Any] = {
     "force_full": False,
     "labels": {"branch": "main"},
 }
+CLOCK: dict[str, Any] = {"boot_id": "0f" * 16, "uptime_us": 77_000_000}
 ENVELOPE: dict[str, Any] = {
     "time": 1_780_000_000_000_001,
     "id": "key-1",
@@ -48,7 +49,7 @@ IN_AGENT: dict[str, Any] = {"execution_id": "build-7", "agent_id": "a1"}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "execution.created": ANNOUNCEMENT,
-    "execution.started": ANNOUNCEMENT,
+    "execution.started": ANNOUNCEMENT | {"clock": CLOCK},
     "execution.waiting": IN_EXECUTION | {"reason": "a lock"},
     "execution.resumed": IN_EXECUTION | {"reason": "got it"},
     "execution.changed": IN_EXECUTION
@@ -61,7 +62,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "reason": "done",
         "priority": 1,
         "skipped": ["test"],
-        "gates": [{"name": "artifact", "passed": True}],
+        "gates": [{"gate": "artifact_exists", "passed": True, "evidence": {"artifacts": 1}}],
+        "clock": CLOCK,
+    },
+    "execution.blocked": IN_EXECUTION
+    | {
+        "cause": "gate",
+        "to_phase": "link",
+        "from_phase": "compile",
+        "reason": "agents at work",
+        "priority": 0,
+        "gates": [{"gate": "agents_complete", "passed": False, "evidence": {"active": ["a1"]}}],
     },
     "execution.adopted": IN_EXECUTION | {"owner": OWNER},
     "execution.ended": IN_EXECUTION
@@ -72,6 +83,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "exit_status": 2,
         "duration_us": 1_500_000,
         "counts": {"files": 1},
+        "clock": CLOCK,
     },
     "execution.lost": IN_EXECUTION | {"reason": "its process is gone", "evidence": {"pid": 4242}},
     "task.declared": {

@@ -37,12 +37,10 @@ CREATE TABLE agent (
     cost_usd        REAL    NOT NULL,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
-    PRIMARY KEY (execution_id, agent_id),
-    FOREIGN KEY (execution_id, parent_agent_id) REFERENCES agent (execution_id, agent_id)
+    PRIMARY KEY (execution_id, agent_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX agent_added ON agent (execution_id, added_seq);
 CREATE INDEX agent_status ON agent (execution_id, status, added_seq);
-CREATE INDEX agent_parent ON agent (execution_id, parent_agent_id);
 """
 
 apply_quiet: Final = None
@@ -71,8 +69,6 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
 
 def _add(db: apsw.Connection, recorded: Recorded, event: AgentAdded) -> None:
     """Add an agent; the first record stands, and fills a placeholder's blanks."""
-    if event.parent_agent_id is not None:
-        _mention(db, recorded, event.parent_agent_id)
     _mention(db, recorded, event.agent_id)
     db.execute(
         "update agent set announced = 1, agent_type = ?, name = coalesce(name, ?),"
