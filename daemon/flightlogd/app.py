@@ -17,7 +17,6 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import apsw
 import msgspec
@@ -29,6 +28,7 @@ from flightlog_schemas.wire.ingest import IngestError
 from flightlog_schemas.wire.query import QueryError
 from flightlogd import __version__
 from flightlogd.append import Committed, Transaction
+from flightlogd.catch_up import catch_up
 from flightlogd.clock import SteadyStamp, system_clock
 from flightlogd.config import Config, changed_settings
 from flightlogd.control import serve_control
@@ -38,21 +38,12 @@ from flightlogd.hub import Hub
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
 from flightlogd.peer import Peer
-from flightlogd.project import Projector, create_tables, read_positions, replay
-from flightlogd.projections import PROJECTIONS
+from flightlogd.project import Projector, read_positions
 from flightlogd.query import serve_query
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.session import Session, reply_line
-from flightlogd.store.database import (
-    DATABASE,
-    begin,
-    check_sqlite,
-    commit,
-    is_storage_error,
-    open_writer,
-    rollback,
-)
-from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer
+from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.schema import check_database, migrate
@@ -60,9 +51,6 @@ from flightlogd.voice import Voice
 from flightlogd.writer import Inbox, Writer
 
 logger = structlog.get_logger(__name__)
-
-_CATCH_UP_EVENTS: Final = 20_000
-"""Positions that one transaction of catching up covers."""
 
 LoadConfig = Callable[[], Config]
 
@@ -91,41 +79,6 @@ def open_log(config: Config) -> apsw.Connection:
             f"{path}: {error}", "free disk space, look at the disk's health, or restore a backup"
         ) from None
     return db
-
-
-def catch_up(db: apsw.Connection) -> None:
-    """Bring every projection to the head: new ones, changed ones, and those that had stopped."""
-    head_seq = read_head(db).seq
-    positions = read_positions(db)
-    for projection in PROJECTIONS:
-        known = positions.get(projection.NAME)
-        begin(db)
-        try:
-            if known is None or known.version != projection.VERSION:
-                create_tables(db, projection)
-                position = 0
-            else:
-                position = known.position
-            db.execute(
-                "update projection set broken_at = null, error = null where name = ?", (projection.NAME,)
-            )
-            commit(db)
-        except BaseException:
-            rollback(db)
-            raise
-        projector = Projector([projection])
-        if position < head_seq:
-            logger.info("catching up", projection=projection.NAME, position=position, head_seq=head_seq)
-        while position < head_seq and not projector.broken:
-            batches = list(read_batches(db, position, min(position + _CATCH_UP_EVENTS, head_seq)))
-            begin(db)
-            try:
-                replay(db, batches, projector)
-                commit(db)
-            except BaseException:
-                rollback(db)
-                raise
-            position = batches[-1].last_seq
 
 
 async def run_daemon(

@@ -12,11 +12,12 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
+from flightlog_schemas.bulk import decode_logs
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES
 from flightlog_schemas.limits import INT64_MAX
 from flightlogd.batch import Batch, decode_spans, encode_spans
-from flightlogd.facts import Facts, facts_of
+from flightlogd.facts import Facts, facts_of, tally_logs
 from flightlogd.lines import line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
 from flightlogd.store.database import begin, commit, rollback
@@ -143,7 +144,8 @@ def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch
     """Return a stored row as a batch."""
     lines = split_lines(blob)
     batch = Batch(first_seq, received, decode_spans(spans), lines, Facts({}, []))
-    batch.facts = facts_of(batch.events)
+    logs = decode_logs(blob, lines)
+    batch.facts = (None if logs is None else tally_logs(logs)) or facts_of(batch.events)
     return batch
 
 

@@ -1,0 +1,86 @@
+"""Before anything is accepted: every read model is brought to the head of the log.
+
+There is nothing to do after an ordinary stop or crash, for read models move in the transaction of the log. A
+new or changed projection is made anew, one that had stopped at an error goes on from there.
+"""
+
+import time
+from typing import Final
+
+import apsw
+import structlog
+
+from flightlogd.project import Projector, create_tables, read_positions, replay
+from flightlogd.projections import PROJECTIONS, Projection
+from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.eventlog import read_batches, read_head
+
+logger = structlog.get_logger(__name__)
+
+_SLICE_EVENTS: Final = 20_000
+"""Positions of one transaction: memory and WAL stay small."""
+
+_REPORT_S: Final = 5.0
+"""How often a long run says how far it is."""
+
+
+def catch_up(db: apsw.Connection) -> None:
+    """Bring every projection to the head: new ones, changed ones, and those that had stopped.
+
+    Those that stand at the same position are fed together. One that fails (again) is marked broken there.
+
+    Args:
+        db: The writer's connection, outside a transaction.
+    """
+    head_seq = read_head(db).seq
+    behind = [
+        (position, projection)
+        for position, projection in ((_prepare(db, projection), projection) for projection in PROJECTIONS)
+        if position < head_seq
+    ]
+    position = min((start for start, _ in behind), default=head_seq)
+    if behind:
+        names = [projection.NAME for _, projection in behind]
+        logger.info("catching up", projections=names, position=position, head_seq=head_seq)
+    broken: set[str] = set()
+    reported = time.monotonic()
+    while position < head_seq:
+        together = [projection for start, projection in behind if start <= position]
+        until = min([position + _SLICE_EVENTS, head_seq, *(start for start, _ in behind if start > position)])
+        position = _feed(db, together, broken, position, until)
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if time.monotonic() - reported > _REPORT_S:
+            reported = time.monotonic()
+            logger.info("catching up", position=position, head_seq=head_seq)
+
+
+def _prepare(db: apsw.Connection, projection: Projection) -> int:
+    """Make a projection's tables where they are missing or of another version; return where it stands."""
+    known = read_positions(db).get(projection.NAME)
+    begin(db)
+    try:
+        if known is None or known.version != projection.VERSION:
+            create_tables(db, projection)
+        db.execute("update projection set broken_at = null, error = null where name = ?", (projection.NAME,))
+        commit(db)
+    except BaseException:
+        rollback(db)
+        raise
+    return read_positions(db)[projection.NAME].position
+
+
+def _feed(
+    db: apsw.Connection, projections: list[Projection], broken: set[str], position: int, until: int
+) -> int:
+    """Feed the batches in (position, until] in one transaction and return the position reached."""
+    batches = list(read_batches(db, position, until))
+    projector = Projector(projections, broken)
+    begin(db)
+    try:
+        replay(db, batches, projector)
+        commit(db)
+    except BaseException:
+        rollback(db)
+        raise
+    broken |= projector.broken
+    return batches[-1].last_seq if batches else until
