@@ -1,38 +1,172 @@
-"""Lists are answered by index: no scan of a table, no sorting, whatever is asked for."""
+"""Questions are answered by index: no scan of a table, no sorting, whatever is asked for."""
 
 import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import apsw
 import pytest
 
-from flightlog_schemas.wire.query import ACTIVE, Executions, Status
-from flightlogd.queries.execution import list_sql
+from flightlog_schemas.wire.query import ACTIVE, Agents, Artifacts, Audit, Executions, Status
+from flightlogd.queries.agent import agent_page
+from flightlogd.queries.artifact import artifact_page
+from flightlogd.queries.audit import audit_entries
+from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from support.daemon import Daemon
+from support.lines import event, log
+from support.peers import IngestPeer
 
-FILTERS: dict[str, dict[str, object]] = {
+Arguments = dict[str, Any]
+
+STATUSES: tuple[tuple[Status, ...], ...] = ((), ("failed",), ACTIVE)
+OF_EXECUTIONS: Final[dict[str, Arguments]] = {
     "project": {"project": "/p"},
     "name": {"name": "n"},
-    "parent": {"parent_id": "e"},
+    "parent": {"parent_id": "ex"},
     "since": {"since": 1},
     "until": {"until": 9},
     "page": {"before": "5:5"},
 }
-STATUSES: tuple[tuple[Status, ...], ...] = ((), ("failed",), ACTIVE)
+OF_AGENTS: Final[dict[str, Arguments]] = {
+    "agent": {"agent_id": "a"},
+    "status": {"status": "active"},
+    "page": {"after": 5},
+}
+OF_ARTIFACTS: Final[dict[str, Arguments]] = {
+    "execution": {"execution_id": "ex"},
+    "path": {"path": "/p/a"},
+    "phase": {"phase": "planned"},
+    "agent": {"agent_id": "a"},
+    "type": {"type": "file"},
+    "page": {"after": 5},
+}
+
+
+def combinations(filters: Mapping[str, Arguments], most: int) -> Iterator[Arguments]:
+    """Yield the arguments of every combination of filters, up to that many at once."""
+    for size in range(most + 1):
+        for chosen in itertools.combinations(filters.values(), size):
+            yield {name: value for arguments in chosen for name, value in arguments.items()}
+
+
+class Watched:
+    """A connection that notes how SQLite answers what is asked over it.
+
+    Args:
+        db: The connection.
+    """
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.db = db
+        self.slow: list[str] = []
+        self.steps: set[str] = set()
+        """All steps of all plans so far."""
+
+    def ask(self, question: Callable[[apsw.Connection], object]) -> None:
+        """Answer a question, and note each statement that would scan a table or sort."""
+        statements: list[tuple[str, Any]] = []
+
+        def note(_cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
+            statements.append((sql, bindings))
+            return True
+
+        self.db.exec_trace = note
+        question(self.db)
+        self.db.exec_trace = None
+        assert statements
+        for sql, bindings in statements:
+            plan = [row[3] for row in self.db.execute(f"explain query plan {sql}", bindings)]
+            self.steps.update(plan)
+            if any("TEMP B-TREE" in step or ("SCAN" in step and "INDEX" not in step) for step in plan):
+                self.slow.append(f"{sql}: {plan}")
+
+
+@contextmanager
+def watched(daemon: Daemon) -> Iterator[Watched]:
+    """Give the database of a daemon, now stopped, with an execution `ex`, an agent and an artifact of it."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(
+            event("execution.started", "ex", project="/p", name="n", complexity=3),
+            event("agent.added", "ex", agent_id="a"),
+            event("artifact.added", "ex", path="/p/a", phase="brainstorm", agent_id="a"),
+            log("ex", "m"),
+        )
+    daemon.terminate()
+    db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        yield Watched(db)
+    finally:
+        db.close()
 
 
 @pytest.mark.covers("S0.6")
-def test_every_list_walks_an_index(daemon: Daemon) -> None:
+def test_every_list_of_executions_walks_an_index(daemon: Daemon) -> None:
     """Every combination of two filters and a status is one walk along an index in the order of the list."""
-    daemon.terminate()
-    db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
-    slow: list[str] = []
-    for chosen in itertools.chain([()], *(itertools.combinations(FILTERS, size) for size in (1, 2))):
-        for status in STATUSES:
-            arguments = {name: value for key in chosen for name, value in FILTERS[key].items()}
-            sql, values = list_sql(Executions(**arguments), status, 50)  # type: ignore[arg-type]
-            plan = [row[3] for row in db.execute(f"explain query plan {sql}", values)]
-            if any("TEMP B-TREE" in step or ("SCAN" in step and "INDEX" not in step) for step in plan):
-                slow.append(f"{chosen} {status}: {plan}")
-    db.close()
+    with watched(daemon) as database:
+        for arguments in combinations(OF_EXECUTIONS, 2):
+            for status in STATUSES:
+                request = Executions(status=status, **arguments)
+                database.ask(lambda db, request=request: list_executions(db, request))  # type: ignore[misc]
 
-    assert slow == []
+    assert database.slow == []
+
+
+@pytest.mark.covers("S0.6", "S3.4")
+def test_current_looks_at_active_executions_of_its_project_alone(daemon: Daemon) -> None:
+    """The newest active execution of a project is the end of an index on active executions by project."""
+    with watched(daemon) as database:
+        request = Executions(status=ACTIVE, project="/p", limit=1)
+        database.ask(lambda db: list_executions(db, request))
+
+    assert database.slow == []
+    assert any("execution_active_project (project=?)" in step for step in database.steps), database.steps
+
+
+@pytest.mark.covers("S0.6", "S3.5")
+def test_every_list_of_agents_walks_an_index(daemon: Daemon) -> None:
+    """Every combination of filters is one walk along an index in the order in which agents were added."""
+    with watched(daemon) as database:
+        for arguments in combinations(OF_AGENTS, len(OF_AGENTS)):
+            request = Agents(execution_id="ex", **arguments)
+            database.ask(lambda db, request=request: agent_page(db, request))  # type: ignore[misc]
+
+    assert database.slow == []
+
+
+@pytest.mark.covers("S0.6", "S3.6")
+def test_every_list_of_artifacts_walks_an_index(daemon: Daemon) -> None:
+    """Every combination of filters that names an execution or a path is one walk along an index."""
+    with watched(daemon) as database:
+        for arguments in combinations(OF_ARTIFACTS, len(OF_ARTIFACTS)):
+            if arguments.keys() & {"execution_id", "path"}:
+                request = Artifacts(**arguments)
+                database.ask(lambda db, request=request: artifact_page(db, request))  # type: ignore[misc]
+
+    assert database.slow == []
+
+
+@pytest.mark.covers("S3.6")
+def test_a_path_in_one_execution_is_looked_for_there(daemon: Daemon) -> None:
+    """Who wrote a file in one execution does not depend on how often other executions wrote it."""
+    with watched(daemon) as database:
+        database.ask(lambda db: artifact_page(db, Artifacts(execution_id="ex", path="/p/a")))
+
+    assert not any("artifact_path" in step for step in database.steps), database.steps
+
+
+@pytest.mark.covers("S0.6", "S1.11")
+@pytest.mark.parametrize("name", ["ex", "e"], ids=["whole id", "prefix"])
+def test_every_part_of_inspect_walks_an_index(daemon: Daemon, name: str) -> None:
+    """An execution with its sums, its phase, its agents, artifacts and audit trail is found by index."""
+    with watched(daemon) as database:
+        for question in (
+            lambda db: one_execution(db, name),
+            lambda db: phase_position(db, name),
+            lambda db: agent_page(db, Agents(execution_id=name)),
+            lambda db: artifact_page(db, Artifacts(execution_id=name)),
+            lambda db: audit_entries(db, Audit(execution_id=name)),
+        ):
+            database.ask(question)
+
+    assert database.slow == []

@@ -49,7 +49,8 @@ def list_sql(request: Artifacts, execution_id: str | None) -> tuple[str, list[An
     values: list[Any] = [request.after]
     equal = {
         "execution_id": execution_id,
-        "path": request.path,
+        # Within one execution its own artifacts are walked: others may have written that path far more often.
+        "path" if execution_id is None else "+path": request.path,
         "phase": request.phase,
         "agent_id": request.agent_id,
         "artifact_type": request.type,
