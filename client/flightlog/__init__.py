@@ -43,6 +43,7 @@ __all__ = [
     "Statistics",
     "Task",
     "UsageError",
+    "adopt",
     "close",
     "configure",
     "emit",
@@ -82,6 +83,11 @@ def configure(
 def execution(name: str | None = None, **announcement: Unpack[Announcement]) -> Execution:
     """Return an execution to be entered with `with`; see `Client.execution` and `Announcement`."""
     return _client.execution(name, **announcement)
+
+
+def adopt(execution_id: str) -> Execution:
+    """Take over an execution that another process began, and return it running; see `Client.adopt`."""
+    return _client.adopt(execution_id)
 
 
 def log(

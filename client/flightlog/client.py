@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from flightlog import context, guard
+from flightlog.adoption import AdoptedExecution
 from flightlog.clock import now_us
 from flightlog.encode import encode_line
 from flightlog.executions import Announcement, Execution
@@ -91,6 +92,18 @@ class Client:
             **announcement: What else is known of it: see `Announcement`.
         """
         return Execution(self, name, announcement)
+
+    def adopt(self, execution_id: str) -> Execution:
+        """Take over an execution: from now on it is this process that ends it, and whose end is its end.
+
+        The execution that is returned runs already: end it by hand, or enter it with `with`. That its old
+        owner dies no longer matters. Where it has ended already, or never was, nothing happens but that the
+        audit trail shows it.
+
+        Args:
+            execution_id: Its whole id.
+        """
+        return AdoptedExecution(self, execution_id).start()
 
     def log(
         self,

@@ -11,11 +11,17 @@ from flightlog.clock import now_us
 from flightlog.encode import text
 from flightlog.ids import new_id
 from flightlog.outcome import describe, ending_of
-from flightlog.process import this_process
+from flightlog.process import boot_clock, this_process
 from flightlog.scope import Scope
 from flightlog.tasks import Task
-from flightlog_schemas.events.envelope import ErrorInfo
-from flightlog_schemas.events.execution import ExecutionEnded, ExecutionStarted, Outcome, Trigger
+from flightlog_schemas.events.envelope import ErrorInfo, Event
+from flightlog_schemas.events.execution import (
+    ExecutionEnded,
+    ExecutionStarted,
+    Outcome,
+    Owner,
+    Trigger,
+)
 
 if TYPE_CHECKING:
     from flightlog.client import Client
@@ -115,10 +121,19 @@ class Execution(Scope):
             self._owner_pid = owner.pid
             self._started_ns = time.monotonic_ns()
             self._open = True
-            self._announced.time, self._announced.owner = now_us(), owner
             self._client.opened(self)
-            self._client.put_now(self._announced)
+            self._client.put_now(self._opening(owner))
         return self
+
+    def _opening(self, owner: Owner) -> Event:
+        """Return what says that it is this process's from here on."""
+        self._announced.time, self._announced.owner = now_us(), owner
+        self._announced.clock = boot_clock()
+        return self._announced
+
+    def _measure(self, ending: ExecutionEnded) -> None:
+        """Say in its ending how long it took."""
+        ending.duration_us = (time.monotonic_ns() - self._started_ns) // 1000
 
     def end(
         self,
@@ -141,25 +156,23 @@ class Execution(Scope):
         if not self._open or self._owner_pid != os.getpid():
             return
         self._open = False
-        duration_us = (time.monotonic_ns() - self._started_ns) // 1000
+        ending = ExecutionEnded(
+            execution_id=self.execution_id,
+            time=now_us(),
+            outcome=outcome,
+            reason=reason,
+            exit_status=exit_status,
+        )
+        self._measure(ending)
         for name, by in (counts or {}).items():
             self.count(name, by)
         if isinstance(error, BaseException):
             error = describe(error)
         elif isinstance(error, str):
             error = ErrorInfo(message=error)
-        self._client.put_now(
-            ExecutionEnded(
-                execution_id=self.execution_id,
-                time=now_us(),
-                outcome=outcome,
-                reason=reason,
-                error=error,
-                exit_status=exit_status,
-                duration_us=duration_us,
-                counts=self._client.producer.take_counts(self.execution_id) or None,
-            )
-        )
+        ending.error = error
+        ending.counts = self._client.producer.take_counts(self.execution_id) or None
+        self._client.put_now(ending)
         self._client.closed(self)
 
     def count(self, name: str, by: int = 1) -> None:

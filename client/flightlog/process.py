@@ -1,13 +1,14 @@
 """Who a process is, so that a reused process id or a reboot is not taken for it."""
 
 import os
+import time
 from functools import cache
 
-from flightlog_schemas.events.execution import Owner
+from flightlog_schemas.events.execution import BootClock, Owner
 
 
 def process_identity(pid: int) -> Owner | None:
-    """Return who has this process id now: with its start time and the boot it belongs to.
+    """Return who has this process id now: with its start time, the boot and the pid namespace it belongs to.
 
     What /proc does not tell is left out. None means that there is no such process.
 
@@ -19,16 +20,41 @@ def process_identity(pid: int) -> Owner | None:
     except (FileNotFoundError, ProcessLookupError):
         return None if os.access("/proc/self/stat", os.F_OK) else Owner(pid=pid)
     except OSError:
-        return Owner(pid=pid, boot_id=_boot_id())
+        return Owner(pid=pid, boot_id=_boot_id(), pid_namespace=_pid_namespace(pid))
     # The command's name comes in parentheses and may hold any character; field 22 counts from 1.
     after_name = stat[stat.rindex(b")") + 2 :].split()
-    return Owner(pid=pid, start_time=int(after_name[22 - 3]), boot_id=_boot_id())
+    return Owner(
+        pid=pid,
+        start_time=int(after_name[22 - 3]),
+        boot_id=_boot_id(),
+        pid_namespace=_pid_namespace(pid),
+    )
 
 
 def this_process() -> Owner:
     """Return who this process is."""
     pid = os.getpid()
     return process_identity(pid) or Owner(pid=pid)
+
+
+def boot_clock() -> BootClock | None:
+    """Return what the clock says that nobody sets, None where it is not known which boot it belongs to.
+
+    Two readings of one boot are as far apart as it was in truth, also in two processes, and also when the
+    time of day was set in between or the machine slept.
+    """
+    boot_id = _boot_id()
+    if boot_id is None:
+        return None
+    return BootClock(boot_id=boot_id, uptime_us=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000)
+
+
+def _pid_namespace(pid: int) -> int | None:
+    """Return the inode that names the namespace in which the process id counts; None where it is not told."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino  # noqa: PTH116  # pathlib is slow to import
+    except OSError:
+        return None
 
 
 @cache

@@ -57,6 +57,7 @@ def test_block_that_ends_is_recorded_whole(daemon: Daemon, client: Client, tmp_p
             "pid": this_process().pid,
             "start_time": this_process().start_time,
             "boot_id": this_process().boot_id,
+            "pid_namespace": this_process().pid_namespace,
         },
     }
     assert 0 < found["duration_us"] <= found["finished_at"] - found["started_at"] + 1_000

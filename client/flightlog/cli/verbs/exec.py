@@ -14,7 +14,7 @@ from flightlog.cli.child import BY_SIGNAL, SignalRelay, SpawnError, spawn
 from flightlog.cli.options import DURATION, PAIR, surrounding_execution
 from flightlog.cli.pace import Pace
 from flightlog.cli.project import project_here, project_named
-from flightlog.cli.record import Ending, Recorder
+from flightlog.cli.record import CAPTURE_GRACE_S, KILL_GRACE_S, Ending, Recorder
 from flightlog.cli.trace import VARIABLE, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
@@ -42,6 +42,9 @@ BUFFER_BYTES: Final = 8 * 1024 * 1024
 
 FLUSH_INTERVAL_S: Final = 0.1
 """Somebody may be following."""
+
+DEADLINE_ROOM_US: Final = int((KILL_GRACE_S + CAPTURE_GRACE_S + DELIVERY_WAIT_S) * 1e6)
+"""Time between the end of what the command may take and the deadline of the daemon: exec ends it first."""
 
 ARGS_LIMIT_CHARS: Final = 100_000
 """More than this of a command line is not recorded."""
@@ -99,7 +102,7 @@ def command(
         project=project_here() if project is None else project_named(project),
         parent_id=surrounding_execution(session),
         owner=this_process(),
-        deadline=None if timeout is None else now + timeout,
+        deadline=None if timeout is None else now + timeout + DEADLINE_ROOM_US,
         labels=dict(labels) or None,
     )
     environment = {**os.environ, EXECUTION_ID_VARIABLE: started.execution_id, VARIABLE: trace.parent}
@@ -146,7 +149,7 @@ def command(
 
 def _daemon_is_there(session: Session) -> bool:
     try:
-        dial(paths.ingest_socket(session.directory), START_WAIT_S).close()
+        dial(paths.ingest_socket(session.daemon.directory), START_WAIT_S).close()
     except DaemonAway:
         return False
     return True
