@@ -24,6 +24,7 @@ from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from flightlogd.queries.status import daemon_status
+from flightlogd.queries.task import task_page
 from flightlogd.tail import run_tail
 
 logger = structlog.get_logger(__name__)
@@ -47,6 +48,10 @@ async def _ask_inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
         lines = [answer_line("execution", found)]
         name = found.execution_id
         more: list[int | None] = []
+        if request.tasks:
+            attempts, next_attempt = task_page(db, wire.Tasks(execution_id=name, oldest_first=True))
+            lines += [answer_line("task", attempt) for attempt in attempts]
+            more.append(next_attempt)
         if request.agents:
             agents, next_agent = agent_page(db, wire.Agents(execution_id=name))
             lines += [answer_line("agent", agent) for agent in agents]
@@ -79,6 +84,13 @@ async def _ask_phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
     await send(answer_line("phase", found))
     return End(count=1, seq=seq)
+
+
+async def _ask_tasks(request: wire.Tasks, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found, more = await hub.readers.run(lambda db: task_page(db, request))
+    await send(b"".join(answer_line("task", attempt) for attempt in found))
+    return End(count=len(found), seq=seq, truncated=more is not None, next=more)
 
 
 async def _ask_agents(request: wire.Agents, hub: Hub, send: Send) -> End:
@@ -121,6 +133,7 @@ _ASK: Final[dict[str, Ask]] = {
     "executions": _ask_executions,
     "inspect": _ask_inspect,
     "phase": _ask_phase,
+    "tasks": _ask_tasks,
     "agents": _ask_agents,
     "artifacts": _ask_artifacts,
     "logs": run_logs,

@@ -5,9 +5,10 @@ from typing import Any
 from msgspec import Struct
 
 from flightlog_schemas.events.agent import AgentStatus
-from flightlog_schemas.events.envelope import ErrorInfo
+from flightlog_schemas.events.envelope import ErrorInfo, Provenance
 from flightlog_schemas.events.execution import Owner
-from flightlog_schemas.wire.query import Status
+from flightlog_schemas.events.task import Retrieval, Runner, TaskIO
+from flightlog_schemas.wire.query import Status, TaskStatus
 
 
 class Execution(Struct, kw_only=True):
@@ -75,6 +76,44 @@ class PhasePosition(Struct, kw_only=True):
     artifacts: int
     active_agents: list[str]
     state_seq: int
+
+
+class TaskAttempt(Struct, kw_only=True):
+    """One attempt at a task; what is not known is None.
+
+    `seq` is the position of the first event that mentions it. With `inferred` it ended with its execution
+    and said nothing itself.
+    """
+
+    execution_id: str
+    task_id: str
+    slug: str | None
+    name: str | None
+    type: str | None
+    status: TaskStatus
+    inferred: bool
+    reason: str | None
+    attempt: int
+    trace_id: str | None
+    span_id: str | None
+    retry_of: str | None
+    parent_task_id: str | None
+    agent_id: str | None
+    created_at: int
+    scheduled_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    duration_us: int | None
+    inputs: dict[str, Any] | None
+    outputs: dict[str, Any] | None
+    error: ErrorInfo | None
+    retrieval: Retrieval | None
+    runner: Runner | None
+    io: TaskIO | None
+    config_digest: str | None
+    provenance: Provenance
+    scrubbed: bool | None
+    seq: int
 
 
 class Agent(Struct, kw_only=True):

@@ -8,7 +8,7 @@ import pytest
 
 from flightlog_schemas import answers
 from flightlog_schemas.codec import decode_line, decode_stored, encode_event
-from flightlog_schemas.events import BY_TAG, Owner
+from flightlog_schemas.events import BY_TAG, ErrorInfo, Owner, Retrieval, Runner, TaskIO
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, query
 from flightlogd import batch, seal
@@ -66,8 +66,24 @@ REQUESTS: list[query.Request] = [
         before="b",
         limit=3,
     ),
-    query.Inspect(execution_id="e", audit=True, agents=True, artifacts=True, as_of=1, as_of_time=2),
+    query.Inspect(
+        execution_id="e", audit=True, tasks=True, agents=True, artifacts=True, as_of=1, as_of_time=2
+    ),
     query.Phase(execution_id="e"),
+    query.Tasks(),
+    query.Tasks(
+        execution_id="e",
+        task_id="t",
+        slug="s",
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        status="failed",
+        provenance="backfill",
+        since=1,
+        oldest_first=True,
+        before=2,
+        after=3,
+        limit=4,
+    ),
     query.Agents(execution_id="e"),
     query.Agents(execution_id="e", agent_id="a", status="failed", after=1, limit=2),
     query.Artifacts(path="/p/plan.md"),
@@ -163,6 +179,37 @@ ANSWERS: dict[str, msgspec.Struct] = {
         artifacts=1,
         active_agents=["a"],
         state_seq=9,
+    ),
+    "task": answers.TaskAttempt(
+        execution_id="e",
+        task_id="t",
+        slug=None,
+        name="extract",
+        type=None,
+        status="failed",
+        inferred=False,
+        reason=None,
+        attempt=2,
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        span_id="b7ad6b7169203331",
+        retry_of="00f067aa0ba902b7",
+        parent_task_id=None,
+        agent_id=None,
+        created_at=1,
+        scheduled_at=None,
+        started_at=1,
+        finished_at=3,
+        duration_us=2,
+        inputs={"path": "/x"},
+        outputs=None,
+        error=ErrorInfo(message="no"),
+        retrieval=Retrieval(memory_count=1),
+        runner=Runner(name="make"),
+        io=TaskIO(tool_calls=2),
+        config_digest=None,
+        provenance="live",
+        scrubbed=None,
+        seq=4,
     ),
     "agent": answers.Agent(
         agent_id="a",

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import apsw
 
-from flightlogd.projections import agent, artifact, audit, execution, log
+from flightlogd.projections import agent, artifact, audit, execution, log, task
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
 
@@ -46,5 +46,5 @@ class Projection(Protocol):
         """
 
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (execution, audit, log, agent, artifact)
+PROJECTIONS: Final[tuple[Projection, ...]] = (execution, audit, log, task, agent, artifact)
 """In the order in which they run; none depends on another."""

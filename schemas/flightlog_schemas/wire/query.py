@@ -10,11 +10,13 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Raw, Struct
 
 from flightlog_schemas.events.agent import AgentStatus
-from flightlog_schemas.limits import Count, Id, Micros
+from flightlog_schemas.events.envelope import Provenance
+from flightlog_schemas.limits import Count, Id, Micros, TraceId
 
 Status = Literal[
     "pending", "running", "waiting", "succeeded", "partial", "failed", "cancelled", "timed_out", "lost"
 ]
+TaskStatus = Literal["pending", "running", "waiting", "succeeded", "failed", "cancelled", "timed_out", "lost"]
 ACTIVE: Final[tuple[Status, ...]] = ("pending", "running", "waiting")
 TERMINAL: Final[tuple[Status, ...]] = ("succeeded", "partial", "failed", "cancelled", "timed_out", "lost")
 
@@ -114,6 +116,7 @@ class Inspect(Request, kw_only=True):
     Attributes:
         execution_id: Its id, or a prefix that fits no other.
         audit: Its trail, as `{"audit":{...}}` lines.
+        tasks: The attempts at its tasks, as `{"task":{...}}` lines, oldest first.
         agents: Its agents, as `{"agent":{...}}` lines.
         artifacts: Its artifacts, as `{"artifact":{...}}` lines.
         as_of: As it was when the log ended at this position.
@@ -122,6 +125,7 @@ class Inspect(Request, kw_only=True):
 
     execution_id: Id
     audit: bool = False
+    tasks: bool = False
     agents: bool = False
     artifacts: bool = False
     as_of: Count | None = None
@@ -132,6 +136,36 @@ class Phase(Request, kw_only=True):
     """Where an execution stands in its chain, and what a step from there needs: `{"phase":{...}}`."""
 
     execution_id: Id
+
+
+class Tasks(Request, kw_only=True):
+    """Attempts at tasks, newest first, a page at a time: `{"task":{...}}`.
+
+    Attributes:
+        execution_id: Of this execution.
+        task_id: Of this task, in any execution.
+        slug: Of tasks of this slug.
+        trace_id: Of this trace: all attempts at one task.
+        status: In this status.
+        provenance: That came here in this way.
+        since: Mentioned first at or after this time (by when the daemon received it).
+        oldest_first: The other way round.
+        before: Newest first, the `next` of the page before.
+        after: Oldest first, likewise.
+        limit: Most on a page.
+    """
+
+    execution_id: Id | None = None
+    task_id: Id | None = None
+    slug: str | None = None
+    trace_id: TraceId | None = None
+    status: TaskStatus | None = None
+    provenance: Provenance | None = None
+    since: Micros | None = None
+    oldest_first: bool = False
+    before: Count | None = None
+    after: Count | None = None
+    limit: Limit = PAGE_LIMIT
 
 
 class Agents(Request, kw_only=True):
@@ -223,6 +257,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "executions": Executions,
     "inspect": Inspect,
     "phase": Phase,
+    "tasks": Tasks,
     "agents": Agents,
     "artifacts": Artifacts,
     "logs": Logs,
