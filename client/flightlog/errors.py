@@ -5,6 +5,8 @@ FlightlogError       all of them
     QueryFailed      the question has no answer; `code` says why
     AppendRefused    lines were not stored; `refused` says which and why
     AppendFailed     the daemon ended the connection; `code` says why
+    Refusal          a command makes no sense as things stand; nothing was written
+        Conflict     another command was faster; nothing was written
     UsageError       what was asked for makes no sense
 """
 
@@ -90,6 +92,22 @@ class AppendFailed(FlightlogError):  # noqa: N818  # as above
         super().__init__(f"{reason} ({acked} lines are stored)", hint)
         self.code: ErrorCode = code
         self.acked = acked
+
+
+class Refusal(FlightlogError):  # noqa: N818  # an answer, not a fault
+    """A command makes no sense as things stand; nothing was written."""
+
+    exit_code = EXIT_NEGATIVE
+
+
+class Conflict(Refusal):
+    """An execution has changed between the question and the command; nothing was written."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"{execution_id} has changed in the meantime, nothing was written",
+            f"flightlog inspect {execution_id}",
+        )
 
 
 class UsageError(FlightlogError):

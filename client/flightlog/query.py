@@ -11,7 +11,7 @@ import msgspec
 from flightlog.dial import away, dial
 from flightlog.errors import DaemonAway, QueryFailed
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
-from flightlog_schemas.wire.query import REQUESTS, End, Pruned, QueryError, Recorded, Request, Tail
+from flightlog_schemas.wire.query import REQUESTS, End, Events, Pruned, QueryError, Recorded, Request, Tail
 
 T = TypeVar("T")
 
@@ -149,6 +149,20 @@ class Connection:
                     yield _decode(line, dict[str, Pruned])["pruned"]
                 else:
                     yield decoder.decode(line)
+            except ValueError as error:
+                raise _not_understood(error) from error
+
+    def recorded(self, request: Events) -> Iterator[Recorded]:
+        """Ask for a page of one execution's recorded events and yield them in order.
+
+        Raises:
+            DaemonAway: as `all` does.
+            QueryFailed: as `lines` does.
+        """
+        decoder = msgspec.json.Decoder(Recorded)
+        for line in self.lines(request):
+            try:
+                yield decoder.decode(line)
             except ValueError as error:
                 raise _not_understood(error) from error
 

@@ -92,6 +92,27 @@ def next_step(
     return None
 
 
+def chain(
+    phase: str, phases: Sequence[str] | None, complexity: int | None, *, force_full: bool
+) -> tuple[str, ...]:
+    """Return the phases that an execution takes from the first to the last, and the one that it is in.
+
+    Args:
+        phase: Where it stands; in the chain even where its complexity would have left it out.
+        phases: Its own chain; None for the default one.
+        complexity: 1 to 5, None for the usual; own chains are taken whole.
+        force_full: Skip nothing.
+    """
+    whole = phases or DEFAULT_CHAIN
+    kept = {phase, whole[0]}
+    step = next_step(whole[0], phases, complexity, force_full=force_full)
+    while step is not None:
+        kept.add(step.to_phase)
+        step = next_step(step.to_phase, phases, complexity, force_full=force_full)
+    taken = tuple(name for name in whole if name in kept)
+    return taken if phase in whole else (*taken, phase)
+
+
 def gates(
     phase: str, phases: Sequence[str] | None, *, artifacts: int, active_agents: Sequence[str]
 ) -> tuple[Gate, ...]:

@@ -156,6 +156,14 @@ def test_phase(flightlog: Cli) -> None:
         "phase": "one",
         "phases": ["one", "two"],
         "status": "failed",
+        "complexity": None,
+        "auto_advance": None,
+        "force_full": None,
+        "next_phase": None,
+        "skipped": [],
+        "artifacts": 0,
+        "active_agents": [],
+        "state_seq": int(flightlog.ok("events", "beta").rows[-1][0]),
     }
     none = flightlog("phase", "alpha")
     assert (none.code, none.err) == (1, "flightlog phase: alpha has no phases\n")
@@ -172,7 +180,7 @@ def test_inspect(flightlog: Cli) -> None:
     assert facts["error"] == "m" * 199 + "…"
     assert facts["exit"] == "2"
     assert facts["took"] == "2.5s"
-    assert facts["phases"] == "one → two"
+    assert facts["phases"] == "[one] → two"
     assert facts["labels"] == "k=v"
     assert dict(flightlog.ok("inspect", "beta", "--no-truncate").rows)["error"] == "m" * 300 + " (E)"
     alpha = dict(flightlog.ok("inspect", "alpha").rows)

@@ -191,6 +191,42 @@ class PatternType(click.ParamType[Pattern]):
             self.fail(f"{value!r} is not a regular expression: {error}", param, ctx)
 
 
+class AsOf(NamedTuple):
+    """A moment of the past: a position of the log, or microseconds since the epoch."""
+
+    seq: int | None
+    time_us: int | None
+
+
+class PhasesType(click.ParamType[tuple[str, ...]]):
+    """A chain of phases: two or more different names, separated by commas."""
+
+    name = "phases"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names in their order."""
+        phases = tuple(part.strip() for part in value.split(","))
+        if len(phases) < 2 or len(set(phases)) < len(phases) or not all(phases):
+            self.fail("two or more different names, separated by commas", param, ctx)
+        return phases
+
+
+class AsOfType(click.ParamType[AsOf]):
+    """A moment of the past: a position of the log, or a time."""
+
+    name = "seq|time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> AsOf:
+        """Return the position or the time; digits alone are a position."""
+        if not (value.isascii() and value.isdigit()):
+            return AsOf(None, TIME.convert(value, param, ctx))
+        if len(value) > 19 or int(value) > INT64_MAX:
+            self.fail(f"{value} is no position of the log", param, ctx)
+        return AsOf(int(value), None)
+
+
 ID: Final = IdType()
 TIME: Final = TimeType()
 DURATION: Final = DurationType()
@@ -199,6 +235,11 @@ LEVELS: Final = LevelsType()
 PAIR: Final = PairType()
 COUNT: Final = CountType()
 PATTERN: Final = PatternType()
+PHASES: Final = PhasesType()
+AS_OF: Final = AsOfType()
+COMPLEXITY: Final = click.IntRange(1, 5)
+PROCESS_ID: Final = click.IntRange(1, 2**31 - 1)
+TOKENS: Final = click.IntRange(0, INT64_MAX)
 
 
 def surrounding_execution(session: Session) -> str | None:
@@ -215,6 +256,28 @@ def execution_argument(function: Function) -> Function:
     return click.argument(
         "execution", metavar="[EXEC]", required=False, envvar=EXECUTION_ID_VARIABLE, type=ID, callback=_given
     )(function)
+
+
+def execution_and(what: str, kind: click.ParamType[Any] | None = None) -> Callable[[Function], Function]:
+    """Add the arguments [EXEC] WHAT as one pair `named`; given one, it is WHAT, and EXEC the default.
+
+    Args:
+        what: What the second argument is called.
+        kind: Its type.
+    """
+
+    def split(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, Any]:
+        if len(words) > 2:
+            raise click.UsageError(f"got unexpected extra argument ({words[2]})", ctx)
+        execution = words[0] if len(words) == 2 else inherited_execution_id()
+        if not execution:
+            raise click.UsageError(
+                f"which execution? Give its id before {what}, or set {EXECUTION_ID_VARIABLE}", ctx
+            )
+        value = words[-1] if kind is None else kind.convert(words[-1], param, ctx)
+        return ID.convert(execution, param, ctx), value
+
+    return click.argument("named", metavar=f"[EXEC] {what}", nargs=-1, required=True, callback=split)
 
 
 def _given(ctx: click.Context, _: click.Parameter, value: str | None) -> str:

@@ -22,6 +22,7 @@ STATUS_STYLES: Final = {
     "timed_out": "red",
     "lost": "magenta",
 }
+AGENT_STYLES: Final = {"active": "cyan", "completed": "green", "failed": "red"}
 LEVEL_STYLES: Final = {
     "TRACE": "dim",
     "DEBUG": "dim",

@@ -15,7 +15,8 @@ INTERRUPTED: Final = 130
 
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit"),
-    "Read": ("list", "current", "phase", "logs", "inspect", "audit"),
+    "Steer": ("advance", "cancel", "set", "agent", "artifact"),
+    "Read": ("list", "current", "phase", "logs", "events", "inspect", "audit"),
     "Follow": ("tail", "wait"),
     "The daemon and its language": ("status", "schema"),
 }

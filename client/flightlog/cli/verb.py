@@ -1,18 +1,15 @@
 """What a verb is: a command that knows where the daemon is and how to show what it says."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from flightlog.cli.busy import BusyNotice
 from flightlog.cli.output import Output
 from flightlog.cli.text import safe
-from flightlog.paths import ingest_socket, query_socket, runtime_dir
+from flightlog.daemon import Daemon
 from flightlog.query import Connection
-
-SILENCE_LIMIT_S: Final = 30.0
-"""Longest wait for a daemon that accepts and says nothing, where an answer is due at once."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,18 +29,13 @@ class Session:
         self.color = "auto"
 
     @property
-    def directory(self) -> Path:
-        """The directory that holds the daemon's sockets."""
-        return runtime_dir(self.runtime_dir)
-
-    @property
-    def ingest(self) -> Path:
-        """The socket that takes events."""
-        return ingest_socket(self.directory)
+    def daemon(self) -> Daemon:
+        """The daemon that this is about."""
+        return Daemon(self.runtime_dir, on_busy=BusyNotice(self.say))
 
     def ask(self, *, patient: bool = False) -> Connection:
         """Return a connection for questions; `patient` for those whose answer may take any time."""
-        return Connection(query_socket(self.directory), None if patient else SILENCE_LIMIT_S)
+        return self.daemon.ask(patient=patient)
 
     def output(self) -> Output:
         """Return the way to stdout."""
@@ -63,8 +55,31 @@ class Verb(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note which verb it is before anything can be wrong with its arguments."""
-        ctx.find_object(Session).verb = self.name  # type: ignore[union-attr]  # run() gives one
+        _note_verb(ctx)
         return super().parse_args(ctx, args)
+
+
+class Family(click.Group):
+    """Verbs that share their first word: `agent add`, `agent list`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *shared_options()]
+
+    def member(self, command: Verb) -> Verb:
+        """Add a verb; a decorator, above `verb`."""
+        self.add_command(command)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note which verb it is before anything can be wrong with its arguments."""
+        _note_verb(ctx)
+        return super().parse_args(ctx, args)
+
+
+def _note_verb(ctx: click.Context) -> None:
+    # The path begins with the program.
+    ctx.find_object(Session).verb = ctx.command_path.partition(" ")[2]  # type: ignore[union-attr]  # run() gives one
 
 
 def shared_options() -> list[click.Parameter]:
@@ -101,16 +116,32 @@ def verb(name: str, *examples: str, runs_command: bool = False) -> Callable[[Cal
         examples: Lines that show its use.
         runs_command: Its arguments are a command, whose options are not ours.
     """
-    epilog = "\n".join(
-        ("\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  {line}" for line in examples))
-    )
 
     def decorate(function: Callable[..., Any]) -> Verb:
         return click.command(
-            name, cls=Verb, epilog=epilog, context_settings={"allow_interspersed_args": not runs_command}
+            name,
+            cls=Verb,
+            epilog=_epilog(examples),
+            context_settings={"allow_interspersed_args": not runs_command},
         )(click.pass_obj(function))
 
     return decorate
+
+
+def family(name: str, about: str, *examples: str) -> Family:
+    """Return the common first word of several verbs; they are added to it.
+
+    Args:
+        name: That word.
+        about: What they are about, in a sentence or more.
+        examples: Lines that show their use.
+    """
+    return Family(name, help=about, epilog=_epilog(examples))
+
+
+def _epilog(examples: tuple[str, ...]) -> str:
+    head = "Example:" if len(examples) == 1 else "Examples:"
+    return "\n".join(("\b", head, *(f"  {line}" for line in examples)))
 
 
 def json_option(function: Function) -> Function:

@@ -11,11 +11,13 @@ from typing import Final
 import click
 
 from flightlog.append import append
+from flightlog.cli.busy import BusyNotice
 from flightlog.cli.capture import LineSplitter, RawLine
-from flightlog.cli.strict import ACK_LIMIT_S, say_busy
 from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, verb
+from flightlog.daemon import ACK_LIMIT_S
 from flightlog.errors import EXIT_USAGE
+from flightlog.paths import ingest_socket
 from flightlog_schemas.wire.ingest import Refused
 
 LINE_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -50,7 +52,13 @@ def _emit(session: Session, descriptor: int) -> int:
     def report(refused: Refused) -> None:
         source.report(source.line_number(refused.line), refused.code, refused.reason)
 
-    done = append(session.ingest, source, timeout_s=ACK_LIMIT_S, on_busy=say_busy(session), on_refused=report)
+    done = append(
+        ingest_socket(session.daemon.directory),
+        source,
+        timeout_s=ACK_LIMIT_S,
+        on_busy=BusyNotice(session.say),
+        on_refused=report,
+    )
     refused_count = done.refused_count + source.refused_count
     stored = done.lines - done.refused_count - done.duplicate_count
     summary = [f"{stored:,} stored"]

@@ -4,15 +4,10 @@ from typing import Any, Final
 
 import click
 
+from flightlog import commands
 from flightlog.cli.options import COUNT, execution_argument
-from flightlog.cli.strict import Refusal, conflict, find_execution, write
 from flightlog.cli.verb import Session, verb
-from flightlog.clock import now_us
-from flightlog.errors import AppendRefused
-from flightlog_schemas.answers import Execution
 from flightlog_schemas.events.envelope import ErrorInfo
-from flightlog_schemas.events.execution import ExecutionEnded
-from flightlog_schemas.wire.query import TERMINAL
 
 OUTCOMES: Final = ("succeeded", "partial", "failed", "cancelled")
 
@@ -40,35 +35,15 @@ def command(
         outcome = "succeeded" if message is None else "failed"
     elif outcome == "succeeded" and message is not None:
         raise click.UsageError("what succeeded has no --error")
-    found = find_execution(session, execution)
-    if found.status in TERMINAL:
-        _ended_before(session, found, outcome)
-        return
     summed: dict[str, int] = {}
     for key, number in counts:
         summed[key] = summed.get(key, 0) + number
-    event = ExecutionEnded(
-        execution_id=found.execution_id,
-        time=now_us(),
-        outcome=outcome,
+    ended = commands.finish(
+        execution,
+        outcome,
         error=None if message is None else ErrorInfo(message=message),
-        counts=summed or None,
-        expect_seq=found.state_seq,
+        counts=summed,
+        daemon=session.daemon,
     )
-    try:
-        seq = write(session, event)
-    except AppendRefused as refused:
-        raise conflict(refused, found.execution_id) from refused
-    after = find_execution(session, found.execution_id, min_seq=seq)
-    if after.status != outcome:
-        # The log keeps what was said; whether it counts depends on who said it.
-        raise Refusal(
-            f"recorded, but {found.execution_id} is still {after.status}: it belongs to uid {found.uid}",
-            f"flightlog audit {found.execution_id}",
-        )
-
-
-def _ended_before(session: Session, found: Execution, outcome: str) -> None:
-    if found.status != outcome:
-        raise Refusal(f"{found.execution_id} has ended already: {found.status}")
-    session.say(f"{found.execution_id} had ended already: {found.status}")
+    if ended is None:
+        session.say(f"{execution} had ended already: {outcome}")

@@ -1,20 +1,21 @@
 """`flightlog inspect`: all about one execution."""
 
 import shlex
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import click
 
-from flightlog.cli.options import execution_argument
-from flightlog.cli.output import Output, shown
+from flightlog.cli.lists import AGENT_COLUMNS, ARTIFACT_COLUMNS, audit_columns
+from flightlog.cli.options import AS_OF, AsOf, execution_argument
+from flightlog.cli.output import Output
 from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, running_for
+from flightlog.cli.tables import Column, Row
 from flightlog.cli.text import cut, tsv
 from flightlog.cli.verb import Session, json_option, verb
-from flightlog.cli.verbs.audit import audit_trail, show_audit
+from flightlog.cli.whole import ask_whole
 from flightlog.clock import now_us
-from flightlog_schemas import SCHEMA_VERSION
-from flightlog_schemas.answers import AuditEntry, Execution
+from flightlog_schemas.answers import Execution
+from flightlog_schemas.phases import chain
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import Inspect
 
@@ -23,33 +24,71 @@ VALUE_LIMIT_CHARS = 200
 Facts = Iterator[tuple[str, str | None]]
 
 
-@verb("inspect", "flightlog inspect EXEC --audit")
+@verb(
+    "inspect",
+    "flightlog inspect EXEC --audit",
+    "flightlog inspect EXEC --agents --artifacts",
+    "flightlog inspect EXEC --as-of 10m",
+)
 @execution_argument
+@click.option("--agents", is_flag=True, help="Its agents, too.")
+@click.option("--artifacts", is_flag=True, help="The files that it produced, too.")
 @click.option("--audit", is_flag=True, help="Its audit trail, too.")
+@click.option(
+    "--as-of",
+    type=AS_OF,
+    metavar="SEQ|TIME",
+    help="As it was at a position of the log, or at a time: 5m, today, RFC 3339.",
+)
 @click.option(
     "--no-truncate", is_flag=True, help=f"Show values of over {VALUE_LIMIT_CHARS} characters whole."
 )
 @json_option
-def command(session: Session, execution: str, audit: bool, no_truncate: bool, as_json: bool) -> None:
+def command(
+    session: Session,
+    execution: str,
+    agents: bool,
+    artifacts: bool,
+    audit: bool,
+    as_of: AsOf | None,
+    no_truncate: bool,
+    as_json: bool,
+) -> None:
     """Show what is known of an execution.
 
-    --json has everything, the audit trail included. Piped without it: tab-separated names and values.
+    Of its phases, the one that it is in stands in brackets. --json has everything: agents, artifacts and the
+    audit trail included. Piped without it: tab-separated names and values.
     """
+    request = Inspect(
+        execution_id=execution,
+        agents=agents or as_json,
+        artifacts=artifacts or as_json,
+        audit=audit or as_json,
+        as_of=None if as_of is None else as_of.seq,
+        as_of_time=None if as_of is None else as_of.time_us,
+    )
     output = session.output()
     with session.ask() as daemon:
-        if as_json:
-            answer = shown(daemon.one(Inspect(execution_id=execution), dict[str, Any]))
-            trail = audit_trail(daemon, str(answer["execution_id"]), dict[str, Any])
-            output.json(
-                {"schema_version": SCHEMA_VERSION, **answer, "audit": [shown(entry) for entry in trail]}
-            )
-            return
-        found = daemon.one(Inspect(execution_id=execution), Execution)
-        _show(output, found, None if no_truncate else VALUE_LIMIT_CHARS)
-        if audit:
-            output.line("")
-            output.flush()
-            show_audit(output, audit_trail(daemon, found.execution_id, AuditEntry))
+        found = ask_whole(daemon, request)
+    if as_json:
+        output.json(found.json())
+        return
+    _show(output, found.execution, None if no_truncate else VALUE_LIMIT_CHARS)
+    if agents:
+        _list(output, AGENT_COLUMNS, found.agents)
+    if artifacts:
+        _list(output, ARTIFACT_COLUMNS, found.artifacts)
+    if audit:
+        _list(output, audit_columns(output), found.audit)
+    if found.truncated:
+        session.say("there is more than one answer about the past holds")
+
+
+def _list(output: Output, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> None:
+    """Write a list below the overview, an empty line between."""
+    output.line("")
+    output.flush()
+    output.rows(columns, rows)
 
 
 def _show(output: Output, execution: Execution, limit_chars: int | None) -> None:
@@ -87,6 +126,7 @@ def _facts(output: Output, execution: Execution) -> Facts:
     yield "parent", execution.parent_id
     yield "trigger", execution.trigger
     yield from _settings(execution)
+    yield "agents", _agents(execution)
     yield "log", _log_summary(execution)
     owner = execution.owner
     yield "owner", None if owner is None else f"process {owner.pid}"
@@ -96,10 +136,31 @@ def _facts(output: Output, execution: Execution) -> Facts:
 
 def _settings(execution: Execution) -> Facts:
     yield "phase", execution.phase
-    yield "phases", None if execution.phases is None else " → ".join(execution.phases)
+    yield "phases", _chain(execution)
+    yield "paused", "every step needs a reason" if execution.auto_advance is False else None
     yield "complexity", None if execution.complexity is None else str(execution.complexity)
     yield "labels", " ".join(f"{key}={value}" for key, value in execution.labels.items()) or None
     yield "counts", " ".join(f"{key}={value}" for key, value in execution.counts.items()) or None
+
+
+def _chain(execution: Execution) -> str | None:
+    """Return the phases that it takes, with the one that it is in marked; None without a chain."""
+    if execution.phase is None:
+        return None
+    taken = chain(
+        execution.phase, execution.phases, execution.complexity, force_full=execution.force_full is True
+    )
+    return " → ".join(f"[{phase}]" if phase == execution.phase else phase for phase in taken)
+
+
+def _agents(execution: Execution) -> str | None:
+    """Return how many agents it has and what they used."""
+    if not execution.agent_count:
+        return None
+    text = f"{execution.agent_count:,}"
+    if execution.input_tokens or execution.output_tokens:
+        text += f", {execution.input_tokens:,} tokens in, {execution.output_tokens:,} out"
+    return f"{text}, ${execution.cost_usd:,.2f}" if execution.cost_usd else text
 
 
 def _took(execution: Execution) -> str | None:

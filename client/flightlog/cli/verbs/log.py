@@ -3,7 +3,6 @@
 import click
 
 from flightlog.cli.options import ID, LEVEL, PAIR
-from flightlog.cli.strict import find_execution, write
 from flightlog.cli.verb import Session, verb
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
@@ -38,9 +37,9 @@ def command(
         raise click.UsageError(
             f"which execution? Give its id before the message, or set {EXECUTION_ID_VARIABLE}"
         )
-    found = find_execution(session, ID.convert(execution, None, None))
-    write(
-        session,
+    daemon = session.daemon
+    found = daemon.execution(ID.convert(execution, None, None))
+    daemon.write(
         Log(
             execution_id=found.execution_id,
             time=now_us(),

@@ -14,7 +14,8 @@ NO_PHASE = 1
 def command(session: Session, execution: str, as_json: bool) -> int:
     """Print the phase that an execution is in.
 
-    Exit code 1 if there is no such execution, or if it has no phases.
+    --json has all that the next step needs: where it leads, what it skips, the evidence for its gates. Exit
+    code 1 if there is no such execution, or if it has no phases.
     """
     with session.ask() as daemon:
         position = daemon.one(Phase(execution_id=execution), PhasePosition)

@@ -2,8 +2,8 @@
 
 import click
 
-from flightlog.cli.strict import Refusal
 from flightlog.cli.verb import Session, json_option, verb
+from flightlog.errors import Refusal
 from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.jsonschema import event_schema, event_schemas
 

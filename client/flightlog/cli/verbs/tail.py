@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern
 from flightlog.cli.output import Output
 from flightlog.cli.render import RecordedText, pruned_text
-from flightlog.cli.strict import find_execution
 from flightlog.cli.verb import Session, verb
 from flightlog.errors import QueryFailed
 from flightlog.query import Connection
@@ -108,7 +107,7 @@ def command(
 def _whole_id(session: Session, execution_id: str) -> str:
     """Return the id that a prefix stands for, or the prefix where nothing begins so yet."""
     try:
-        return find_execution(session, execution_id).execution_id
+        return session.daemon.execution(execution_id).execution_id
     except QueryFailed as failed:
         if failed.code != "not_found":
             raise

@@ -1,0 +1,31 @@
+"""Answers that come page by page."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from flightlog.query import Connection
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Events, Recorded
+
+T = TypeVar("T")
+
+
+def pages(daemon: Connection, request: Audit | Agents | Artifacts, kind: type[T]) -> Iterator[T]:
+    """Yield all answers; a page is asked for when the one before it is used up."""
+    yield from daemon.all(request, kind)
+    while (after := _next(daemon)) is not None:
+        yield from daemon.all(replace(request, after=after), kind)
+
+
+def event_pages(daemon: Connection, request: Events) -> Iterator[Recorded]:
+    """Yield all recorded events, page by page likewise."""
+    yield from daemon.recorded(request)
+    while (after := _next(daemon)) is not None:
+        yield from daemon.recorded(replace(request, after=after))
+
+
+def _next(daemon: Connection) -> int | None:
+    """Return the `after` of the next page, None after the last one."""
+    end = daemon.end
+    return int(end.next or 0) if end is not None and end.truncated else None
