@@ -26,7 +26,7 @@ _MARKS: Final = {
     "succeeded": "✓",
     "failed": "✗",
     "cancelled": "⊘",
-    "timed_out": "⏱",
+    "timed_out": "◷",
     "lost": "?",
 }
 """How an attempt fared, for eyes without colour."""
