@@ -13,6 +13,7 @@ examples:
   flightlogd --state-dir /tmp/fl/state --runtime-dir /tmp/fl/run
   flightlogd check-config --config /etc/flightlog.toml
   flightlogd rebuild --check
+  flightlogd rebuild --shadow audit
   echo "select type, count(*) from event group by 1;" | flightlogd sql
 
 exit codes: 0 done, 1 a check found something, 2 failure, 3 usage
@@ -68,6 +69,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     rebuild = verb("rebuild", "compute read models again from the log and put right what differs")
     rebuild.add_argument("projections", nargs="*", metavar="NAME", help="which read models (default: all)")
     rebuild.add_argument("--check", action="store_true", help="only compare; exit 1 when something differs")
+    rebuild.add_argument(
+        "--shadow", action="store_true", help="insist on doing it beside a running daemon; exit 2 without one"
+    )
     rebuild.add_argument("--json", action="store_true", help="one object per differing table")
     sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
     sql.add_argument(

@@ -1,6 +1,6 @@
 """One control connection: what operators ask of a running daemon."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from flightlog_schemas.events import DaemonRebuilt
-from flightlog_schemas.wire.control import CONTROL_REQUESTS, Difference, Rebuild
+from flightlog_schemas.wire.control import CONTROL_REQUESTS, Difference, Progress, Rebuild
 from flightlog_schemas.wire.query import End
 from flightlogd import rebuild
 from flightlogd.errors import ConfigError, QuestionError
@@ -18,7 +18,7 @@ from flightlogd.follow import answer_line
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.query import decode_request, serve_requests
-from flightlogd.store.database import DATABASE, open_reader
+from flightlogd.store.database import storage_fault
 from flightlogd.voice import Voice
 from flightlogd.writer import Writer
 
@@ -27,6 +27,10 @@ logger = structlog.get_logger(__name__)
 _encode = msgspec.json.encode
 
 Reload = Callable[[], tuple[list[str], list[str]]]
+Say = Callable[[Progress], Awaitable[None]]
+
+_PATIENCE_S = 10.0
+"""How long one who asked for progress may leave it unread: a rebuild under way costs the writer."""
 
 
 async def serve_control(
@@ -43,11 +47,20 @@ async def serve_control(
         busy: Held by the one verb that is under way.
     """
 
+    async def say(progress: Progress) -> None:
+        with trio.move_on_after(_PATIENCE_S):
+            await stream.send_all(answer_line("progress", progress))
+            return
+        raise trio.BrokenResourceError("progress is not read")
+
+    async def say_nothing(_progress: Progress) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def answer(line: bytes) -> None:
         _, request = decode_request(line, CONTROL_REQUESTS)
         if isinstance(request, Rebuild):
             async with busy:
-                differences = await run_rebuild(hub, request)
+                differences = await run_rebuild(hub, request, say if request.progress else say_nothing)
             lines = [answer_line("difference", difference) for difference in differences]
             if not request.check:
                 voice.say(
@@ -69,11 +82,19 @@ async def serve_control(
     await serve_requests(stream, hub, answer)
 
 
-async def run_rebuild(hub: Hub, request: Rebuild) -> list[Difference]:
+async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
     """Rebuild or check read models while everything else goes on.
 
+    Cancelled, it leaves what earlier slices put right; a read model that had stopped stays so.
+
+    Args:
+        hub: The daemon.
+        request: What is asked.
+        say: Told how far it is.
+
     Raises:
-        QuestionError: `invalid`, for a projection that there is not.
+        QuestionError: `invalid`, for a projection that there is not; `projection_broken`, for one that cannot
+            be computed; `internal`, where storage fails.
     """
     own = hub.config.state_dir
     if request.state_dir is not None and not _is_same(request.state_dir, own):
@@ -84,34 +105,55 @@ async def run_rebuild(hub: Hub, request: Rebuild) -> list[Difference]:
         projections = rebuild.choose(request.projections)
     except KeyError as error:
         raise QuestionError("invalid", f"no read model {error.args[0]!r}") from None
-    state_dir = Path(hub.config.state_dir)
-
-    def prepare() -> rebuild.Scratch:
-        scratch = rebuild.open_scratch(state_dir, projections)
-        reader = open_reader(state_dir / DATABASE)
-        try:
-            while not rebuild.feed_slice(reader, scratch):
-                pass
-        finally:
-            reader.close()
-        return scratch
-
-    def check(scratch: rebuild.Scratch) -> list[Difference]:
-        reader = open_reader(state_dir / DATABASE)
-        try:
-            return rebuild.check(reader, scratch)
-        finally:
-            reader.close()
-
-    scratch = await trio.to_thread.run_sync(prepare)
     try:
-        if request.check:
-            return await trio.to_thread.run_sync(check, scratch)
-        differences = await hub.writer.do(partial(_apply, scratch, hub.writer))
+        scratch = await trio.to_thread.run_sync(rebuild.open_scratch, Path(own), projections)
+        try:
+            await _run_slices(hub, scratch, say, check=request.check)
+        finally:
+            await _close(hub, scratch, check=request.check)
+    except apsw.Error as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        raise QuestionError("internal", fault.reason, fault.hint) from None
+    differences = rebuild.found_differences(scratch)
+    if not request.check:
         logger.info("read models rebuilt", differences=len(differences))
-        return differences
+    return differences
+
+
+async def _run_slices(hub: Hub, scratch: rebuild.Scratch, say: Say, *, check: bool) -> None:
+    """Do what `rebuild.rebuild_alone` does, each slice on the thread where it is least in the way."""
+    in_thread = trio.to_thread.run_sync
+    while not await in_thread(rebuild.feed_slice, scratch):
+        await say(Progress(step="feed", done=scratch.position, total=hub.head.seq))
+    if not check:
+        await hub.writer.do(partial(rebuild.watch, scratch=scratch))
+    for done, table in enumerate(scratch.tables):
+        await say(Progress(step="compare", done=done, total=len(scratch.tables)))
+        await in_thread(rebuild.compare_table, scratch, table)
+    while not await in_thread(rebuild.feed_slice, scratch):
+        pass  # what came meanwhile
+    if check:
+        while not await in_thread(rebuild.check_slice, scratch):
+            pass
+    else:
+        while not await hub.writer.do(partial(_mend_slice, scratch, hub.writer)):
+            await say(Progress(step="mend", done=rebuild.count_differences(scratch), total=0))
+
+
+async def _close(hub: Hub, scratch: rebuild.Scratch, *, check: bool) -> None:
+    """Close the scratch database and delete its file, also when cancelled."""
+    try:
+        if check:
+            scratch.close()
+        else:
+            # Queued behind a slice that may not have run yet. Not waited for when cancelled: while storage
+            # fails the writer takes no jobs, and a stop must not hang.
+            await hub.writer.do(lambda _db: scratch.close())
     finally:
-        await trio.to_thread.run_sync(scratch.close)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(partial(scratch.path.unlink, missing_ok=True))
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -119,8 +161,9 @@ def _is_same(one: str, other: str) -> bool:
     return Path(one).resolve() == Path(other).resolve()
 
 
-def _apply(scratch: rebuild.Scratch, writer: Writer, db: apsw.Connection) -> list[Difference]:
-    """Apply, and run the projections again, with no commit in between (on the writer's thread)."""
-    differences = rebuild.apply(db, scratch)
-    writer.mended(projection.NAME for projection in scratch.projections)
-    return differences
+def _mend_slice(scratch: rebuild.Scratch, writer: Writer, db: apsw.Connection) -> bool:
+    """Put some right; after the last the projections run again, with no commit in between."""
+    done = rebuild.mend_slice(db, scratch)
+    if done:
+        writer.mended(projection.NAME for projection in scratch.projections)
+    return done

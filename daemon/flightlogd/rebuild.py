@@ -1,52 +1,94 @@
 """Rebuild: compute read models from the log beside the live ones, compare, and put right what differs.
 
-A scratch database is fed in short reads up to the head, so that neither readers nor the writer wait. The rest
-is fed, compared and applied in one transaction of the writer (or, to check only, in one read).
+    feed_slice ...            the scratch database learns the log, in short reads
+    watch                     from here on, both sides note the keys of rows that change
+    compare_table ...         range by range; the keys of rows that differ are suspects
+    mend_slice ...            on the writer: level with the head, look at suspects and at rows that changed
+
+Neither readers nor the writer wait for more than a slice: commits go on between them. A row that was found
+equal and that neither side touched since is equal at the end, so what the last slice leaves is what the log
+says. A check is the same without the writer: suspects are looked at again where both sides are level.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 from msgspec import Struct
 
 from flightlog_schemas.wire.control import Difference
-from flightlogd.project import Projector, create_tables, replay
+from flightlogd.errors import QuestionError
+from flightlogd.project import Projector, create_tables, read_positions, replay
 from flightlogd.projections import PROJECTIONS, Projection
-from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.database import DATABASE, begin, commit, rollback
 from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.rows import insert_rows
+from flightlogd.touched import Key, Keys, Touched, Values
 
 SCRATCH: Final = "rebuild.db"
 
 _SLICE_EVENTS: Final = 20_000
-"""Positions read at once: a short transaction, and memory that stays small."""
+"""Positions read at once off the writer: a short transaction, and memory that stays small."""
 
-_NEAR_EVENTS: Final = 20_000
-"""So near the head, the rest is done in the last step."""
+_NEAR_EVENTS: Final = 1000
+"""So near the head, the rest is fed on the writer's thread; also the least that one slice there feeds."""
+
+_RANGE_ROWS: Final = 2000
+"""Rows of each side compared in one read, a few milliseconds."""
+
+_SLICE_KEYS: Final = 200
+"""Suspects put right in one transaction: about 5 ms where all of them differ."""
+
+_CHECK_KEYS: Final = 2000
+"""Suspects looked at again in one read."""
+
+_UNFINISHED_VERSION: Final = 0
+"""No projection's version: the next start makes its tables anew."""
 
 
 class Scratch(Struct):
     """Read models computed anew in a file of their own.
 
     Attributes:
-        db: The scratch connection.
+        db: The scratch connection; the log's database is attached to it as `live`, to be read only.
         path: Its file.
         projections: Which read models.
         projector: Feeds them.
+        tables: Their tables, with the columns of their keys.
+        suspects: Rows that may differ.
+        differences: What differed, by table.
+        touched: Rows that feeding changed, once that is watched.
+        live_touched: Rows that the writer changed, once that is watched.
         position: Fed up to here.
+        head: The end of the log as the last slice on the writer's thread found it.
     """
 
     db: apsw.Connection
     path: Path
     projections: tuple[Projection, ...]
     projector: Projector
+    tables: Mapping[str, tuple[str, ...]]
+    suspects: Keys
+    differences: dict[str, Difference]
+    touched: Touched | None = None
+    live_touched: Touched | None = None
     position: int = 0
+    head: int = -1
 
     def close(self) -> None:
-        """Close and delete the file."""
+        """Stop watching and close, on the thread that is watched. The file is left to be deleted."""
+        if self.live_touched is not None:
+            self.live_touched.close()
         self.db.close()
-        self.path.unlink(missing_ok=True)
+
+
+class _Wrong(Struct):
+    """A live row that is not what the log says: its key, and the row that should be there, if any."""
+
+    table: str
+    key: Values
+    row: Values | None
 
 
 def choose(names: Iterable[str]) -> tuple[Projection, ...]:
@@ -56,105 +98,253 @@ def choose(names: Iterable[str]) -> tuple[Projection, ...]:
         KeyError: no projection of that name.
     """
     known = {projection.NAME: projection for projection in PROJECTIONS}
-    return tuple(known[name] for name in names) or PROJECTIONS
+    return tuple(dict.fromkeys(known[name] for name in names)) or PROJECTIONS
 
 
 def open_scratch(state_dir: Path, projections: tuple[Projection, ...]) -> Scratch:
     """Make an empty scratch database; what an interrupted rebuild left is removed."""
     path = state_dir / SCRATCH
     path.unlink(missing_ok=True)
-    db = apsw.Connection(str(path))
-    # Nothing here outlives the rebuild, so nothing needs to survive a crash.
-    db.execute("pragma journal_mode = off")
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+    db = apsw.Connection(str(path), flags=flags)
+    # Nothing here outlives the rebuild, so nothing needs to survive a crash; savepoints do need a journal.
+    db.execute("pragma journal_mode = memory")
     db.execute("pragma synchronous = off")
+    db.execute("pragma foreign_keys = on")
+    db.execute("pragma cache_size = -16384")
+    db.execute("pragma busy_timeout = 5000")
     db.execute("create table projection (name primary key, version, position, broken_at, error)")
     for projection in projections:
         create_tables(db, projection)
-    return Scratch(db, path, projections, Projector(projections))
+    tables = {table: keys for projection in projections for table, keys in projection.TABLES.items()}
+    suspects = Keys(db, "main", "suspect", tables)
+    db.execute("attach ? as live", (f"{(state_dir / DATABASE).absolute().as_uri()}?mode=ro",))
+    return Scratch(db, path, projections, Projector(projections), tables, suspects, {})
 
 
-def feed_slice(log: apsw.Connection, scratch: Scratch) -> bool:
-    """Feed the next slice; True when the head is near."""
-    head = read_head(log).seq
-    until = min(scratch.position + _SLICE_EVENTS, head)
-    _feed(log, scratch, until)
-    return head - scratch.position <= _NEAR_EVENTS
+def feed_slice(scratch: Scratch) -> bool:
+    """Feed the next slice; True when the head is near, or came no nearer: it is fed faster than this then."""
+    behind = read_head(scratch.db).seq - scratch.position
+    _feed(scratch, scratch.position + min(behind, _SLICE_EVENTS))
+    left = read_head(scratch.db).seq - scratch.position
+    return left <= _NEAR_EVENTS or left >= behind
 
 
-def _feed(log: apsw.Connection, scratch: Scratch, until: int) -> None:
-    batches = list(read_batches(log, scratch.position, until))
-    if not batches:
-        return
-    begin(scratch.db)
-    replay(scratch.db, batches, scratch.projector)
-    commit(scratch.db)
-    scratch.position = batches[-1].last_seq
+def _feed(scratch: Scratch, until: int) -> None:
+    """Feed up to a position in a transaction of its own."""
+    scratch.db.execute("begin")
+    try:
+        _feed_here(scratch, until)
+        scratch.db.execute("commit")
+    except BaseException:
+        rollback(scratch.db)
+        raise
 
 
-def compare(log: apsw.Connection, scratch: Scratch) -> list[Difference]:
-    """Feed what is left and return how each table differs, in the caller's transaction on `log`.
+def _feed_here(scratch: Scratch, until: int) -> None:
+    """Feed up to a position, in the transaction that is open.
 
-    The caller has attached the scratch file as `scratch`.
+    Raises:
+        QuestionError: `projection_broken`: what broke a read model breaks it here, too.
     """
-    while scratch.position < read_head(log).seq:
-        _feed(log, scratch, read_head(log).seq)
-    found = []
-    for projection in scratch.projections:
-        for table, keys in projection.TABLES.items():
-            difference = _compare_table(log, table, keys)
-            if difference is not None:
-                found.append(difference)
+    if scratch.position >= until:
+        return
+    batches = list(read_batches(scratch.db, scratch.position, until))
+    replay(scratch.db, batches, scratch.projector)
+    if scratch.projector.broken:
+        found = read_positions(scratch.db)[min(scratch.projector.broken)]
+        raise QuestionError(
+            "projection_broken",
+            f"the read model {found.name!r} stops at seq {found.broken_at} in a rebuild, too: {found.error}",
+            "this is a bug in flightlogd; the log itself is whole",
+        )
+    scratch.position = batches[-1].last_seq  # batches come whole
+
+
+def watch(db: apsw.Connection, scratch: Scratch) -> None:
+    """Note from here on which rows change, by the writer (on its thread) and by feeding."""
+    scratch.live_touched = Touched(db, "temp", scratch.tables)
+    scratch.touched = Touched(scratch.db, "main", scratch.tables)
+
+
+def compare_table(scratch: Scratch, table: str) -> None:
+    """Note the keys of rows that differ, in short reads; the two sides need not be level."""
+    key = ", ".join(scratch.tables[table])
+    low: Values | None = None
+    while True:
+        high = _range_end(scratch, table, low)
+        where, values = _range(scratch.tables[table], low, high)
+        ours, live = (f"select * from {side}.{table}{where}" for side in ("main", "live"))
+        scratch.db.execute(
+            f"insert or ignore into suspect_{table}"
+            f" select {key} from ({ours} except {live}) union select {key} from ({live} except {ours})",
+            values,
+        )
+        if high is None:
+            return
+        low = high
+
+
+def _range_end(scratch: Scratch, table: str, low: Values | None) -> Values | None:
+    """Return the last key of the next range, so that neither side has many rows in it; None: what is left."""
+    key = ", ".join(scratch.tables[table])
+    where, values = _range(scratch.tables[table], low, None)
+    ends = " union all ".join(
+        f"select * from (select {key} from {side}.{table}{where} order by {key}"
+        f" limit 1 offset {_RANGE_ROWS - 1})"
+        for side in ("main", "live")
+    )
+    return scratch.db.execute(f"{ends} order by {key} limit 1", values).fetchone()
+
+
+def _range(
+    columns: Sequence[str],
+    low: Values | None,
+    high: Values | None,
+) -> tuple[str, dict[str, Any]]:
+    """Return the WHERE clause and the values for keys above `low`, up to `high`; None is no bound."""
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
+    for name, sign, bound in (("low", ">", low), ("high", "<=", high)):
+        if bound is not None:
+            marks = ", ".join(f":{name}{place}" for place in range(len(bound)))
+            conditions.append(f"({', '.join(columns)}) {sign} ({marks})")
+            values |= {f"{name}{place}": value for place, value in enumerate(bound)}
+    return f" where {' and '.join(conditions)}" if conditions else "", values
+
+
+def check_slice(scratch: Scratch) -> bool:
+    """Look again at some suspects, in one read that sees both sides level; True when none are left."""
+    scratch.db.execute("begin")
+    try:
+        _feed_here(scratch, read_head(scratch.db).seq)
+        keys = scratch.suspects.take(_CHECK_KEYS)
+        _look(scratch, keys)
+        scratch.db.execute("commit")
+    except BaseException:
+        rollback(scratch.db)
+        raise
+    return len(keys) < _CHECK_KEYS
+
+
+def _look(scratch: Scratch, keys: Iterable[Key]) -> list[_Wrong]:
+    """Return which of these rows differ, and count them; both sides are at the same position."""
+    found: list[_Wrong] = []
+    for table, key in keys:
+        where = _where(scratch.tables[table])
+        live, ours = (
+            scratch.db.execute(f"select * from {side}.{table}{where}", key).fetchone()
+            for side in ("live", "main")
+        )
+        if live == ours:
+            continue
+        count = scratch.differences.setdefault(table, Difference(table=table, missing=0, extra=0, changed=0))
+        count.missing += live is None
+        count.extra += ours is None
+        count.changed += live is not None and ours is not None
+        found.append(_Wrong(table, key, ours))
     return found
 
 
-def _compare_table(log: apsw.Connection, table: str, keys: Sequence[str]) -> Difference | None:
-    join = " and ".join(f"l.{key} is s.{key}" for key in keys)
-    missing = log.execute(
-        f"select count(*) from scratch.{table} s where not exists (select 1 from main.{table} l where {join})"
-    ).get
-    extra = log.execute(
-        f"select count(*) from main.{table} l where not exists (select 1 from scratch.{table} s where {join})"
-    ).get
-    differing = log.execute(
-        f"select count(*) from (select * from scratch.{table} except select * from main.{table})"
-    ).get
-    if not (missing or extra or differing):
-        return None
-    return Difference(table=table, missing=missing, extra=extra, changed=differing - missing)
+def _where(columns: Sequence[str]) -> str:
+    return f" where {' and '.join(f'{column} = ?' for column in columns)}"
 
 
-def apply(db: apsw.Connection, scratch: Scratch) -> list[Difference]:
-    """Compare and put right what differs, as one transaction of the writer; broken marks are cleared."""
-    db.execute("attach ? as scratch", (str(scratch.path),))
+def mend_slice(db: apsw.Connection, scratch: Scratch) -> bool:
+    """Put right some of what differs, on the writer's thread, in a transaction of its own.
+
+    Both sides change while this goes on. So each slice first feeds at least twice what came since the one
+    before, and looks at every row that changed meanwhile: it cannot fall behind.
+
+    Returns:
+        True when all is what the log says and the read models run again; the caller tells the projector
+        before the next commit.
+
+    Raises:
+        QuestionError: `projection_broken`.
+        apsw.Error: this slice was rolled back; what earlier ones put right stays.
+    """
+    assert scratch.touched is not None
+    assert scratch.live_touched is not None
+    head = read_head(db).seq
+    was_level = scratch.position == scratch.head
+    most = max(_NEAR_EVENTS, 2 * (head - scratch.head)) if scratch.head >= 0 else _NEAR_EVENTS
+    scratch.head = head
+    _feed(scratch, min(head, scratch.position + most))
+    changed = [*scratch.live_touched.take(), *scratch.touched.take()]
+    if not was_level:
+        # Many may have changed while the tables were compared: they are looked at some at a time, too.
+        scratch.suspects.add(changed)
+        return False
+    suspects = scratch.suspects.take(_SLICE_KEYS)
+    wrong = _look(scratch, dict.fromkeys([*changed, *suspects]))
+    done = len(suspects) < _SLICE_KEYS
+    if wrong or done:
+        _put_right(db, scratch, wrong, done=done)
+    return done
+
+
+def _put_right(db: apsw.Connection, scratch: Scratch, wrong: Sequence[_Wrong], *, done: bool) -> None:
+    """Write the right rows, as one transaction; after the last the read models run again."""
+    assert scratch.live_touched is not None
+    # A child may come slices before its parent. What is there at the end was made with keys checked.
+    db.execute("pragma foreign_keys = off")
     try:
         begin(db)
         try:
-            differences = compare(db, scratch)
-            for difference in differences:
-                db.execute(f"delete from main.{difference.table}")
-                db.execute(f"insert into main.{difference.table} select * from scratch.{difference.table}")
-            position = read_head(db).seq
-            for projection in scratch.projections:
-                db.execute(
-                    "update projection set version = ?, position = ?, broken_at = null, error = null"
-                    " where name = ?",
-                    (projection.VERSION, position, projection.NAME),
-                )
+            for table, keys in scratch.tables.items():
+                here = [row for row in wrong if row.table == table]
+                db.executemany(f"delete from {table}{_where(keys)}", [row.key for row in here])
+                insert_rows(db, table, [row.row for row in here if row.row is not None])
+            scratch.live_touched.forget()  # these were ours
+            _move_positions(db, scratch, done=done)
             commit(db)
         except BaseException:
             rollback(db)
             raise
     finally:
-        db.execute("detach scratch")
-    return differences
+        db.execute("pragma foreign_keys = on")
 
 
-def check(reader: apsw.Connection, scratch: Scratch) -> list[Difference]:
-    """Compare only, in one read transaction of its own connection."""
-    reader.execute("attach ? as scratch", (str(scratch.path),))
-    reader.execute("begin")
-    try:
-        return compare(reader, scratch)
-    finally:
-        reader.execute("rollback")
-        reader.execute("detach scratch")
+def _move_positions(db: apsw.Connection, scratch: Scratch, *, done: bool) -> None:
+    for projection in scratch.projections:
+        if done:
+            db.execute(
+                "update projection set version = ?, position = ?, broken_at = null, error = null"
+                " where name = ?",
+                (projection.VERSION, scratch.position, projection.NAME),
+            )
+        else:
+            # One that has stopped has rows newer than its position from now on: were this the last slice, it
+            # could not go on from there.
+            db.execute(
+                "update projection set version = ? where name = ? and broken_at is not null",
+                (_UNFINISHED_VERSION, projection.NAME),
+            )
+
+
+def found_differences(scratch: Scratch) -> list[Difference]:
+    """Return how tables differed, in the order of the read models."""
+    return [scratch.differences[table] for table in scratch.tables if table in scratch.differences]
+
+
+def count_differences(scratch: Scratch) -> int:
+    """Return how many rows differed so far."""
+    return sum(count.missing + count.extra + count.changed for count in scratch.differences.values())
+
+
+def rebuild_alone(db: apsw.Connection, scratch: Scratch, *, check: bool) -> list[Difference]:
+    """Rebuild or check from beginning to end where nobody else writes.
+
+    Raises:
+        QuestionError: `projection_broken`.
+    """
+    while not feed_slice(scratch):
+        pass
+    if not check:
+        watch(db, scratch)
+    for table in scratch.tables:
+        compare_table(scratch, table)
+    while not (check_slice(scratch) if check else mend_slice(db, scratch)):
+        pass
+    return found_differences(scratch)

@@ -8,20 +8,19 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 import msgspec
 import structlog
 
-from flightlog_schemas.wire.control import Difference, Rebuild
+from flightlog_schemas.wire.control import Difference, Progress, Rebuild
 from flightlog_schemas.wire.query import QueryError
 from flightlogd import __version__, app, rebuild
 from flightlogd.config import Config, load_config, render_config
-from flightlogd.errors import ConfigError, EnvironmentFault, StartError
+from flightlogd.errors import ConfigError, EnvironmentFault, QuestionError, StartError
 from flightlogd.listen import allow_descriptors, bind_sockets, inherited_sockets
 from flightlogd.logs import configure_logging
 from flightlogd.memory import collect_seldom, keep_large_blocks
@@ -106,6 +105,7 @@ def _rebuild(config: Config, arguments: argparse.Namespace) -> int:
         projections=tuple(arguments.projections),
         check=arguments.check,
         state_dir=_absolute(getattr(arguments, "state_dir", None)),
+        progress=sys.stderr.isatty(),
     )
     try:
         rebuild.choose(request.projections)
@@ -114,9 +114,15 @@ def _rebuild(config: Config, arguments: argparse.Namespace) -> int:
         print(f"flightlogd rebuild: no read model {error.args[0]!r}\nhint: one of {names}", file=sys.stderr)
         return USAGE
     control = Path(config.runtime_dir, "control.sock")
+    beside = True
     try:
-        found = list(_ask_daemon(control, request))
+        found = _ask_daemon(control, request)
     except (FileNotFoundError, ConnectionRefusedError):
+        if arguments.shadow:
+            raise EnvironmentFault(
+                f"{control}: no daemon is running", "start it, or leave out --shadow to rebuild without one"
+            ) from None
+        beside = False
         found = _rebuild_here(config, request)
     except PermissionError:
         raise EnvironmentFault(f"{control}: not allowed", "run as root or as the daemon's own user") from None
@@ -124,11 +130,11 @@ def _rebuild(config: Config, arguments: argparse.Namespace) -> int:
         for difference in found:
             print(msgspec.json.encode(difference).decode())
     else:
-        _print_differences(found, check=request.check)
+        _print_differences(found, check=request.check, beside=beside)
     return FOUND_SOMETHING if request.check and found else DONE
 
 
-def _print_differences(found: list[Difference], *, check: bool) -> None:
+def _print_differences(found: list[Difference], *, check: bool, beside: bool) -> None:
     for difference in found:
         print(
             f"{difference.table}: {difference.missing} missing, {difference.extra} extra,"
@@ -137,24 +143,46 @@ def _print_differences(found: list[Difference], *, check: bool) -> None:
     if not found:
         print("read models are what the log says")
     elif not check:
-        print("put right")
+        rows = sum(difference.missing + difference.extra + difference.changed for difference in found)
+        where = "beside the live tables, while the daemon ran" if beside else "with no daemon running"
+        print(f"{rows} rows put right, {where}")
 
 
-def _ask_daemon(control: Path, request: Rebuild) -> Iterator[Difference]:
+def _ask_daemon(control: Path, request: Rebuild) -> list[Difference]:
+    found: list[Difference] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.connect(str(control))
         sock.sendall(b'{"rebuild":' + msgspec.json.encode(request) + b"}\n")
         sock.shutdown(socket.SHUT_WR)
-        for line in sock.makefile("rb"):
-            answer = msgspec.json.decode(line)
-            if "difference" in answer:
-                yield msgspec.convert(answer["difference"], Difference)
-            elif "error" in answer:
-                error = msgspec.convert(answer["error"], QueryError)
-                raise EnvironmentFault(error.reason, error.hint)
-            else:
-                return
+        try:
+            for line in sock.makefile("rb"):
+                answer = msgspec.json.decode(line)
+                if "progress" in answer:
+                    _show_progress(msgspec.convert(answer["progress"], Progress))
+                elif "difference" in answer:
+                    found.append(msgspec.convert(answer["difference"], Difference))
+                elif "error" in answer:
+                    error = msgspec.convert(answer["error"], QueryError)
+                    raise EnvironmentFault(error.reason, error.hint)
+                else:
+                    return found
+        finally:
+            if request.progress:
+                print(end=_CLEAR_LINE, file=sys.stderr, flush=True)
     raise EnvironmentFault("the daemon closed the connection before it was done", "look at its log")
+
+
+_CLEAR_LINE: Final = "\r\033[K"
+_BAR_WIDTH: Final = 30
+
+
+def _show_progress(progress: Progress) -> None:
+    """Draw how far it is over the line drawn before."""
+    text = f"{progress.done} rows put right"
+    if progress.total:
+        filled = min(_BAR_WIDTH, _BAR_WIDTH * progress.done // progress.total)
+        text = f"[{'#' * filled:{_BAR_WIDTH}}] {progress.done}/{progress.total}"
+    print(f"{_CLEAR_LINE}{progress.step:8}{text}", end="", file=sys.stderr, flush=True)
 
 
 def _rebuild_here(config: Config, request: Rebuild) -> list[Difference]:
@@ -166,17 +194,12 @@ def _rebuild_here(config: Config, request: Rebuild) -> list[Difference]:
     db = app.open_log(config)
     scratch = rebuild.open_scratch(state_dir, rebuild.choose(request.projections))
     try:
-        while not rebuild.feed_slice(db, scratch):
-            pass
-        if request.check:
-            reader = open_reader(state_dir / DATABASE)
-            try:
-                return rebuild.check(reader, scratch)
-            finally:
-                reader.close()
-        return rebuild.apply(db, scratch)
+        return rebuild.rebuild_alone(db, scratch, check=request.check)
+    except QuestionError as error:
+        raise EnvironmentFault(error.reason, error.hint) from None
     finally:
         scratch.close()
+        scratch.path.unlink(missing_ok=True)
         db.close()
         os.close(lock)
 

@@ -2,44 +2,24 @@
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
 import pytest
 
+from flightlogd import app
+from flightlogd import rebuild as daemon_rebuild
+from flightlogd.config import Config
+from flightlogd.errors import QuestionError
+from flightlogd.projections import artifact
+from flightlogd.projections.quiet import Quiet
+from flightlogd.recorded import Recorded
 from schemas.builders import EXAMPLES
 from support.daemon import Daemon, run_flightlogd
 from support.lines import event, log, logs
 from support.peers import IngestPeer, QueryPeer
-
-
-def tell(daemon: Daemon, *lines: bytes) -> None:
-    """Send lines and wait until all are acked."""
-    with IngestPeer(daemon.ingest_socket) as peer:
-        assert peer.settle(*lines)[-1]["ack"]["lines"] == len(lines)
-
-
-@contextmanager
-def stopped(daemon: Daemon) -> Iterator[apsw.Connection]:
-    """Stop a daemon, give a connection to its database, and start it again."""
-    daemon.terminate()
-    db = apsw.Connection(str(daemon.database))
-    try:
-        yield db
-    finally:
-        db.close()
-        daemon.start()
-
-
-def rebuild(daemon: Daemon, *arguments: str) -> tuple[int, dict[str, tuple[int, int, int]]]:
-    """Run `flightlogd rebuild` and return its exit code and what differed, by table."""
-    where = ("--state-dir", str(daemon.state_dir), "--runtime-dir", str(daemon.runtime_dir))
-    done = run_flightlogd("rebuild", "--json", *arguments, *where)
-    assert "Traceback" not in done.stderr, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    return done.returncode, {row["table"]: (row["missing"], row["extra"], row["changed"]) for row in found}
+from support.rebuild import rebuild, stopped, tell
 
 
 def test_a_rebuild_of_another_log_is_refused(daemon: Daemon, tmp_path: Path) -> None:
@@ -60,8 +40,12 @@ def busy(daemon: Daemon) -> Daemon:
         name = f"run-{number}"
         tell(
             daemon,
-            event("execution.started", name, name="n", phases=["a", "b"]),
+            event("execution.started", name, name="n", phases=["a", "b", "c"]),
             *logs(name, number * 3),
+            event("agent.added", name, agent_id="lead"),
+            event("agent.added", name, agent_id="helper", parent_agent_id="lead"),
+            event("agent.usage", name, agent_id="helper", input_tokens=5, cost_usd=0.1),
+            event("artifact.added", name, path=f"{number}.md", agent_id="helper"),
             event("execution.advanced", name, to_phase="b"),
             event("execution.counted", name, counts={"files": number}),
             *([event("execution.ended", name, outcome="succeeded")] if number % 2 else []),
@@ -78,7 +62,24 @@ DAMAGE = (
     " state_seq) values ('ghost', 'running', 1, '{}', '{}', 1, 1, 1, 1)",
     "delete from audit where execution_id = 'run-1'",
     "update execution_log set info = info + 1 where execution_id = 'run-4'",
+    "update audit_state set state = '{}' where execution_id = 'run-5'",
+    "delete from audit_agent where agent_id = 'lead'",
+    "delete from agent_execution where execution_id = 'run-6'",
+    "update agent set cost_usd = 0 where execution_id = 'run-7'",
+    "delete from agent where execution_id = 'run-8'",
+    "update artifact set path = 'elsewhere' where execution_id = 'run-9'",
 )
+DIFFERENCES = {
+    "execution": (2, 1, 1),
+    "audit": (5, 0, 0),
+    "audit_state": (0, 0, 1),
+    "audit_agent": (12, 0, 0),
+    "execution_log": (0, 0, 1),
+    "agent_execution": (1, 0, 0),
+    "agent": (2, 0, 1),
+    "artifact": (0, 0, 1),
+}
+"""How each table differs then: missing, extra, changed."""
 
 
 @pytest.mark.covers("D8")
@@ -98,10 +99,9 @@ def test_a_rebuild_puts_right_what_differs(busy: Daemon, running: bool) -> None:
     mended = rebuild(busy)
     after = rebuild(busy, "--check")
 
-    expected = {"execution": (2, 1, 1), "audit": (5, 0, 0), "execution_log": (0, 0, 1)}
-    assert checked == (1, expected)
+    assert checked == (1, DIFFERENCES)
     assert again == checked
-    assert mended == (0, expected)
+    assert mended == (0, DIFFERENCES)
     assert after == (0, {})
     if not running:
         busy.start()
@@ -141,7 +141,7 @@ def test_a_storm_of_everything(daemon: Daemon) -> None:
     with QueryPeer(daemon.query_socket) as reader:
         trail = reader.ask("audit", limit=1000).all("audit")
         shown = reader.ask("executions").all("execution")
-    assert {"ANOMALY", "LOST", "PHASE_CHANGE", "ADOPTED"} <= {entry["event_type"] for entry in trail}
+    assert {"ANOMALY", "LOST", "PHASE_SKIP", "ADOPTED"} <= {entry["event_type"] for entry in trail}
     assert len(shown) == 12
 
 
@@ -152,8 +152,9 @@ def test_one_read_model_alone(busy: Daemon) -> None:
         for statement in DAMAGE:
             db.execute(statement)
 
-    assert rebuild(busy, "audit")[1].keys() == {"audit"}
-    assert rebuild(busy, "--check")[1].keys() == {"execution", "execution_log"}
+    ours = {table: DIFFERENCES[table] for table in ("audit", "audit_state", "audit_agent")}
+    assert rebuild(busy, "audit") == (0, ours)
+    assert rebuild(busy, "--check")[1].keys() == DIFFERENCES.keys() - ours.keys()
     assert rebuild(busy, "nonsense")[0] == 3
 
 
@@ -182,6 +183,7 @@ def test_a_rebuild_under_a_writer(daemon: Daemon) -> None:
         assert reader.ask("inspect", execution_id="e").one("execution")["log_count"] == 20_000
 
 
+@pytest.mark.covers("P4")
 def test_a_read_model_that_fails_stops_alone(daemon: Daemon) -> None:
     """One that fails is marked with its position and error; events are stored and acked, the others go on."""
     tell(daemon, event("execution.started", "e"))
@@ -214,6 +216,7 @@ def test_a_read_model_that_fails_stops_alone(daemon: Daemon) -> None:
     assert rebuild(daemon, "--check") == (0, {})
 
 
+@pytest.mark.covers("P4")
 def test_a_broken_read_model_is_mended_while_running(daemon: Daemon) -> None:
     """A rebuild brings a stopped read model back to the head without a restart."""
     with stopped(daemon) as db:
@@ -233,3 +236,63 @@ def test_a_broken_read_model_is_mended_while_running(daemon: Daemon) -> None:
     tell(daemon, event("audit.recorded", action="C"))
     with QueryPeer(daemon.query_socket) as reader:
         assert [entry["event_type"] for entry in reader.ask("audit").all("audit")][-1] == "C"
+
+
+def test_a_rebuild_that_must_not_stop_the_daemon(busy: Daemon) -> None:
+    """`--shadow` works beside a running daemon and says so; without one it is refused."""
+    where = ("--state-dir", str(busy.state_dir), "--runtime-dir", str(busy.runtime_dir))
+    with stopped(busy) as db:
+        db.execute("delete from artifact where execution_id in ('run-1', 'run-2')")
+
+    mended = run_flightlogd("rebuild", "--shadow", *where)
+    again = run_flightlogd("rebuild", "--shadow", *where)
+    busy.terminate()
+    refused = run_flightlogd("rebuild", "--shadow", *where)
+
+    assert mended.stdout == (
+        "artifact: 2 missing, 0 extra, 0 changed\n"
+        "2 rows put right, beside the live tables, while the daemon ran\n"
+    )
+    assert again.stdout == "read models are what the log says\n"
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "no daemon is running" in refused.stderr
+    assert "hint: start it" in refused.stderr
+
+
+class Faulty:
+    """The artifact's read model with a bug: it fails at one path."""
+
+    NAME = artifact.NAME
+    VERSION = artifact.VERSION
+    TABLES = artifact.TABLES
+    SCHEMA = artifact.SCHEMA
+
+    def apply(self, db: apsw.Connection, recorded: Recorded) -> None:
+        """Fail at the artifact of the third execution."""
+        if getattr(recorded.event, "path", None) == "3.md":
+            raise ValueError("made to fail")
+        artifact.apply(db, recorded)
+
+    def apply_quiet(self, db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
+        """Nothing, as the original."""
+
+
+@pytest.mark.covers("P4")
+def test_what_cannot_be_computed_is_not_put_right(busy: Daemon) -> None:
+    """A rebuild of a read model that fails on the log says where and why, and leaves the rows alone."""
+    busy.terminate()
+    db = app.open_log(Config(state_dir=str(busy.state_dir), runtime_dir=str(busy.runtime_dir)))
+    before = db.execute("select * from artifact order by seq").fetchall()
+    scratch = daemon_rebuild.open_scratch(busy.state_dir, (Faulty(),))
+
+    with pytest.raises(QuestionError) as caught:
+        daemon_rebuild.rebuild_alone(db, scratch, check=False)
+    scratch.close()
+    after = db.execute("select * from artifact order by seq").fetchall()
+    db.close()
+
+    [failed_at] = [row[0] for row in before if row[4] == "3.md"]
+    assert caught.value.code == "projection_broken"
+    assert f"seq {failed_at}" in caught.value.reason
+    assert "made to fail" in caught.value.reason
+    assert after == before
