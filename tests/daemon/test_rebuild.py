@@ -158,6 +158,17 @@ def test_one_read_model_alone(busy: Daemon) -> None:
     assert rebuild(busy, "nonsense")[0] == 3
 
 
+@pytest.mark.covers("D8")
+def test_a_read_model_of_another_version_is_made_anew(busy: Daemon) -> None:
+    """A start that finds read models of another version computes them from the log, whatever they held."""
+    with stopped(busy) as db:
+        for statement in DAMAGE:
+            db.execute(statement)
+        db.execute("update projection set version = version + 1")
+
+    assert rebuild(busy, "--check") == (0, {})
+
+
 def test_a_rebuild_is_an_event(busy: Daemon) -> None:
     """A rebuild is told in the log, with what differed; a check is not."""
     rebuild(busy, "--check")
