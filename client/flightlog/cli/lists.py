@@ -1,13 +1,38 @@
-"""The columns of what several verbs list: agents, artifacts, audit entries."""
+"""The columns of what several verbs list: tasks, agents, artifacts, audit entries."""
 
 from typing import Final
 
 import msgspec
 
 from flightlog.cli.output import Output
-from flightlog.cli.render import AGENT_STYLES, pairs_text
+from flightlog.cli.render import AGENT_STYLES, STATUS_STYLES, duration, pairs_text, running_for
 from flightlog.cli.tables import Column
-from flightlog_schemas.answers import Agent, Artifact, AuditEntry
+from flightlog_schemas.answers import Agent, Artifact, AuditEntry, TaskAttempt
+
+
+def task_columns(output: Output, now_us: int) -> list[Column[TaskAttempt]]:
+    """Return the columns of attempts at tasks; what still runs shows for how long."""
+    return [
+        Column(head="ID", value=lambda task: task.task_id, wraps=True),
+        Column(head="STATUS", value=lambda task: task.status, style=lambda task: STATUS_STYLES[task.status]),
+        Column(head="ATTEMPT", value=lambda task: str(task.attempt), right=True),
+        Column(head="TOOK", value=duration, seen=lambda task: running_for(task, now_us), right=True),
+        Column(head="STARTED", value=lambda task: _time(output, task.started_at)),
+        Column(head="NAME", value=lambda task: task.name, wraps=True),
+    ]
+
+
+def inspected_task_columns(output: Output, now_us: int) -> list[Column[TaskAttempt]]:
+    """Return the columns of the tasks of one execution: when each began and ended instead of its name."""
+    id_, status, attempt, took, started, _ = task_columns(output, now_us)
+    kind = Column[TaskAttempt](head="TYPE", value=lambda task: task.type)
+    ended = Column[TaskAttempt](head="ENDED", value=lambda task: _time(output, task.finished_at))
+    return [id_, kind, status, attempt, took, started, ended]
+
+
+def _time(output: Output, micros: int | None) -> str | None:
+    return None if micros is None else output.time(micros)
+
 
 AGENT_COLUMNS: Final[list[Column[Agent]]] = [
     Column(head="ID", value=lambda agent: agent.agent_id),

@@ -14,7 +14,7 @@ from flightlog.clock import now_us
 from flightlog_schemas.times import rfc3339
 
 _TIMES: Final = frozenset(
-    {"time", "received", "started_at", "finished_at", "deadline", "created_at", "updated_at"}
+    {"time", "received", "started_at", "finished_at", "deadline", "created_at", "updated_at", "scheduled_at"}
 )
 """Keys of answers that hold microseconds since the epoch."""
 

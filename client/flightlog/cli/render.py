@@ -6,7 +6,7 @@ import msgspec
 
 from flightlog.cli.output import Output
 from flightlog.cli.text import cut, indent, one_line
-from flightlog_schemas.answers import Execution, LogLine
+from flightlog_schemas.answers import Execution, LogLine, TaskAttempt
 from flightlog_schemas.levels import INFO, level_name, level_number
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import Pruned, Recorded
@@ -50,13 +50,13 @@ def short_id(execution_id: str) -> str:
     return execution_id if len(execution_id) < 32 else execution_id[:_SHORT_ID_CHARS]
 
 
-def duration(execution: Execution) -> str | None:
-    """Return how long an execution took, None while that is not known."""
+def duration(execution: Execution | TaskAttempt) -> str | None:
+    """Return how long an execution or an attempt took, None while that is not known."""
     return None if execution.duration_us is None else duration_text(execution.duration_us)
 
 
-def running_for(execution: Execution, now_us: int) -> str | None:
-    """Return how long an execution took, or for how long it has been running."""
+def running_for(execution: Execution | TaskAttempt, now_us: int) -> str | None:
+    """Return how long an execution or an attempt took, or for how long it has been running."""
     if execution.duration_us is None and execution.finished_at is None and execution.started_at is not None:
         seconds = max(now_us - execution.started_at, 0) // 1_000_000
         return f"{duration_text(seconds * 1_000_000)}…" if seconds else "<1s…"

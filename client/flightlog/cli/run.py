@@ -16,7 +16,7 @@ INTERRUPTED: Final = 130
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
-    "Read": ("list", "current", "phase", "logs", "events", "inspect", "audit"),
+    "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit"),
     "Follow": ("tail", "wait"),
     "The daemon and its language": ("status", "schema"),
 }

@@ -5,17 +5,17 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from flightlog.cli.output import shown
 from flightlog.cli.pages import pages
 from flightlog.query import Connection
 from flightlog_schemas import SCHEMA_VERSION
-from flightlog_schemas.answers import Agent, Artifact, AuditEntry, Execution
-from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Inspect
+from flightlog_schemas.answers import Agent, Artifact, AuditEntry, Execution, TaskAttempt
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Inspect, Tasks
 
 _KINDS: Final[dict[str, type[Struct]]] = {
     "execution": Execution,
+    "task": TaskAttempt,
     "agent": Agent,
     "artifact": Artifact,
     "audit": AuditEntry,
@@ -27,6 +27,7 @@ class Whole(Struct, kw_only=True):
 
     Attributes:
         execution: The execution.
+        tasks: The attempts at its tasks.
         agents: Its agents.
         artifacts: Its artifacts.
         audit: Its audit trail.
@@ -34,6 +35,7 @@ class Whole(Struct, kw_only=True):
     """
 
     execution: Execution
+    tasks: list[TaskAttempt] = field(default_factory=list)
     agents: list[Agent] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Whole(Struct, kw_only=True):
         told = {
             "schema_version": SCHEMA_VERSION,
             **_shown(self.execution),
+            "tasks": [_shown(attempt) for attempt in self.tasks],
             "agents": [_shown(agent) for agent in self.agents],
             "artifacts": [_shown(artifact) for artifact in self.artifacts],
             "audit": [_shown(entry) for entry in self.audit],
@@ -57,10 +60,13 @@ def ask_whole(daemon: Connection, request: Inspect) -> Whole:
     What it is now comes in as many pages as it takes; a question about the past has one answer.
     """
     if request.as_of is None and request.as_of_time is None:
-        found = daemon.one(replace(request, agents=False, artifacts=False, audit=False), Execution)
+        found = daemon.one(Inspect(execution_id=request.execution_id), Execution)
         name = found.execution_id
         return Whole(
             execution=found,
+            tasks=list(pages(daemon, Tasks(execution_id=name, oldest_first=True), TaskAttempt))
+            if request.tasks
+            else [],
             agents=list(pages(daemon, Agents(execution_id=name), Agent)) if request.agents else [],
             artifacts=list(pages(daemon, Artifacts(execution_id=name), Artifact))
             if request.artifacts
@@ -73,6 +79,7 @@ def ask_whole(daemon: Connection, request: Inspect) -> Whole:
     [execution] = answers["execution"]
     return Whole(
         execution=execution,
+        tasks=answers["task"],
         agents=answers["agent"],
         artifacts=answers["artifact"],
         audit=answers["audit"],

@@ -4,17 +4,19 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 import click
+import msgspec
 
-from flightlog.cli.lists import AGENT_COLUMNS, ARTIFACT_COLUMNS, audit_columns
+from flightlog.cli.lists import AGENT_COLUMNS, ARTIFACT_COLUMNS, audit_columns, inspected_task_columns
 from flightlog.cli.options import AS_OF, AsOf, execution_argument
-from flightlog.cli.output import Output
+from flightlog.cli.output import Output, width_chars
 from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, running_for
 from flightlog.cli.tables import Column, Row
-from flightlog.cli.text import cut, tsv
+from flightlog.cli.text import cut, indent, one_line, tsv
+from flightlog.cli.timeline import Line, timeline
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.cli.whole import ask_whole
 from flightlog.clock import now_us
-from flightlog_schemas.answers import Execution
+from flightlog_schemas.answers import Execution, TaskAttempt
 from flightlog_schemas.phases import chain
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import Inspect
@@ -26,11 +28,13 @@ Facts = Iterator[tuple[str, str | None]]
 
 @verb(
     "inspect",
-    "flightlog inspect EXEC --audit",
+    "flightlog inspect EXEC --timeline --audit",
     "flightlog inspect EXEC --agents --artifacts",
     "flightlog inspect EXEC --as-of 10m",
 )
 @execution_argument
+@click.option("--timeline", "draws", is_flag=True, help="A picture of when its tasks ran.")
+@click.option("--show-inputs", is_flag=True, help="What its tasks were given, gave, and failed of.")
 @click.option("--agents", is_flag=True, help="Its agents, too.")
 @click.option("--artifacts", is_flag=True, help="The files that it produced, too.")
 @click.option("--audit", is_flag=True, help="Its audit trail, too.")
@@ -47,6 +51,8 @@ Facts = Iterator[tuple[str, str | None]]
 def command(
     session: Session,
     execution: str,
+    draws: bool,
+    show_inputs: bool,
     agents: bool,
     artifacts: bool,
     audit: bool,
@@ -54,13 +60,15 @@ def command(
     no_truncate: bool,
     as_json: bool,
 ) -> None:
-    """Show what is known of an execution.
+    """Show what is known of an execution, and its tasks.
 
-    Of its phases, the one that it is in stands in brackets. --json has everything: agents, artifacts and the
-    audit trail included. Piped without it: tab-separated names and values.
+    Of its phases, the one that it is in stands in brackets. --json has everything: tasks, agents, artifacts
+    and the audit trail included. Piped without it: tab-separated names and values, then the lists, each
+    after an empty line.
     """
     request = Inspect(
         execution_id=execution,
+        tasks=True,
         agents=agents or as_json,
         artifacts=artifacts or as_json,
         audit=audit or as_json,
@@ -73,7 +81,15 @@ def command(
     if as_json:
         output.json(found.json())
         return
-    _show(output, found.execution, None if no_truncate else VALUE_LIMIT_CHARS)
+    limit_chars = None if no_truncate else VALUE_LIMIT_CHARS
+    _show(output, found.execution, limit_chars)
+    now = now_us()
+    if found.tasks:
+        _list(output, inspected_task_columns(output, now), found.tasks)
+    if show_inputs:
+        _show_values(output, found.tasks, limit_chars)
+    if draws and found.tasks:
+        _draw(output, timeline(found.tasks, width_chars(), now))
     if agents:
         _list(output, AGENT_COLUMNS, found.agents)
     if artifacts:
@@ -82,6 +98,39 @@ def command(
         _list(output, audit_columns(output), found.audit)
     if found.truncated:
         session.say("there is more than one answer about the past holds")
+
+
+def _show_values(output: Output, tasks: Sequence[TaskAttempt], limit_chars: int | None) -> None:
+    """Write what went into attempts and what came out, a line for each value."""
+    for task in tasks:
+        values = {
+            "inputs": task.inputs,
+            "outputs": task.outputs,
+            "error": None if task.error is None else msgspec.to_builtins(task.error),
+        }
+        told = {
+            f"{part}.{key}": value for part, pairs in values.items() for key, value in (pairs or {}).items()
+        }
+        if not told:
+            continue
+        output.line("")
+        name = f"{task.task_id} (attempt {task.attempt})"
+        for key, value in told.items():
+            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            text = text if limit_chars is None else cut(text, limit_chars)
+            if output.terminal:
+                output.line(f"{output.paint(one_line(f'{name} {key}'), 'dim')}  {indent(output.safe(text))}")
+            else:
+                output.line(tsv([task.task_id, str(task.attempt), key, text]))
+
+
+def _draw(output: Output, lines: Sequence[Line]) -> None:
+    """Write the picture; bars have the colour of their status."""
+    output.line("")
+    for line in lines:
+        bar = output.paint(line.bar, "dim" if line.status is None else STATUS_STYLES[line.status])
+        label = output.paint(line.label, "bold" if line.status is None else None)
+        output.line(f"{label} {bar} {line.tail}".rstrip())
 
 
 def _list(output: Output, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> None:

@@ -1,0 +1,133 @@
+"""`flightlog task`: attempts at tasks, over all executions."""
+
+import re
+from typing import Any, Final, get_args
+
+import click
+
+from flightlog.cli.lists import task_columns
+from flightlog.cli.options import ID, TIME
+from flightlog.cli.output import Output, shown
+from flightlog.cli.tables import Column
+from flightlog.cli.verb import Session, family, json_option, verb
+from flightlog.clock import now_us
+from flightlog_schemas.answers import TaskAttempt
+from flightlog_schemas.events.envelope import Provenance
+from flightlog_schemas.wire.query import PAGE_LIMIT, Tasks, TaskStatus
+
+DEFAULT_COUNT: Final = 20
+NONE: Final = 1
+
+command = family(
+    "task",
+    "Attempts at tasks: how they went, over all executions.",
+    "flightlog task list --task extract --since 1d",
+    "flightlog task trace 4bf92f3577b34da6a3ce929d0e0e4736",
+    "flightlog task failed -n 5",
+)
+
+_count = click.option(
+    "-n", "count", type=click.IntRange(1, PAGE_LIMIT), default=DEFAULT_COUNT, show_default=True, metavar="N",
+    help="At most this many.",
+)  # fmt: skip
+
+
+def _hex(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{32}", value):
+        raise click.BadParameter("a trace is 32 hex digits, in lower case")
+    return value
+
+
+@command.member
+@verb("list", "flightlog task list --status failed,timed_out --since 1d")
+@click.option("--execution", "execution_id", metavar="EXEC", help="Of this execution.")
+@click.option("--task", "task_id", type=ID, metavar="ID", help="Of this task, in any execution.")
+@click.option("--slug", help="Of tasks of this slug.")
+@click.option("--status", type=click.Choice(get_args(TaskStatus)), help="In this status.")
+@click.option("--provenance", type=click.Choice(get_args(Provenance)), help="That came here in this way.")
+@click.option("-S", "--since", type=TIME, help="First heard of at or after: 5m, 2h, 1d, today, RFC 3339.")
+@_count
+@json_option
+def list_(
+    session: Session,
+    execution_id: str | None,
+    task_id: str | None,
+    slug: str | None,
+    status: Any,
+    provenance: Any,
+    since: int | None,
+    count: int,
+    as_json: bool,
+) -> None:
+    """List attempts at tasks, newest first.
+
+    Piped: tab-separated id, status, attempt, duration, started, name; what is not known is `-`.
+    """
+    request = Tasks(
+        execution_id=execution_id,
+        task_id=task_id,
+        slug=slug,
+        status=status,
+        provenance=provenance,
+        since=since,
+        limit=count,
+    )
+    if not _show(session, request, as_json) and not as_json:
+        session.say("no attempts match")
+
+
+@command.member
+@verb("trace", "flightlog task trace 4bf92f3577b34da6a3ce929d0e0e4736")
+@click.argument("trace_id", metavar="TRACE", callback=_hex)
+@json_option
+def trace(session: Session, trace_id: str, as_json: bool) -> int:
+    """List all attempts of one trace in order: a task and its retries.
+
+    Exit code 1 if there is none.
+    """
+    if not _show(session, Tasks(trace_id=trace_id, oldest_first=True), as_json):
+        session.say(f"no attempt has the trace {trace_id}")
+        return NONE
+    return 0
+
+
+@command.member
+@verb("failed", "flightlog task failed --task extract -n 3")
+@click.option("--task", "task_id", type=ID, metavar="ID", help="Of this task.")
+@_count
+@json_option
+def failed(session: Session, task_id: str | None, count: int, as_json: bool) -> None:
+    """List the attempts that failed last, newest first, with what went wrong.
+
+    Piped: the columns of `task list`, and the error.
+    """
+    if not _show(session, Tasks(task_id=task_id, status="failed", limit=count), as_json) and not as_json:
+        session.say("nothing failed")
+
+
+def _show(session: Session, request: Tasks, as_json: bool) -> int:
+    """Write the answer and return how many attempts it has."""
+    output = session.output()
+    with session.ask() as daemon:
+        if as_json:
+            rows = [shown(row) for row in daemon.all(request, dict[str, Any])]
+            output.json_array(rows)
+            return len(rows)
+        attempts = list(daemon.all(request, TaskAttempt))
+    if attempts or not output.terminal:
+        output.rows(_columns(output, request), attempts)
+    return len(attempts)
+
+
+def _columns(output: Output, request: Tasks) -> list[Column[TaskAttempt]]:
+    columns = task_columns(output, now_us())
+    if request.status == "failed":
+        columns.append(Column(head="ERROR", value=_error, wraps=True))
+    return columns
+
+
+def _error(attempt: TaskAttempt) -> str | None:
+    error = attempt.error
+    if error is None:
+        return attempt.reason
+    return error.message if error.type is None else f"{error.type}: {error.message}"
