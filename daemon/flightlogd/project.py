@@ -116,7 +116,7 @@ def _quiet(batches: Sequence[Batch]) -> list[Quiet]:
 
 def create_tables(db: apsw.Connection, projection: Projection) -> None:
     """Make a projection's tables, empty, at position 0."""
-    for table in reversed(projection.TABLES):  # children first: nothing may refer to what is not there
+    for table in reversed(list(projection.TABLES)):  # children first: nothing may refer to what is not there
         db.execute(f"drop table if exists {table}")
     db.execute(projection.SCHEMA)
     db.execute(

@@ -23,7 +23,6 @@ from flightlogd.project import Projector, create_tables, read_positions, replay
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.store.database import DATABASE, begin, commit, rollback
 from flightlogd.store.eventlog import read_batches, read_head
-from flightlogd.store.rows import insert_rows
 from flightlogd.touched import Key, Keys, Touched, Values
 
 SCRATCH: Final = "rebuild.db"
@@ -293,9 +292,12 @@ def _put_right(db: apsw.Connection, scratch: Scratch, wrong: Sequence[_Wrong], *
         begin(db)
         try:
             for table, keys in scratch.tables.items():
-                here = [row for row in wrong if row.table == table]
-                db.executemany(f"delete from {table}{_where(keys)}", [row.key for row in here])
-                insert_rows(db, table, [row.row for row in here if row.row is not None])
+                here = [wrong_row for wrong_row in wrong if wrong_row.table == table]
+                db.executemany(f"delete from {table}{_where(keys)}", [wrong_row.key for wrong_row in here])
+                # What is replaced holds a unique value that is not its own: it is a suspect, too.
+                rows = [wrong_row.row for wrong_row in here if wrong_row.row is not None]
+                marks = ", ".join("?" * len(rows[0])) if rows else ""
+                db.executemany(f"insert or replace into {table} values ({marks})", rows)
             scratch.live_touched.forget()  # these were ours
             _move_positions(db, scratch, done=done)
             commit(db)
