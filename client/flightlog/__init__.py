@@ -9,20 +9,23 @@
 
 Emitting costs a few microseconds, never waits and never fails for the daemon's sake. The functions here use
 one client for the whole process; `Client` is for programs that want their own. Reading is in
-`flightlog.query`.
+`flightlog.query`; commands that ask first and are refused where they make no sense in `flightlog.commands`.
 """
 
 import os
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from flightlog.agents import Agent
 from flightlog.client import Client, Statistics
 from flightlog.errors import (
     AppendFailed,
     AppendRefused,
+    Conflict,
     DaemonAway,
     FlightlogError,
     QueryFailed,
+    Refusal,
     UsageError,
 )
 from flightlog.executions import Announcement, Execution
@@ -31,14 +34,17 @@ from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import Event
 
 __all__ = [
+    "Agent",
     "Announcement",
     "AppendFailed",
     "AppendRefused",
     "Client",
+    "Conflict",
     "DaemonAway",
     "Execution",
     "FlightlogError",
     "QueryFailed",
+    "Refusal",
     "Scope",
     "Statistics",
     "Task",

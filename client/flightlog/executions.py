@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from flightlog import context
+from flightlog.agents import Agent
 from flightlog.clock import now_us
 from flightlog.encode import text
 from flightlog.ids import new_id
@@ -208,7 +209,46 @@ class Execution(Scope):
             task_type=task_type,
             inputs=inputs,
             retry_of=retry_of,
+            agent_id=self._inside().agent_id,
         )
+
+    def agent(
+        self,
+        name: str | None = None,
+        *,
+        agent_id: str | None = None,
+        agent_type: str = "claude",
+        model: str | None = None,
+        dispatch_id: str | None = None,
+        parent_agent_id: str | None = None,
+    ) -> Agent:
+        """Return an agent that works inside, to be entered with `with`, or to be started and ended by hand.
+
+        Args:
+            name: What people call it.
+            agent_id: Its id within the execution; default: a new one.
+            agent_type: What kind of agent.
+            model: The model that it runs on.
+            dispatch_id: The id of what dispatched it, elsewhere.
+            parent_agent_id: The agent that it works for; default: the one at work here.
+        """
+        inside = self._inside()
+        return Agent(
+            self._client,
+            self.execution_id,
+            name,
+            agent_id=agent_id,
+            agent_type=agent_type,
+            model=model,
+            dispatch_id=dispatch_id,
+            parent_agent_id=parent_agent_id or inside.agent_id,
+            task_id=inside.task_id,
+        )
+
+    def _inside(self) -> Scope:
+        """Return the task or agent of this execution that the caller is in, or else the execution itself."""
+        current = context.get_current()
+        return current if current is not None and current.execution_id == self.execution_id else self
 
     def __enter__(self) -> Self:
         self.start()

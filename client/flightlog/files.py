@@ -21,19 +21,16 @@ class Contents(NamedTuple):
 
 def normal_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """Return a path absolute and without `.` and `..`, links kept; a byte that is no UTF-8 as an escape."""
-    name = os.fsdecode(path)
-    try:
-        name = os.path.abspath(name)  # noqa: PTH100  # pathlib's resolve would follow links
-    except OSError:  # the current directory is gone
-        name = os.path.normpath(name)
-    return name.encode("utf-8", "backslashreplace").decode()
+    return _absolute(path).encode("utf-8", "backslashreplace").decode()
 
 
 def contents(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Contents | None:
-    """Return size and digest of a regular file in constant memory, None where it cannot be read."""
+    """Return size and digest of the regular file of that normalised path, None where it cannot be read.
+
+    Takes constant memory, and never waits for the other end of a pipe.
+    """
     try:
-        # Without waiting for the other end of a pipe, which is no file.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(_absolute(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):  # ValueError: a null byte
         return None
     import hashlib  # here, because most programs never need it
@@ -50,3 +47,11 @@ def contents(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Conte
     finally:
         os.close(descriptor)
     return Contents(size, digest.hexdigest())
+
+
+def _absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    name = os.fsdecode(path)
+    try:
+        return os.path.abspath(name)  # noqa: PTH100  # pathlib's resolve would follow links
+    except OSError:  # the current directory is gone
+        return os.path.normpath(name)

@@ -1,11 +1,16 @@
-"""Something that can be logged to: an execution, or a task of one."""
+"""Something that can be logged to: an execution, or a task or an agent of one."""
 
+import os
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Self
 
 from flightlog import context
 from flightlog.clock import now_us
 from flightlog.encode import encode_line, text
+from flightlog.files import contents, normal_path
+from flightlog.ids import new_id
+from flightlog_schemas.events.artifact import ArtifactAdded
+from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
 
 if TYPE_CHECKING:
@@ -13,16 +18,20 @@ if TYPE_CHECKING:
 
 
 class Scope:
-    """What executions and tasks have in common. Logging never waits and never raises.
+    """What executions, tasks and agents have in common. Logging never waits and never raises.
 
     Attributes:
         execution_id: The execution.
-        task_id: The task, None in the execution itself.
+        task_id: The task, None outside of any.
+        agent_id: The agent, None where none is at work.
     """
 
-    def __init__(self, client: "Client", execution_id: str, task_id: str | None) -> None:
+    def __init__(
+        self, client: "Client", execution_id: str, task_id: str | None, agent_id: str | None = None
+    ) -> None:
         self.execution_id = execution_id
         self.task_id = task_id
+        self.agent_id = agent_id
         self._client = client
         self._token: Token[Scope | None] | None = None
 
@@ -41,7 +50,7 @@ class Scope:
             message: The text; what is no string is written as `str` says.
             level: A name in any case or an OpenTelemetry number 1..24; anything else is read as INFO.
             source: What wrote it, such as a module's name.
-            agent_id: Which agent of the execution.
+            agent_id: Which agent of the execution, if not the one at work here.
             fields: Structured data beside the text; what JSON cannot say is written as its text.
         """
         line = encode_line(
@@ -49,7 +58,7 @@ class Scope:
                 execution_id=self.execution_id,
                 time=now_us(),
                 task_id=self.task_id,
-                agent_id=agent_id,
+                agent_id=agent_id or self.agent_id,
                 message=message if type(message) is str else text(message),
                 level=level,
                 source=source,
@@ -76,6 +85,52 @@ class Scope:
     def error(self, message: object, **fields: Any) -> None:
         """Write an ERROR line; keyword arguments are its fields."""
         self.log(message, "ERROR", fields=fields or None)
+
+    def artifact(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        artifact_type: str = "file",
+        phase: str | None = None,
+        artifact_id: str | None = None,
+        digest: bool = True,
+    ) -> str:
+        """Say that a file was written, and return the artifact's id. It takes as long as reading the file.
+
+        A file that is written again is said again. One that cannot be read has neither size nor digest.
+
+        Args:
+            path: The file; kept absolute and normalised, links not followed.
+            artifact_type: What kind of file.
+            phase: The phase that it belongs to, where the execution has a chain.
+            artifact_id: Its id; default: a new one.
+            digest: False: do not read the file for its size and SHA-256.
+        """
+        held = contents(path) if digest else None
+        chosen = artifact_id or new_id()
+        self._put(
+            ArtifactAdded(
+                execution_id=self.execution_id,
+                time=now_us(),
+                task_id=self.task_id,
+                agent_id=self.agent_id,
+                path=normal_path(path),
+                artifact_id=chosen,
+                artifact_type=artifact_type,
+                phase=phase,
+                size_bytes=None if held is None else held.size_bytes,
+                sha256=None if held is None else held.sha256,
+            )
+        )
+        return chosen
+
+    def _put(self, event: Event) -> None:
+        """Emit an event of the execution that is in no hurry."""
+        line = encode_line(event)
+        if line is None:
+            self._client.producer.drop("unencodable", execution_id=self.execution_id)
+        else:
+            self._client.producer.put(line, execution_id=self.execution_id)
 
     def _enter(self) -> Self:
         self._token = context.enter(self)

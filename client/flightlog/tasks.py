@@ -38,9 +38,10 @@ class Task(Scope):
         task_type: str | None,
         inputs: Mapping[str, Any] | None,
         retry_of: "Task | None",
+        agent_id: str | None,
     ) -> None:
         self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(name.split())
-        super().__init__(client, execution_id, self._id)
+        super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
         self.trace_id: str = retry_of.trace_id if retry_of else new_trace_id()
         self.span_id: str = new_span_id()
@@ -59,6 +60,7 @@ class Task(Scope):
             TaskStarted(
                 execution_id=self.execution_id,
                 task_id=self._id,
+                agent_id=self.agent_id,
                 time=now_us(),
                 trace_id=self.trace_id,
                 span_id=self.span_id,
@@ -82,6 +84,7 @@ class Task(Scope):
             TaskEnded(
                 execution_id=self.execution_id,
                 task_id=self._id,
+                agent_id=self.agent_id,
                 time=now_us(),
                 trace_id=self.trace_id,
                 span_id=self.span_id,
