@@ -50,17 +50,25 @@ def _ending_of_exit(error: SystemExit) -> Ending:
 
 
 def describe(error: BaseException) -> ErrorInfo:
-    """Return an exception's type, message and stack, each cut to its limit. Never raises an Exception."""
+    """Return an exception's type, message and stack, each cut to its limit, and the hash of the whole stack.
+
+    Never raises an Exception.
+    """
+    stack = stack_digest = None
     try:
-        import traceback  # here, because most programs never need it
+        import traceback  # here, because most programs never need these
+
+        from flightlog_schemas.stacks import stack_hash
 
         stack = "".join(traceback.format_exception(error))
-    except Exception:  # a program's broken exception must not break the program
-        stack = None
+        stack_digest = stack_hash(stack)
+    except Exception:  # noqa: S110  # a program's broken exception must not break the program
+        pass
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return ErrorInfo(
         message=text(error)[:MESSAGE_LIMIT_CHARS] or name,
         type=name,
         stack=None if stack is None else stack[-STACK_LIMIT_CHARS:],
+        stack_hash=stack_digest,
     )

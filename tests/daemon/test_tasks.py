@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.codec import decode_line
+from flightlog_schemas.stacks import stack_hash
 from flightlog_schemas.wire.query import Tasks
 from flightlogd.project import create_tables
 from flightlogd.projections import task
@@ -70,6 +71,28 @@ def test_attempts_are_a_chain(daemon: Daemon) -> None:
     assert (second["status"], second["duration_us"], second["outputs"]) == ("succeeded", 3, {"rows": 4})
     assert (second["retrieval"], second["runner"]) == ({"memory_count": 2}, {"name": "r"})
     assert (second["io"], second["scrubbed"], second["inferred"]) == ({"tool_calls": 1}, True, False)
+
+
+@pytest.mark.covers("S2.3")
+def test_failures_have_the_hash_of_their_stack(daemon: Daemon) -> None:
+    """A failure that comes with a stack and no hash gets one, to be grouped by; a given one stays."""
+    stack = 'Traceback (most recent call last):\n  File "/a/b.py", line 1, in f\n    g()\nKeyError: 1\n'
+    tell(
+        daemon,
+        event("execution.started", "e"),
+        started(1),
+        ended(1, "failed", error={"message": "1", "type": "KeyError", "stack": stack}),
+        started(2),
+        ended(2, "failed", error={"message": "2", "stack": stack, "stack_hash": "mine"}),
+        event("execution.ended", "e", outcome="failed", error={"message": "3", "stack": stack}),
+    )
+
+    first, second = ask(daemon, trace_id=TRACE, oldest_first=True)
+    assert first["error"]["stack_hash"] == stack_hash(stack)
+    assert second["error"]["stack_hash"] == "mine"
+    with QueryPeer(daemon.query_socket) as reader:
+        error = reader.ask("inspect", execution_id="e").one("execution")["error"]
+    assert error["stack_hash"] == stack_hash(stack)
 
 
 def test_a_script_needs_no_spans(daemon: Daemon) -> None:

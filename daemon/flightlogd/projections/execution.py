@@ -20,6 +20,7 @@ from flightlog_schemas.events import (
     Owner,
 )
 from flightlog_schemas.limits import INT64_MAX, INT64_MIN
+from flightlog_schemas.stacks import with_stack_hash
 from flightlogd.lifecycle import State, duration_of, is_lifecycle, judge
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
@@ -243,7 +244,7 @@ def _ending(recorded: Recorded, event: ExecutionEnded, before: State, counts: st
         "duration_us": duration_of(before, recorded, event),
         "outcome_reason": event.reason,
         "exit_status": event.exit_status,
-        "error": None if event.error is None else _json(event.error),
+        "error": None if event.error is None else _json(with_stack_hash(event.error)),
     }
     if event.counts:
         changes["counts"] = _add_counts(counts, event.counts)

@@ -16,6 +16,7 @@ from flightlog_schemas.events import (
     TaskStarted,
     TaskWaiting,
 )
+from flightlog_schemas.stacks import with_stack_hash
 from flightlog_schemas.wire.query import TERMINAL
 from flightlogd.lifecycle import State, is_lifecycle, judge
 from flightlogd.recorded import Recorded
@@ -222,7 +223,7 @@ def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> None:
         "status": event.outcome,
         "inferred": 0,
         "reason": event.reason,
-        "error": _json_or_none(event.error),
+        "error": None if event.error is None else _json(with_stack_hash(event.error)),
         "outputs": _json_or_none(event.outputs),
         "io": _json_or_none(event.io),
         "scrubbed": None if event.scrubbed is None else int(event.scrubbed),
