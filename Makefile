@@ -12,10 +12,14 @@ READY := $(VENV)/.installed
 # Tests wait for processes more than they compute; a module's tests stay together, for some share a daemon.
 PYTEST := $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
+# Debian packages, each with a program of its name; without one, the tests that need it are skipped.
+TEST_PROGRAMS := shellcheck bats busybox dash git
+
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
 
-$(READY): pyproject.toml
+# An editable install copies the shell library into bin.
+$(READY): pyproject.toml client/shell/flightlog.sh
 	@test -n "$(PYTHON)" || { echo 'make: no Python 3.11 or newer found; name one with PYTHON=/path/to/python3' >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo 'make: $(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv' >&2; exit 2; }
@@ -34,8 +38,11 @@ test: $(READY)  ## run all tests
 test-fast: $(READY)  ## run the tests that take no more than a moment each
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
-test-deps:  ## install what tests need beyond Python (nothing today)
-	@echo 'The tests need nothing from the system beyond Python 3.11; see bench-deps for make bench.'
+test-deps:  ## install what tests of the shell library need: shellcheck, bats, busybox
+	@missing=; for program in $(TEST_PROGRAMS); do \
+		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -z "$$missing" || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; }
 
 bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
 	apt-get install --yes --no-install-recommends redis-server
