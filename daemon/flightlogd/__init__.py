@@ -14,6 +14,8 @@
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; the questions live in `queries`
 - `control`: one control connection: rebuild, reload
+- `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
+  up (`deadlines`); `active` is what they look after, `voice` how the daemon says it
 - `app`: wiring, start and stop
 """
 

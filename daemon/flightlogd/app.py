@@ -38,8 +38,10 @@ from flightlogd.hub import Hub
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
 from flightlogd.peer import Peer
+from flightlogd.processes import boot_id
 from flightlogd.project import Projector, read_positions
 from flightlogd.query import serve_query
+from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.session import Session, reply_line
 from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer
@@ -103,6 +105,7 @@ async def run_daemon(
 
     def on_commit(committed: Committed) -> None:
         head.advance(committed.batches)
+        reactions.on_commit(committed.batches)
 
     writer = Writer(
         Transaction(db, stored, projector, stamp, config),
@@ -112,8 +115,9 @@ async def run_daemon(
         on_wal_limit=readers.interrupt,
     )
     hub = Hub(config, head, inbox, writer, readers, log_id=stored.log_id, started_us=stamp())
-    voice = Voice(inbox, said)
-    daemon = Daemon(hub, voice, load_config)
+    voice = Voice(writer, said)
+    reactions = Reactions(hub, voice, sockets["ingest"])
+    daemon = Daemon(hub, voice, reactions, load_config)
 
     async def keep_writing() -> None:
         try:
@@ -124,12 +128,15 @@ async def run_daemon(
     async with trio.open_nursery() as keeping:
         keeping.start_soon(keep_writing)
         # First in the queue, so first in the log, however long storage takes to allow it.
-        voice.say(DaemonStarted(version=__version__, recovered_seq=stored.seq, boot_id=_boot_id()))
-        reason = await daemon.serve(sockets)
-        with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
-            voice.say(DaemonStopped(reason=reason))
-            await voice.settled()
-        writer.give_up()
+        voice.say(DaemonStarted(version=__version__, recovered_seq=stored.seq, boot_id=boot_id()))
+        try:
+            reason = await daemon.serve(sockets)
+            with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
+                voice.say(DaemonStopped(reason=reason))
+                await voice.settled()
+        finally:
+            # Its thread is waited for, also when we are about to crash.
+            writer.give_up()
     readers.close()
     db.close()
 
@@ -140,12 +147,14 @@ class Daemon:
     Args:
         hub: What connections share.
         voice: Says in the log what the daemon did.
+        reactions: What the daemon does of itself while it accepts.
         load_config: Reads the settings again.
     """
 
-    def __init__(self, hub: Hub, voice: Voice, load_config: LoadConfig) -> None:
+    def __init__(self, hub: Hub, voice: Voice, reactions: Reactions, load_config: LoadConfig) -> None:
         self._hub = hub
         self._voice = voice
+        self._reactions = reactions
         self._load_config = load_config
         self._governing = trio.Lock()
 
@@ -159,6 +168,8 @@ class Daemon:
                     accepting.start_soon(
                         accept_forever, name, sockets[name], hub, living, serve[name], _turn_away(name)
                     )
+                # Only while all that waits is accepted: who died may have said in there how it went.
+                accepting.start_soon(self._reactions.run)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
                         "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq
@@ -225,13 +236,6 @@ def _turn_away(name: str) -> bytes:
         return reply_line(error=IngestError(code="too_many_connections", reason=reason))
     error = QueryError(code="too_many_connections", reason=reason)
     return b'{"error":' + msgspec.json.encode(error) + b"}\n"
-
-
-def _boot_id() -> str | None:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return None
 
 
 def start(

@@ -38,6 +38,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         line_timeout_ms: How long half a line may wait for its other half.
         unfinished_limit_bytes: Unfinished lines over all connections.
         connection_limit: Connections on each socket.
+        pidfd_limit: Owners of executions that are watched by a descriptor each; more are looked at twice a
+            second.
         queue_limit_bytes: Lines decoded and not yet committed, over all connections.
         connection_queue_limit_bytes: The same for one connection.
         reply_limit_bytes: Answers a peer has not read before the daemon stops reading from it.
@@ -65,6 +67,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     line_timeout_ms: Positive = 30_000
     unfinished_limit_bytes: Positive = 32 * 1024 * 1024
     connection_limit: Positive = 4096
+    pidfd_limit: Annotated[int, Meta(ge=0, le=2**20)] = 16_384
     queue_limit_bytes: Positive = 8 * 1024 * 1024
     connection_queue_limit_bytes: Positive = 2 * 1024 * 1024
     reply_limit_bytes: Positive = 256 * 1024

@@ -32,6 +32,10 @@ class Hub:
         fault: What storage fault is being waited out.
         abandoned: True once a stop no longer waits for the writer.
         started_us: When this daemon started, microseconds since the epoch.
+        connected: All ingest connections, also those that have said nothing yet.
+        sessions: Those that have a producer's name.
+        watched: Executions whose owner is watched.
+        unwatched: Executions whose owner cannot be watched.
     """
 
     def __init__(
@@ -57,6 +61,9 @@ class Hub:
         self.abandoned = False
         self.connections: dict[str, int] = {"ingest": 0, "query": 0, "control": 0}
         self.followers = 0
+        self.watched = 0
+        self.unwatched = 0
+        self.connected: set[Session] = set()
         self.sessions: set[Session] = set()
         self._by_producer: dict[str, Session] = {}
         self._anonymous = count(1)

@@ -29,7 +29,7 @@ BACKLOG: Final = 1024
 """Connections that may wait for accept; the kernel caps it at net.core.somaxconn."""
 
 _OTHER_DESCRIPTORS: Final = 256
-"""Database, logs, readers, pidfds."""
+"""Database, logs, readers."""
 
 _FIRST_INHERITED: Final = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
@@ -69,10 +69,15 @@ def inherited_sockets(environ: dict[str, str]) -> dict[str, socket.socket]:
     return found
 
 
-def allow_descriptors(connection_limit: int) -> None:
-    """Raise the soft limit on descriptors so that `connection_limit` can be reached on all sockets."""
+def allow_descriptors(connection_limit: int, pidfd_limit: int) -> None:
+    """Raise the soft limit on descriptors, so that there are enough for all connections and owners.
+
+    Args:
+        connection_limit: Connections on each socket.
+        pidfd_limit: Processes that are watched by a descriptor.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = len(NAMES) * connection_limit + _OTHER_DESCRIPTORS
+    wanted = len(NAMES) * connection_limit + pidfd_limit + _OTHER_DESCRIPTORS
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 

@@ -1,5 +1,6 @@
 """Who is at the other end, by the kernel."""
 
+import select
 import socket
 import struct
 
@@ -20,3 +21,10 @@ def peer_of(sock: trio.socket.SocketType) -> Peer:
     size = struct.calcsize("3i")
     pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return Peer(uid=uid, pid=pid, gid=gid)
+
+
+def is_readable(sock: socket.socket | trio.socket.SocketType) -> bool:
+    """Say whether something waits in a socket: bytes, its end, or a connection where it listens."""
+    poll = select.poll()  # unlike select.select it takes descriptors above 1023
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -33,7 +33,7 @@ from flightlogd.errors import PeerError, StorageFault
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
 from flightlogd.outgoing import Outgoing
-from flightlogd.peer import Peer
+from flightlogd.peer import Peer, is_readable
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
 
@@ -79,6 +79,8 @@ class Session:
         self._submitted = 0
         self._queued_bytes = 0
         self._said_bye = False
+        self._listening = False
+        """All that came was taken; more is waited for."""
         self._resumes = False
         """The peer named itself: it can come back and go on."""
         self._progress = trio.Event()
@@ -90,6 +92,7 @@ class Session:
 
     async def run(self) -> None:
         """Serve until the peer closes, breaks the protocol, or is superseded."""
+        self._hub.connected.add(self)
         try:
             with self._scope:
                 await self._serve()
@@ -109,7 +112,13 @@ class Session:
                     await self._out.drained()
             self._splitter.finish()
             self._hub.leave(self)
+            self._hub.connected.discard(self)
             self._closed.set()
+
+    @property
+    def quiet(self) -> bool:
+        """True while all that the peer has sent is settled, as far as anybody can know."""
+        return self._listening and self._settled == self._submitted and not is_readable(self._stream.socket)
 
     async def supersede(self) -> None:
         """Close this connection for a newer one of the same producer; returns when all is settled."""
@@ -192,7 +201,9 @@ class Session:
         """
         fd = self._stream.socket.fileno()
         while True:
+            self._listening = True
             await trio.lowlevel.wait_readable(fd)
+            self._listening = False
             try:
                 return os.read(fd, RECEIVE_BYTES)
             except BlockingIOError:

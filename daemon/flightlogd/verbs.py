@@ -86,7 +86,7 @@ def _serve(config: Config, load: app.LoadConfig) -> int:
     os.umask(0o027)  # what was recorded is for the daemon's user and group
     keep_large_blocks()
     collect_seldom()
-    allow_descriptors(config.connection_limit)
+    allow_descriptors(config.connection_limit, config.pidfd_limit)
     # Before anything is bound or opened: of two daemons on one directory the second only says so.
     lock = lock_state_dir(Path(config.state_dir))
     sockets = bind_sockets(config, inherited_sockets(os.environ))  # type: ignore[arg-type]  # it is a dict

@@ -1,56 +1,70 @@
-"""The daemon's own voice: it is a producer like any other, and says in the log what it did."""
+"""The daemon's own voice: it is a producer like any other, and says in the log what it did and found."""
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 
-import trio
+import apsw
 
 from flightlog_schemas.codec import encode_event
 from flightlog_schemas.events import Event
 from flightlogd.append import Outcome, Submission
-from flightlogd.decode import Plain
-from flightlogd.facts import facts_of
+from flightlogd.decode import Mixed
 from flightlogd.peer import Peer
 from flightlogd.recorded import DAEMON_PRODUCER
-from flightlogd.writer import Inbox
+from flightlogd.writer import Writer
+
+Decide = Callable[[apsw.Connection], Sequence[Event]]
+"""Reads what is committed and returns what follows from it, a few hundred events at the most."""
 
 
 class Voice:
     """Appends events of the daemon; the writer's `Source` for them.
 
+    Its lines are numbered on the writer's thread, in the order in which they are committed: what a reaction
+    finds there comes between what was said before and what is said after.
+
     Args:
-        inbox: The way to the writer.
+        writer: What commits them.
         line: Lines that the daemon had settled before it started this time.
     """
 
-    def __init__(self, inbox: Inbox, line: int) -> None:
+    def __init__(self, writer: Writer, line: int) -> None:
         self.producer = DAEMON_PRODUCER
         self.peer = Peer(uid=os.geteuid(), pid=os.getpid(), gid=os.getegid())
-        self._inbox = inbox
+        self._writer = writer
         self._line = line
-        self._waiting = 0
-        self._settled = trio.Event()
 
     def say(self, event: Event) -> None:
-        """Append an event."""
-        line = encode_event(event)
-        self._line += 1
-        self._waiting += 1
-        self._inbox.put(
-            Submission(
-                source=self,
-                first_line=self._line,
-                part=Plain([line], facts_of([event]), len(line), None),
-            )
-        )
+        """Append an event, after all that was queued before."""
+        self._writer.post(partial(self._append, [event]))
 
-    def settle(self, _outcome: Outcome, /) -> None:
-        """Note that an event is on disk."""
-        self._waiting -= 1
-        if not self._waiting:
-            self._settled.set()
-            self._settled = trio.Event()
+    async def react(self, decide: Decide) -> None:
+        """Append what follows from all that was queued before; returns when it is on disk.
+
+        Cancelled, it may or may not have happened.
+
+        Args:
+            decide: Called on the writer's thread between two commits. Its events have an `id` each, so that
+                what was decided before a crash is not said again after it.
+
+        Raises:
+            Exception: whatever `decide` raised; nothing was appended.
+        """
+        await self._writer.do(lambda db: self._append(decide(db)))
 
     async def settled(self) -> None:
         """Return once everything said is on disk."""
-        while self._waiting:
-            await self._settled.wait()
+        await self._writer.do(lambda _db: None)
+
+    def settle(self, outcome: Outcome, /) -> None:
+        """Take note of nothing: who has to know waits for the writer."""
+
+    def _append(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        lines = [encode_event(event) for event in events]
+        first_line = self._line + 1
+        self._line += len(lines)
+        part = Mixed(lines, list(events), sum(map(len, lines)))
+        self._writer.append(Submission(source=self, first_line=first_line, part=part))

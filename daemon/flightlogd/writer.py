@@ -66,7 +66,7 @@ class Inbox(trio.abc.Instrument):
             await self._room.park()
 
     def put(self, submission: Submission) -> None:
-        """Hand over a submission, right after `room` returned (the daemon's own are small and need none)."""
+        """Hand over a submission, right after `room` returned."""
         self.queued_bytes += submission.part.size_bytes
         lines = len(submission.part.lines)
         self.queued_lines += lines
@@ -176,6 +176,20 @@ class Writer:
             raise errors[0]
         return results[0]
 
+    def post(self, job: Callable[[], None]) -> None:
+        """Have the writer's thread run a function as `do` does, and do not wait for it.
+
+        What it raises ends the daemon.
+        """
+        self._inbox.call(job)
+
+    def append(self, submission: Submission) -> None:
+        """Commit a submission by itself, from a function that `do` or `post` runs.
+
+        All that was queued before that function is committed and readable by it; nothing comes between.
+        """
+        self._settle([submission], queued=False)
+
     def configure(self, config: Config) -> None:
         """Take over limits of a reloaded configuration, before the next attempt to commit."""
         self._new_config = config
@@ -224,7 +238,7 @@ class Writer:
                 item()
         self.phase = "stopped"
 
-    def _settle(self, submissions: list[Submission]) -> None:
+    def _settle(self, submissions: list[Submission], *, queued: bool = True) -> None:
         """Commit the submissions, however long storage takes to allow it, and report."""
         faulted = False
         while True:
@@ -245,17 +259,18 @@ class Writer:
                 return
         if faulted:
             self._tell(partial(self._on_fault, None))
-        self._tell(lambda: self._report(submissions, committed))
+        self._tell(lambda: self._report(submissions, committed, queued=queued))
         full = self._wal_pages >= self._checkpoint_at_pages
         if full or self._transaction.unmerged_rows >= MERGE_ROWS:
             self._merge_index()
         if full:
             self._checkpoint()
 
-    def _report(self, submissions: list[Submission], committed: Committed) -> None:
+    def _report(self, submissions: list[Submission], committed: Committed, *, queued: bool) -> None:
         self._on_commit(committed)
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
-            self._inbox.release(submission)
+            if queued:
+                self._inbox.release(submission)
             submission.source.settle(outcome)
 
     def _merge_index(self) -> None:

@@ -193,7 +193,8 @@ class DaemonStatus(Struct, kw_only=True):
     """How the daemon is.
 
     `state` is `ok`, or the fault that it waits out: `storage_full`, `storage_failing`. `phase` is what the
-    writer does at this moment.
+    writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
+    that of `unwatched` cannot be seen from here, as in another pid namespace.
     """
 
     schema_version: int
@@ -209,6 +210,8 @@ class DaemonStatus(Struct, kw_only=True):
     wal_bytes: int
     memory_bytes: int
     running: int
+    watched: int
+    unwatched: int
     refused: int
     line_gaps: int
     connections: dict[str, int]

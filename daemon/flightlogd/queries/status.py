@@ -42,6 +42,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         wal_bytes=_size(database.with_name(f"{DATABASE}-wal")),
         memory_bytes=_memory_bytes(),
         running=running,
+        watched=hub.watched,
+        unwatched=hub.unwatched,
         refused=refused,
         line_gaps=line_gaps,
         connections=dict(hub.connections),

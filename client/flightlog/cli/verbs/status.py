@@ -40,6 +40,7 @@ def _show(output: Output, status: DaemonStatus) -> None:
         ("wal", bytes_text(status.wal_bytes), None),
         ("memory", bytes_text(status.memory_bytes), None),
         ("running", f"{status.running:,}", None),
+        ("owners", _owners(status), None),
         ("peers", _peers(status), None),
         ("refused", f"{status.refused:,}", "yellow" if status.refused else None),
         ("gaps", f"{status.line_gaps:,}", "yellow" if status.line_gaps else None),
@@ -64,3 +65,8 @@ def _show(output: Output, status: DaemonStatus) -> None:
 def _peers(status: DaemonStatus) -> str:
     connections = ", ".join(f"{count} {socket}" for socket, count in sorted(status.connections.items()))
     return f"{connections or 'none'}; {status.followers} following"
+
+
+def _owners(status: DaemonStatus) -> str:
+    unseen = f", {status.unwatched:,} cannot be seen from here" if status.unwatched else ""
+    return f"{status.watched:,} watched{unseen}"

@@ -1,0 +1,455 @@
+"""Owners: an execution whose process dies is lost within a second, with evidence, and no other is."""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import closing
+
+import apsw
+import pytest
+
+from support.daemon import Daemon, DaemonFactory, run_flightlogd
+from support.lines import event, log
+from support.owners import (
+    Program,
+    announce,
+    await_events,
+    await_watched,
+    decided,
+    inspect,
+    owner_of,
+    recorded,
+    status,
+)
+from support.peers import IngestPeer, QueryPeer
+
+WITHIN_US = 1_000_000
+"""How soon after a death it is on record."""
+
+
+def kernel_remembers() -> bool:
+    """Say whether a pidfd tells how a process ended after it was reaped (Linux 6.15)."""
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int(minor)) >= (6, 15)
+
+
+@pytest.mark.covers("S0.4")
+def test_killed_owner_is_lost_with_evidence(daemon: Daemon) -> None:
+    """An execution whose owner is killed is lost within a second; the record says who it was and its last."""
+    with Program() as program, IngestPeer(daemon.ingest_socket) as peer:
+        peer.hello("owner")
+        owner = owner_of(program.pid)
+        peer.send_lines(event("execution.started", "e", owner=owner), log("e", "last words"))
+        peer.until_ack(2)
+        last = inspect(daemon, "e")["last_seq"]
+        await_watched(daemon, 1)
+
+        died = program.die()
+        [lost] = await_events(daemon, "execution.lost")
+
+    assert lost["received"] - died < WITHIN_US
+    assert (lost["producer"], lost["event"]["execution_id"]) == ("flightlogd", "e")
+    evidence = lost["event"]["evidence"]
+    assert died - WITHIN_US < evidence.pop("last_seen") <= lost["received"]
+    assert evidence == {
+        "pid": program.pid,
+        "start_time": owner["start_time"],
+        "boot_id": owner["boot_id"],
+        "last_seq": last,
+        "last_line": 2,
+        "signal": "SIGKILL",
+    }
+    found = inspect(daemon, "e")
+    assert found["status"] == "lost"
+    assert (
+        found["outcome_reason"] == lost["event"]["reason"] == f"its owner, process {program.pid},"
+        " was ended by SIGKILL and left no word of how it went"
+    )
+    assert (status(daemon)["watched"], status(daemon)["unwatched"]) == (0, 0)
+
+
+@pytest.mark.covers("S0.4")
+@pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "not reaped"])
+def test_exit_status_of_the_owner(daemon: Daemon, reaped: bool) -> None:
+    """The record says with which exit status the owner ended, whether its parent has asked for it or not."""
+    if reaped and not kernel_remembers():
+        pytest.skip("this kernel forgets how a process ended once it was reaped")
+    code = """
+        import os, signal
+        if sys.argv[1] == "reaped":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(7)
+        print(child, flush=True)
+        sys.stdin.readline()
+        os.close(write)
+    """
+    with Program(code, "reaped" if reaped else "not") as parent:
+        announce(daemon, "e", owner_of(int(parent.said)))
+        await_watched(daemon, 1)
+        parent.go()
+        [lost] = await_events(daemon, "execution.lost")
+
+    assert lost["event"]["evidence"]["exit_status"] == 7
+    assert "ended with exit status 7" in lost["event"]["reason"]
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_dies_while_the_daemon_is_away(daemon: Daemon) -> None:
+    """Who died while no daemon ran is found at its start, and who lives is watched on; once is enough."""
+    with Program() as dead, Program() as alive:
+        announce(daemon, "dead", owner_of(dead.pid))
+        announce(daemon, "alive", owner_of(alive.pid))
+        daemon.terminate()
+        dead.die()
+
+        daemon.start()
+        [lost] = await_events(daemon, "execution.lost")
+        await_watched(daemon, 1)
+        daemon.restart()
+        await_watched(daemon, 1)
+
+        assert lost["event"]["execution_id"] == "dead"
+        assert "is there no longer" in lost["event"]["reason"]
+        alive.kill()
+        both = await_events(daemon, "execution.lost", 2)
+        assert [line["event"]["execution_id"] for line in both] == ["dead", "alive"]
+
+
+@pytest.mark.covers("S0.4", "D4", "D8")
+def test_daemon_killed_before_and_after_it_decided(daemon_factory: DaemonFactory) -> None:
+    """However a daemon is killed around the death of an owner, the execution is lost exactly once."""
+    daemon = daemon_factory(start=False)
+    names = [f"e{number}" for number in range(6)]
+    for number, name in enumerate(names):
+        daemon.start()
+        with Program() as program, QueryPeer(daemon.query_socket) as reader:
+            announce(daemon, name, owner_of(program.pid))
+            await_watched(daemon, 1)
+            reader.start("tail", type=["execution.lost"])
+            program.kill()
+            if number % 2:
+                reader.next()
+            daemon.kill()
+
+    daemon.start()
+    await_events(daemon, "execution.lost", len(names))
+    daemon.restart()
+    decided(daemon)
+
+    lost = [line["event"]["execution_id"] for line in recorded(daemon, "execution.lost")][:-1]
+    assert lost == names
+    daemon.terminate()
+    where = ("--state-dir", str(daemon.state_dir), "--runtime-dir", str(daemon.runtime_dir))
+    assert run_flightlogd("rebuild", "--check", *where).returncode == 0
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_of_another_boot(daemon_factory: DaemonFactory) -> None:
+    """An owner that ran before the machine was started again is gone, although its pid is taken."""
+    daemon = daemon_factory()
+    announce(daemon, "e", owner_of(os.getpid(), boot_id="00000000-0000-0000-0000-000000000000"))
+
+    [lost] = await_events(daemon, "execution.lost")
+
+    assert "before the machine was started again" in lost["event"]["reason"]
+    assert lost["event"]["evidence"]["boot_id"] == "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.covers("S0.4")
+def test_reused_pid_is_not_the_owner(daemon: Daemon) -> None:
+    """A process that has the owner's pid and began at another time is not the owner."""
+    announce(daemon, "e", owner_of(os.getpid(), start_time=1))
+
+    [lost] = await_events(daemon, "execution.lost")
+
+    assert "is there no longer" in lost["event"]["reason"]
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_known_by_its_pid_alone(daemon: Daemon) -> None:
+    """An owner that names no more than its pid is watched by that, and is gone when no process has it."""
+    with Program() as program:
+        announce(daemon, "e", {"pid": program.pid})
+        await_watched(daemon, 1)
+        program.die()
+        await_events(daemon, "execution.lost")
+    announce(daemon, "late", {"pid": program.pid})
+
+    both = await_events(daemon, "execution.lost", 2)
+
+    assert [line["event"]["execution_id"] for line in both] == ["e", "late"]
+
+
+@pytest.mark.covers("S0.4")
+def test_who_is_not_the_owner_ends_nothing(daemon: Daemon) -> None:
+    """A process that only logged to an execution, or announced it for another or for nobody, may die."""
+    code = """
+        import json, socket
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(sys.argv[1])
+        for line in json.loads(sys.argv[2]):
+            peer.sendall(json.dumps(line).encode() + b"\\n")
+        assert b"ack" in peer.recv(9999)
+    """
+    lines = (
+        event("execution.started", "anothers", owner=owner_of(os.getpid())),
+        event("execution.started", "nobodys"),
+        log("anothers", "mine is only this line"),
+    )
+    said = "[" + b",".join(lines).decode() + "]"
+    with Program(code, str(daemon.ingest_socket), said) as program:
+        program.kill()
+    decided(daemon)
+
+    assert {inspect(daemon, name)["status"] for name in ("anothers", "nobodys")} == {"running"}
+
+
+@pytest.mark.covers("S0.4")
+@pytest.mark.parametrize("provenance", ["backfill", "import", "relay"])
+def test_what_did_not_run_here_is_not_lost(daemon: Daemon, provenance: str) -> None:
+    """The owner of an execution that comes from elsewhere or from the past is nobody on this machine."""
+    announce(daemon, "e", owner_of(os.getpid(), start_time=1), provenance=provenance, deadline=1)
+    decided(daemon)
+
+    assert inspect(daemon, "e")["status"] == "running"
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_in_another_namespace(daemon: Daemon) -> None:
+    """A pid of another namespace says nothing here: such an owner is not watched, and that is told."""
+    announce(daemon, "e", owner_of(os.getpid(), start_time=1, pid_namespace=1))
+    await_watched(daemon, 0, 1)
+    decided(daemon)
+
+    assert inspect(daemon, "e")["status"] == "running"
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(event("execution.ended", "e", outcome="succeeded"))
+    await_watched(daemon, 0, 0)
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_in_a_namespace_of_its_own(daemon: Daemon) -> None:
+    """A program in a pid namespace of its own is known by the kernel's word on who sent its announcement."""
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no right to make a pid namespace")
+    code = """
+        import flightlog, os
+        flightlog.execution("n", execution_id="e").start()
+        flightlog.flush()
+        print(os.getpid(), flush=True)
+    """
+    prefix = (*unshare, "env", f"FLIGHTLOG_RUNTIME_DIR={daemon.runtime_dir}")
+    with Program(code, prefix=prefix) as program:
+        assert program.said == "1"
+        await_watched(daemon, 1)
+        program.kill()
+        [lost] = await_events(daemon, "execution.lost")
+
+    assert (lost["event"]["execution_id"], lost["event"]["evidence"]["pid"]) == ("e", 1)
+
+
+@pytest.mark.covers("S0.4")
+def test_child_that_holds_the_connection(daemon: Daemon) -> None:
+    """An owner is lost in time although a child of its goes on and holds its connection open."""
+    code = f"""
+        import os, socket
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect({str(daemon.ingest_socket)!r})
+        if os.fork() == 0:
+            os.close(1)
+            sys.stdin.read()
+            os._exit(0)
+        owner = sys.argv[1].replace("4242", str(os.getpid()))
+        peer.sendall(owner.encode() + b"\\n")
+        assert b"ack" in peer.recv(9999)
+    """
+    line = event("execution.started", "e", owner={"pid": 4242}).decode()
+    with Program(code, line) as program:
+        await_watched(daemon, 1)
+        died = program.die()
+        [lost] = await_events(daemon, "execution.lost")
+        assert status(daemon)["connections"]["ingest"] == 1
+
+    assert lost["received"] - died < WITHIN_US
+
+
+@pytest.mark.covers("S0.4")
+def test_adoption_moves_the_watch(daemon: Daemon) -> None:
+    """Once another process has adopted an execution, that one's death counts and the first one's does not."""
+    with Program() as first, Program() as second:
+        announce(daemon, "e", owner_of(first.pid))
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(event("execution.adopted", "e", owner=owner_of(second.pid)))
+        await_watched(daemon, 1)
+        first.kill()
+        decided(daemon)
+        assert inspect(daemon, "e")["status"] == "running"
+
+        second.kill()
+        lost = await_events(daemon, "execution.lost", 2)
+
+    assert lost[1]["event"]["execution_id"] == "e"
+    assert lost[1]["event"]["evidence"]["pid"] == second.pid
+
+
+@pytest.mark.covers("S0.4")
+def test_late_ending_replaces_the_inference(daemon: Daemon) -> None:
+    """An ending that the owner's own producer delivers afterwards is what counts; another's is not."""
+    with Program() as program:
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.hello("owner")
+            peer.send_lines(event("execution.started", "e", owner=owner_of(program.pid)))
+            peer.until_ack(1)
+        program.kill()
+        await_events(daemon, "execution.lost")
+    with IngestPeer(daemon.ingest_socket) as stranger:
+        stranger.settle(event("execution.ended", "e", outcome="failed"))
+    assert inspect(daemon, "e")["status"] == "lost"
+
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.hello("owner", 2)
+        peer.settle(event("execution.ended", "e", outcome="succeeded"))
+
+    assert inspect(daemon, "e")["status"] == "succeeded"
+    daemon.restart()
+    decided(daemon)
+    assert inspect(daemon, "e")["status"] == "succeeded"
+
+
+@pytest.mark.covers("S0.4")
+def test_what_waits_to_be_accepted_is_read_first(daemon: Daemon) -> None:
+    """An ending in a connection that waits to be accepted when its owner dies is read before the decision."""
+    code = """
+        import os, socket
+        print("waiting", flush=True)
+        sys.stdin.readline()
+        others = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+        for peer in others:
+            peer.connect(sys.argv[1])
+        peer.sendall(sys.argv[2].encode() + b"\\n")
+        os._exit(0)
+    """
+    line = event("execution.ended", "e", outcome="succeeded").decode()
+    with Program(code, str(daemon.ingest_socket), line) as program:
+        announce(daemon, "e", owner_of(program.pid))
+        await_watched(daemon, 1)
+        daemon.signal(signal.SIGSTOP)
+        try:
+            program.go()
+            program.wait(30)
+        finally:
+            daemon.signal(signal.SIGCONT)
+    decided(daemon)
+
+    assert inspect(daemon, "e")["status"] == "succeeded"
+    assert "e" not in [line["event"]["execution_id"] for line in recorded(daemon, "execution.lost")]
+
+
+@pytest.mark.covers("S0.4")
+def test_many_owners_die_at_once(daemon: Daemon) -> None:
+    """300 owners that die at the same moment are all lost within a second, each once."""
+    code = """
+        import os
+        read, write = os.pipe()
+        children = []
+        for _ in range(300):
+            child = os.fork()
+            if child == 0:
+                os.close(write)
+                os.read(read, 1)
+                os._exit(3)
+            children.append(child)
+        print(*children, flush=True)
+        sys.stdin.readline()
+        os.close(write)
+    """
+    with Program(code) as program:
+        pids = [int(pid) for pid in program.said.split()]
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(*(event("execution.started", f"e{pid}", owner=owner_of(pid)) for pid in pids))
+        await_watched(daemon, 300)
+
+        died = time.time_ns() // 1000
+        program.go()
+        lost = await_events(daemon, "execution.lost", 300)
+
+    assert {line["event"]["execution_id"] for line in lost} == {f"e{pid}" for pid in pids}
+    assert lost[-1]["received"] - died < WITHIN_US
+    assert {line["event"]["evidence"]["exit_status"] for line in lost} == {3}
+    decided(daemon)
+    assert len(recorded(daemon, "execution.lost")) == 301
+
+
+@pytest.mark.covers("S0.4", "D10")
+def test_owners_without_a_descriptor(daemon_factory: DaemonFactory) -> None:
+    """Owners for which there is no descriptor left are looked at instead, and lost in time as well."""
+    daemon = daemon_factory(pidfd_limit=1)
+    with Program() as first, Program() as second, Program() as third:
+        for number, program in enumerate((first, second, third)):
+            announce(daemon, f"e{number}", owner_of(program.pid))
+        await_watched(daemon, 3)
+        died = second.die()
+        [lost] = await_events(daemon, "execution.lost")
+
+        assert lost["event"]["execution_id"] == "e1"
+        assert lost["received"] - died < WITHIN_US
+        assert inspect(daemon, "e2")["status"] == "running"
+        third.kill()
+        await_events(daemon, "execution.lost", 2)
+
+
+@pytest.mark.covers("S0.4")
+def test_owner_that_lives_on_in_its_threads(daemon_factory: DaemonFactory) -> None:
+    """A process whose first thread has ended and whose others go on is alive, watched or looked at."""
+    code = """
+        import ctypes, threading
+        def go_on():
+            print("going on", flush=True)
+            sys.stdin.read()
+        threading.Thread(target=go_on).start()
+        ctypes.CDLL(None).pthread_exit(None)
+    """
+    for limit in (1, 0):
+        daemon = daemon_factory(name=str(limit), pidfd_limit=limit)
+        with Program(code) as program:
+            assert program.said == "going on"
+            announce(daemon, "e", owner_of(program.pid))
+            decided(daemon)
+            assert inspect(daemon, "e")["status"] == "running"
+            program.kill()
+        await_events(daemon, "execution.lost", 2)
+
+
+@pytest.mark.covers("S0.4", "D8")
+def test_nothing_is_lost_while_the_read_model_is_broken(daemon: Daemon) -> None:
+    """A read model that has stopped cannot tell what is open: no alarm until it is mended, then at once."""
+    where = ("--state-dir", str(daemon.state_dir), "--runtime-dir", str(daemon.runtime_dir))
+    daemon.terminate()
+    with closing(apsw.Connection(str(daemon.database))) as db:
+        db.execute(
+            "create trigger fault before update on execution when new.execution_id = 'fatal'"
+            " begin select raise(abort, 'made to fail'); end"
+        )
+    daemon.start()
+    with Program() as program:
+        announce(daemon, "e", owner_of(program.pid))
+        await_watched(daemon, 1)
+        announce(daemon, "fatal", None)
+        program.die()
+        daemon.wait_for_entry("cannot tell what is lost, trying again")
+        assert recorded(daemon, "execution.lost") == []
+
+        with closing(apsw.Connection(str(daemon.database))) as db:
+            db.set_busy_timeout(10_000)
+            db.execute("drop trigger fault")
+        assert run_flightlogd("rebuild", "execution", *where).returncode == 0
+        [lost] = await_events(daemon, "execution.lost")
+
+    assert lost["event"]["execution_id"] == "e"
