@@ -14,7 +14,7 @@ from flightlog.ids import new_id
 from flightlog.outcome import describe, ending_of
 from flightlog.process import boot_clock, this_process
 from flightlog.scope import Scope
-from flightlog.tasks import Task
+from flightlog.tasks import Attempt, Attempts, Task
 from flightlog_schemas.events.envelope import ErrorInfo, Event
 from flightlog_schemas.events.execution import (
     ExecutionEnded,
@@ -211,6 +211,49 @@ class Execution(Scope):
             retry_of=retry_of,
             agent_id=self._inside().agent_id,
         )
+
+    def attempts(
+        self,
+        name: str,
+        *,
+        retries: int = 3,
+        on: type[Exception] | tuple[type[Exception], ...] = Exception,
+        task_id: str | None = None,
+        task_type: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Attempts:
+        """Return attempts at a task, to be tried one after the other until one does not fail.
+
+            for attempt in run.attempts("extract", retries=2, on=OSError):
+                with attempt:
+                    attempt.outputs = {"rows": extract()}
+
+        A failure that is to be tried again does not leave its block; the last one does. Wait in the loop
+        where a pause is wanted.
+
+        Args:
+            name: What the task is called.
+            retries: How many attempts follow the first at the most.
+            on: Failures after which there is another attempt.
+            task_id: Its id within the execution; default: the name, with `-` for white space.
+            task_type: What kind of work.
+            inputs: What it works on.
+        """
+
+        def make(retry_of: Task | None, reason: str | None) -> Attempt:
+            return Attempt(
+                self._client,
+                self.execution_id,
+                name,
+                task_id=task_id,
+                task_type=task_type,
+                inputs=inputs,
+                retry_of=retry_of,
+                agent_id=self._inside().agent_id,
+                reason=reason,
+            )
+
+        return Attempts(make, retries, on if isinstance(on, tuple) else (on,))
 
     def agent(
         self,

@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from flightlog.clock import now_us
+from flightlog.encode import text
 from flightlog.ids import new_span_id, new_trace_id
 from flightlog.outcome import ending_of
 from flightlog.scope import Scope
@@ -14,6 +15,8 @@ from flightlog_schemas.events.task import TaskEnded, TaskStarted
 
 if TYPE_CHECKING:
     from flightlog.client import Client
+
+_REASON_LIMIT_CHARS: Final = 1_000
 
 
 class Task(Scope):
@@ -39,6 +42,7 @@ class Task(Scope):
         inputs: Mapping[str, Any] | None,
         retry_of: "Task | None",
         agent_id: str | None,
+        reason: str | None = None,
     ) -> None:
         self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(name.split())
         super().__init__(client, execution_id, self._id, agent_id)
@@ -50,6 +54,7 @@ class Task(Scope):
         self._task_type = task_type
         self._inputs = dict(inputs) if inputs else None
         self._retry_of = retry_of.span_id if retry_of else None
+        self._reason = reason
         self._owner_pid = 0
         self._started_ns = 0
 
@@ -68,6 +73,7 @@ class Task(Scope):
                 task_type=self._task_type,
                 attempt=self.attempt,
                 retry_of=self._retry_of,
+                reason=self._reason,
                 inputs=self._inputs,
             )
         )
@@ -75,10 +81,10 @@ class Task(Scope):
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    ) -> bool | None:
         self._leave()
         if self._owner_pid != os.getpid():
-            return
+            return None
         ending = ending_of(error)
         self._client.put_now(
             TaskEnded(
@@ -95,3 +101,51 @@ class Task(Scope):
                 duration_us=(time.monotonic_ns() - self._started_ns) // 1000,
             )
         )
+        return None
+
+
+class Attempt(Task):
+    """One of several attempts; a failure that is to be tried again does not leave its block."""
+
+    again_on: tuple[type[Exception], ...] = ()
+    """Failures after which there is another attempt; none in the last."""
+    failure: Exception | None = None
+    """What it failed of, if there is another attempt."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, self.again_on):
+            self.failure = error
+            return True
+        return None
+
+
+class Attempts:
+    """Attempts at one task, until one does not fail: each has its span, its number and the one before it.
+
+    Made by `Execution.attempts`, which says what the arguments mean.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Task | None, str | None], Attempt],
+        retries: int,
+        on: tuple[type[Exception], ...],
+    ) -> None:
+        self._make = make
+        self._retries = retries
+        self._on = on
+
+    def __iter__(self) -> Iterator[Attempt]:
+        before: Attempt | None = None
+        for left in range(self._retries, -1, -1):
+            failure = before and before.failure
+            reason = None if failure is None else f"after {type(failure).__name__}: {text(failure)}"
+            attempt = self._make(before, reason and reason[:_REASON_LIMIT_CHARS])
+            attempt.again_on = self._on if left else ()
+            yield attempt
+            if attempt.failure is None:
+                return
+            before = attempt
