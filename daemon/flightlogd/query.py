@@ -5,8 +5,10 @@ A reader that half-closes (as `nc` does) gets its answers; one that is gone is n
 
 import select
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from typing import Any, Final, TypeVar
 
+import apsw
 import msgspec
 import structlog
 import trio
@@ -26,6 +28,7 @@ from flightlogd.queries.execution import list_executions, one_execution, phase_p
 from flightlogd.queries.status import daemon_status
 from flightlogd.queries.task import task_page
 from flightlogd.tail import run_tail
+from flightlogd.timetravel import as_of, find_then, position_at
 
 logger = structlog.get_logger(__name__)
 
@@ -43,33 +46,43 @@ _encode = msgspec.json.encode
 
 
 async def _ask_inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
-    def read(db: Any) -> tuple[list[bytes], bool]:
-        found = one_execution(db, request.execution_id)
-        lines = [answer_line("execution", found)]
-        name = found.execution_id
-        more: list[int | None] = []
-        if request.tasks:
-            attempts, next_attempt = task_page(db, wire.Tasks(execution_id=name, oldest_first=True))
-            lines += [answer_line("task", attempt) for attempt in attempts]
-            more.append(next_attempt)
-        if request.agents:
-            agents, next_agent = agent_page(db, wire.Agents(execution_id=name))
-            lines += [answer_line("agent", agent) for agent in agents]
-            more.append(next_agent)
-        if request.artifacts:
-            artifacts, next_artifact = artifact_page(db, wire.Artifacts(execution_id=name))
-            lines += [answer_line("artifact", artifact) for artifact in artifacts]
-            more.append(next_artifact)
-        if request.audit:
-            entries, next_entry = audit_entries(db, wire.Audit(execution_id=name))
-            lines += [answer_line("audit", entry) for entry in entries]
-            more.append(next_entry)
-        return lines, any(after is not None for after in more)
+    def read(db: apsw.Connection) -> tuple[list[bytes], bool, int]:
+        if request.as_of is None and request.as_of_time is None:
+            return *_inspect(db, request.execution_id, request), head
+        until = position_at(db, request.as_of, request.as_of_time)
+        name = find_then(db, request.execution_id, until)
+        with closing(as_of(db, name, until, timeout_s=hub.readers.timeout_ms / 1000)) as past:
+            return *_inspect(past, name, request), until
 
-    seq = hub.head.seq
-    lines, truncated = await hub.readers.run(read)
+    head = hub.head.seq
+    lines, truncated, seq = await hub.readers.run(read)
     await send(b"".join(lines))
     return End(count=len(lines), seq=seq, truncated=truncated)
+
+
+def _inspect(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[bytes], bool]:
+    """Return an execution with what is asked for of it, as answer lines; True with more there than a page."""
+    found = one_execution(db, text)
+    lines = [answer_line("execution", found)]
+    name = found.execution_id
+    more: list[int | None] = []
+    if request.tasks:
+        attempts, next_attempt = task_page(db, wire.Tasks(execution_id=name, oldest_first=True))
+        lines += [answer_line("task", attempt) for attempt in attempts]
+        more.append(next_attempt)
+    if request.agents:
+        agents, next_agent = agent_page(db, wire.Agents(execution_id=name))
+        lines += [answer_line("agent", agent) for agent in agents]
+        more.append(next_agent)
+    if request.artifacts:
+        artifacts, next_artifact = artifact_page(db, wire.Artifacts(execution_id=name))
+        lines += [answer_line("artifact", artifact) for artifact in artifacts]
+        more.append(next_artifact)
+    if request.audit:
+        entries, next_entry = audit_entries(db, wire.Audit(execution_id=name))
+        lines += [answer_line("audit", entry) for entry in entries]
+        more.append(next_entry)
+    return lines, any(after is not None for after in more)
 
 
 async def _ask_executions(request: wire.Executions, hub: Hub, send: Send) -> End:
