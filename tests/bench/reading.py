@@ -4,6 +4,7 @@ import json
 import select
 import time
 
+from bench.asking import Asker
 from bench.contest import Contest
 from bench.contestant import WAIT_S
 from bench.figures import median, millis, percentile
@@ -65,21 +66,11 @@ def _await_follower(contest: Contest) -> None:
 def read(contest: Contest) -> None:
     """After a million events: the last 100 lines of one execution among 50, and its inspect."""
     wanted = 50_000 if contest.quick else 1_000_000
-    with contest.ours.reader() as sock, sock.makefile("rb") as answers:
-
-        def ask(request: bytes) -> tuple[float, int, bytes]:
-            """Return the time until the whole answer was there, its lines, and its last line."""
-            began = time.perf_counter()
-            sock.sendall(request)
-            count, line = 0, answers.readline()
-            while not line.startswith((b'{"end"', b'{"error"')):
-                count, line = count + 1, answers.readline()
-            return time.perf_counter() - began, count, line
-
-        head = json.loads(ask(b'{"status":{}}\n')[2])["end"]["seq"]
+    with Asker(contest) as asker:
+        head = json.loads(asker.ask(b'{"status":{}}\n')[2])["end"]["seq"]
         if head < wanted:
             contest.ours.bulk(batches(wanted - head))
-            head = json.loads(ask(b'{"status":{}}\n')[2])["end"]["seq"]
+            head = json.loads(asker.ask(b'{"status":{}}\n')[2])["end"]["seq"]
         questions = {
             "last 100 lines": b'{"logs":{"execution_id":"%s","last":100}}\n',
             "inspect": b'{"inspect":{"execution_id":"%s"}}\n',
@@ -89,7 +80,7 @@ def read(contest: Contest) -> None:
         for turn in range(60 if contest.quick else 600):
             execution_id = EXECUTIONS[turn * 7 % len(EXECUTIONS)].encode()
             for name, question in questions.items():
-                seconds, count, last = ask(question % execution_id)
+                seconds, count, last = asker.ask(question % execution_id)
                 assert count == expected[name], last
                 took[name].append(seconds)
     contest.report.table(
