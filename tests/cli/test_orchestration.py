@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from cli.runner import Cli
+from flightlog.clock import now_us
+from flightlog.ids import new_id
+from flightlog.process import boot_clock
 from support.daemon import Daemon
 from support.lines import event
 from support.peers import IngestPeer
 
 ALL = ["brainstorm", "brainstorm-reviewed", "strategized", "planned", "executing", "review", "polish", "done"]
+
+HOUR_US = 3_600_000_000
 
 
 @pytest.fixture
@@ -345,6 +350,22 @@ def test_a_duration_over_processes_is_by_a_clock_that_nobody_sets(flightlog: Cli
         assert clocks[0]["boot_id"] == clocks[1]["boot_id"]
         told = flightlog.ok("inspect", execution, "--json").json
         assert told["duration_us"] == clocks[1]["uptime_us"] - clocks[0]["uptime_us"] > 0
+
+
+@pytest.mark.covers("S0.7")
+@pytest.mark.parametrize("step_us", [-HOUR_US, HOUR_US])
+def test_a_duration_survives_a_clock_step(flightlog: Cli, shared: Daemon, step_us: int) -> None:
+    """A time of day that was set by an hour in between makes a duration neither longer nor shorter."""
+    execution, clock = new_id(), boot_clock()
+    assert clock is not None
+    said = {"boot_id": clock.boot_id, "uptime_us": clock.uptime_us}
+    with IngestPeer(shared.ingest_socket) as peer:
+        peer.settle(event("execution.started", execution, time=now_us() - step_us, clock=said))
+    flightlog.ok("finish", execution)
+
+    told = flightlog.ok("inspect", execution, "--json").json
+    assert 0 < told["duration_us"] < HOUR_US / 10
+    assert told["started_at"] <= told["finished_at"]
 
 
 @pytest.mark.covers("S3.3")

@@ -1,5 +1,7 @@
 """The command that takes an execution from one phase of its chain to the next."""
 
+from typing import Literal
+
 from msgspec import Struct, to_builtins
 
 from flightlog.clock import now_us
@@ -141,7 +143,7 @@ def _block(
     daemon: Daemon,
     position: PhasePosition,
     to_phase: str,
-    cause: str,
+    cause: Literal["gate", "paused"],
     *,
     priority: int | None,
     reason: str | None = None,
@@ -152,7 +154,7 @@ def _block(
         ExecutionBlocked(
             execution_id=position.execution_id,
             time=now_us(),
-            cause="gate" if cause == "gate" else "paused",
+            cause=cause,
             from_phase=position.phase,
             to_phase=to_phase,
             reason=reason,
