@@ -7,19 +7,14 @@ from functools import partial
 from typing import Final
 
 import apsw
-import structlog
 import trio
 
 from flightlog_schemas.events import BootClock, Event, ExecutionEnded
 from flightlogd.active import STILL_ACTIVE, Active
 from flightlogd.clock import system_clock
-from flightlogd.errors import QuestionError
 from flightlogd.processes import boot_id
 from flightlogd.queries.find import require
-from flightlogd.store.database import is_storage_error
 from flightlogd.voice import Voice
-
-logger = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 1.0
 """Longest time between two looks at the clock: it may be set."""
@@ -61,7 +56,7 @@ class Deadlines:
             self._news = trio.Event()
             due = self._due(system_clock())
             if due:
-                await self._end(due)
+                await self._voice.react(partial(_decide, due))
             elif not self._nearest:
                 await self._news.wait()
             else:
@@ -78,18 +73,6 @@ class Deadlines:
             if self._deadlines.get(execution_id) == deadline:
                 due.append(execution_id)
         return due
-
-    async def _end(self, due: Sequence[str]) -> None:
-        try:
-            await self._voice.react(partial(_decide, due))
-        except (QuestionError, apsw.Error) as error:
-            if isinstance(error, apsw.Error) and not is_storage_error(error):
-                raise
-            logger.warning("cannot tell what is past its deadline, trying again", reason=str(error))
-            for execution_id in due:
-                if execution_id in self._deadlines:
-                    heapq.heappush(self._nearest, (self._deadlines[execution_id], execution_id))
-            await trio.sleep(_LOOK_S)
 
 
 def _decide(due: Sequence[str], db: apsw.Connection) -> list[Event]:

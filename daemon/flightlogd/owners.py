@@ -23,27 +23,28 @@ from msgspec import Struct, field
 
 from flightlog_schemas.events import Event, ExecutionLost, Owner
 from flightlogd.active import STILL_ACTIVE, Active
-from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.peer import is_readable
 from flightlogd.processes import Elsewhere, Gone, ending_of, find, is_there
 from flightlogd.queries.find import require
-from flightlogd.store.database import is_storage_error
 from flightlogd.voice import Voice
 
 logger = structlog.get_logger(__name__)
 
-READ_OUT_S: Final = 0.5
-"""Longest that a decision waits for what the dead process had sent. What comes later corrects it."""
+READ_OUT_LOOKS: Final = 250
+"""How often a decision looks at most whether all that the dead process had sent is read: for half a second.
+
+Not a time: on a machine that is slow to let us run, connections have as many turns to be read in. What comes
+later still corrects the decision.
+"""
 
 LOOK_S: Final = 0.5
 """Time between two looks at processes that there was no descriptor for."""
 
-_STEP_S: Final = 0.002
+_LOOK_AGAIN_S: Final = 0.002
 _TURNS: Final = 5
 """Turns of trio's loop after which a connection that was taken from the queue has its session."""
 
-_AGAIN_S: Final = 1.0
 _OWNERS_PER_TURN: Final = 50
 """Finding a process takes some 50 microseconds, in which the loop does nothing else."""
 
@@ -210,8 +211,7 @@ class Owners:
     async def _conclude(self, departed: Sequence[Departed]) -> None:
         """Declare lost what these processes left open, once all that they had sent is read."""
         try:
-            with trio.move_on_after(READ_OUT_S):
-                await self._read_out({pid for one in departed for pid in one.pids})
+            await self._read_out({pid for one in departed for pid in one.pids})
             left = [
                 _Left(execution_id, owner_seq, one.since, ending)
                 for one in departed
@@ -219,38 +219,27 @@ class Owners:
                 for execution_id, owner_seq in one.owned.items()
             ]
             for start in range(0, len(left), _DECIDED_AT_ONCE):
-                await self._declare(left[start : start + _DECIDED_AT_ONCE])
+                await self._voice.react(partial(_decide, left[start : start + _DECIDED_AT_ONCE]))
         finally:
             for one in departed:
                 if one.process is not None:
                     _close(one.process)
 
     async def _read_out(self, pids: Collection[int]) -> None:
-        """Return when all that processes with these ids had sent is settled.
+        """Return when all that processes with these ids had sent is settled, or it takes too long.
 
         A connection of theirs ends once it was read to its end; one that a child of theirs holds open, too,
         counts as read while nothing waits in it.
         """
-        # That a queue is empty is no event, so we look.
-        while is_readable(self._ingest):  # noqa: ASYNC110
-            await trio.sleep(_STEP_S)
-        for _ in range(_TURNS):
-            await trio.lowlevel.checkpoint()
-        while not all(  # noqa: ASYNC110
-            session.quiet for session in self._hub.connected if session.peer.pid in pids
-        ):
-            await trio.sleep(_STEP_S)
-
-    async def _declare(self, left: "Sequence[_Left]") -> None:
-        """Append what `_decide` finds; while the read models cannot tell, nothing is lost."""
-        while True:
-            try:
-                return await self._voice.react(partial(_decide, left))
-            except (QuestionError, apsw.Error) as error:
-                if isinstance(error, apsw.Error) and not is_storage_error(error):
-                    raise
-                logger.warning("cannot tell what is lost, trying again", reason=str(error))
-            await trio.sleep(_AGAIN_S)
+        accepted = False
+        for _ in range(READ_OUT_LOOKS):
+            if not accepted and not is_readable(self._ingest):
+                accepted = True
+                for _ in range(_TURNS):
+                    await trio.lowlevel.checkpoint()
+            if accepted and all(one.quiet for one in self._hub.connected if one.peer.pid in pids):
+                return
+            await trio.sleep(_LOOK_AGAIN_S)
 
 
 class _Left(Struct, frozen=True):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import apsw
 import structlog
 import trio
 
@@ -32,7 +33,7 @@ from flightlogd.deadlines import Deadlines
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.owners import Owners
-from flightlogd.store.database import DATABASE
+from flightlogd.store.database import DATABASE, is_storage_error
 from flightlogd.store.readers import Readers
 from flightlogd.voice import Voice
 
@@ -40,6 +41,19 @@ logger = structlog.get_logger(__name__)
 
 _AGAIN_S: Final = 1.0
 """Pause before a read is tried again that took too long."""
+
+_OF_CONCERN: Final = frozenset(
+    {
+        DaemonRebuilt,
+        ExecutionAdopted,
+        ExecutionAdvanced,
+        ExecutionCreated,
+        ExecutionEnded,
+        ExecutionLost,
+        ExecutionStarted,
+    }
+)
+"""What may change who is watched; most events do not, and there are many."""
 
 
 class Reactions:
@@ -64,6 +78,8 @@ class Reactions:
         noted = False
         for batch in batches:
             for _, event in batch.facts.singles:
+                if type(event) not in _OF_CONCERN:
+                    continue
                 if isinstance(event, DaemonRebuilt):
                     self._everything = noted = True
                 elif self._concerns(event):
@@ -75,9 +91,9 @@ class Reactions:
 
     async def run(self) -> None:
         """Look after executions until cancelled: first those that the log knows from before."""
-        readers = Readers(
-            Path(self._hub.config.state_dir) / DATABASE, 1, self._hub.config.query_timeout_ms
-        )  # of our own: how soon an owner is watched does not depend on who asks what
+        config = self._hub.config
+        # One of our own: how soon an owner is watched does not depend on who else asks what.
+        readers = Readers(Path(config.state_dir) / DATABASE, 1, config.query_timeout_ms)
         try:
             async with trio.open_nursery() as nursery:
                 for follower in self._followers:
@@ -108,8 +124,10 @@ class Reactions:
         self._active |= noted
         try:
             found = await readers.run(lambda db: read_active(db, None if everything else noted))
-        except QuestionError as error:
-            logger.warning("cannot read what is active, trying again", reason=error.reason)
+        except (QuestionError, apsw.Error) as error:
+            if isinstance(error, apsw.Error) and not is_storage_error(error):
+                raise
+            logger.warning("cannot read what is active, trying again", reason=str(error))
             self._everything |= everything
             self._noted |= noted
             await trio.sleep(_AGAIN_S)

@@ -3,16 +3,25 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import apsw
+import structlog
+import trio
 
 from flightlog_schemas.codec import encode_event
 from flightlog_schemas.events import Event
 from flightlogd.append import Outcome, Submission
 from flightlogd.decode import Mixed
+from flightlogd.errors import QuestionError
 from flightlogd.peer import Peer
 from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.store.database import is_storage_error
 from flightlogd.writer import Writer
+
+logger = structlog.get_logger(__name__)
+
+_AGAIN_S: Final = 1.0
 
 Decide = Callable[[apsw.Connection], Sequence[Event]]
 """Reads what is committed and returns what follows from it, a few hundred events at the most."""
@@ -42,16 +51,21 @@ class Voice:
     async def react(self, decide: Decide) -> None:
         """Append what follows from all that was queued before; returns when it is on disk.
 
-        Cancelled, it may or may not have happened.
+        While read models have stopped or storage fails nothing can be decided: then it is tried again until
+        it can. Cancelled, it may or may not have happened.
 
         Args:
             decide: Called on the writer's thread between two commits. Its events have an `id` each, so that
                 what was decided before a crash is not said again after it.
-
-        Raises:
-            Exception: whatever `decide` raised; nothing was appended.
         """
-        await self._writer.do(lambda db: self._append(decide(db)))
+        while True:
+            try:
+                return await self._writer.do(lambda db: self._append(decide(db)))
+            except (QuestionError, apsw.Error) as error:
+                if isinstance(error, apsw.Error) and not is_storage_error(error):
+                    raise
+                logger.warning("cannot decide what follows, trying again", reason=str(error))
+            await trio.sleep(_AGAIN_S)
 
     async def settled(self) -> None:
         """Return once everything said is on disk."""

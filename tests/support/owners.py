@@ -79,10 +79,10 @@ def recorded(daemon: Daemon, event_type: str) -> list[Json]:
         return reader.ask("tail", after=0, follow=False, type=[event_type], limit=10_000).lines
 
 
-def await_events(daemon: Daemon, event_type: str, count: int = 1) -> list[Json]:
+def await_events(daemon: Daemon, event_type: str, count: int = 1, **filters: object) -> list[Json]:
     """Return the first events of a type, with what the daemon adds to each, as soon as there are so many."""
     with QueryPeer(daemon.query_socket) as reader:
-        reader.start("tail", after=0, type=[event_type])
+        reader.start("tail", after=0, type=[event_type], **filters)
         found: list[Json] = []
         while len(found) < count:
             answer = reader.next()
@@ -115,10 +115,9 @@ def await_watched(daemon: Daemon, watched: int, unwatched: int = 0, timeout_s: f
 def decided(daemon: Daemon) -> None:
     """Return once the daemon has dealt with every owner that died before this was called.
 
-    One more dies, and those that died before it are decided on before it.
+    One more is born and dies, and is decided on after them.
     """
-    before = len(recorded(daemon, "execution.lost"))
     with Program() as last:
         announce(daemon, f"last-{last.pid}", owner_of(last.pid))
         last.die()
-        await_events(daemon, "execution.lost", before + 1)
+        await_events(daemon, "execution.lost", execution_id=f"last-{last.pid}")
