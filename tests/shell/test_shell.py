@@ -65,7 +65,7 @@ def test_the_library_is_installed_beside_the_program() -> None:
     """`. flightlog.sh` finds the library where PATH finds `flightlog`: an installation puts both there."""
     installed = PROGRAMS / "flightlog.sh"
 
-    assert installed.read_bytes() == LIBRARY.read_bytes()
+    assert installed.read_bytes() == LIBRARY.read_bytes(), "an older copy: make test installs it anew"
     assert os.access(installed, os.X_OK)
     assert (PROGRAMS / "flightlog").exists()
 
