@@ -47,6 +47,30 @@ class Rival(commands.Daemon):
         return super().write(*events)
 
 
+class Crossed(commands.Daemon):
+    """Somebody else sets a label whenever this is about to write."""
+
+    def write(self, *events: Event) -> int:
+        """Let somebody else write first."""
+        execution_id = events[0].execution_id
+        assert execution_id is not None
+        commands.set_(execution_id, labels={"else": "1"}, daemon=commands.Daemon(self.directory))
+        return super().write(*events)
+
+
+class CrossedOnce(Crossed):
+    """Somebody else comes between the first and the second writing alone."""
+
+    def __init__(self, runtime_dir: Path) -> None:
+        super().__init__(runtime_dir)
+        self._times = 0
+
+    def write(self, *events: Event) -> int:
+        """Write, the second time after somebody else."""
+        self._times += 1
+        return super().write(*events) if self._times == 2 else commands.Daemon.write(self, *events)
+
+
 @pytest.fixture
 def there(shared_daemon: Daemon) -> commands.Daemon:
     """Give the module's daemon as commands see it."""
@@ -143,6 +167,29 @@ def test_an_agent_id_is_given_once(shared_daemon: Daemon, there: commands.Daemon
     [refusal] = [result for result in results if isinstance(result, Refusal)]
     assert refusal.reason == f"{execution_id} has an agent a1 already, nothing was written"
     assert len(events(shared_daemon, execution_id=execution_id, type=["agent.added"])) == 1
+
+
+@pytest.mark.covers("P2", "S3.3")
+def test_half_a_command_is_not_left_behind(shared_daemon: Daemon, there: commands.Daemon) -> None:
+    """A setting and an owner are set together, also where somebody comes between the one and the other."""
+    execution_id = started(there)
+    crossed = CrossedOnce(shared_daemon.runtime_dir)
+
+    told = commands.set_(execution_id, complexity=2, owner=os.getpid(), daemon=crossed)
+
+    assert told.owner is not None
+    assert (told.complexity, told.owner.pid, told.labels) == (2, os.getpid(), {"else": "1"})
+
+
+@pytest.mark.covers("P2", "S3.5", "S3.6")
+def test_trying_again_has_an_end(shared_daemon: Daemon, there: commands.Daemon, tmp_path: Path) -> None:
+    """Where somebody comes between every time, an addition gives up and says so, with nothing written."""
+    execution_id = started(there)
+
+    with pytest.raises(Conflict):
+        commands.add_artifact(execution_id, tmp_path, daemon=Crossed(shared_daemon.runtime_dir))
+
+    assert events(shared_daemon, execution_id=execution_id, type=["artifact.added"]) == []
 
 
 @pytest.mark.covers("S3.2", "S3.8")

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from flightlog.clock import now_us
 from flightlog.commands.change import change
+from flightlog.commands.repeat import until_settled
 from flightlog.daemon import Daemon
 from flightlog.errors import Conflict, Refusal, UsageError
 from flightlog.process import boot_clock, process_identity
@@ -166,9 +167,29 @@ def set_(
         )
         found = change(daemon, changed, found.state_seq)
     if process is not None:
-        adopted = ExecutionAdopted(execution_id=found.execution_id, owner=process)
-        found = change(daemon, adopted, found.state_seq)
+        found = _adopt(daemon, found, process, again=steering or bool(labels))
     return found
+
+
+def _adopt(daemon: Daemon, found: Execution, process: Owner, *, again: bool) -> Execution:
+    """Give an execution another owner, and return it as it is then.
+
+    Args:
+        daemon: Where.
+        found: The execution as it was seen.
+        process: The owner.
+        again: Half of the command is written: ask again, rather than give up, where somebody came between.
+    """
+    adopted = ExecutionAdopted(execution_id=found.execution_id, owner=process)
+    if not again:
+        return change(daemon, adopted, found.state_seq)
+
+    def attempt() -> Execution:
+        now = daemon.execution(found.execution_id)
+        _must_be_open(now)
+        return change(daemon, adopted, now.state_seq)
+
+    return until_settled(attempt)
 
 
 def owner_named(pid: int) -> Owner:
