@@ -172,7 +172,7 @@ def _announce(state: State, recorded: Recorded, status: Status) -> Verdict:
         announced=True,
         uid=recorded.uid,
         producer=recorded.producer,
-        phase=state.phase or _first_phase(event),
+        phase=_phase_by(state, event),
         phases=event.phases,
     )
     if state.status in TERMINAL:
@@ -194,7 +194,7 @@ def _start(state: State, recorded: Recorded) -> Verdict:
         verdict.state,
         started_at=recorded.time,
         clock=event.clock,
-        phase=verdict.state.phase or _first_phase(event),
+        phase=_phase_by(verdict.state, event),
         phases=verdict.state.phases or event.phases,
     )
     if begun.status in TERMINAL:
@@ -261,12 +261,16 @@ def _lose(state: State, event: ExecutionLost) -> Verdict:
     return Verdict(replace(state, status="lost"), True, (lost,))
 
 
-def _first_phase(event: ExecutionCreated | ExecutionStarted) -> str | None:
-    """Return where an execution begins that has a chain: its own, or what only a chain can mean."""
-    if event.phases:
-        return event.phases[0]
+def _phase_by(state: State, event: ExecutionCreated | ExecutionStarted) -> str | None:
+    """Return where an execution stands once it is announced; None where nothing speaks of a chain.
+
+    What was said before stands, as long as it is in the chain.
+    """
+    phases = state.phases or event.phases
+    if phases:
+        return state.phase if state.phase in phases else phases[0]
     chained = (event.complexity, event.auto_advance, event.force_full)
-    return None if chained == (None, None, None) else DEFAULT_CHAIN[0]
+    return state.phase or (None if chained == (None, None, None) else DEFAULT_CHAIN[0])
 
 
 def _change(state: State, event: ExecutionChanged) -> Verdict:

@@ -114,7 +114,7 @@ def test_threads_and_asynchronous_tasks_log_where_they_belong(
     async def work(name: str) -> None:
         with client.execution(name, execution_id=name):
             for number in range(3):
-                await asyncio.sleep(0)
+                await asyncio.to_thread(str)  # the others take their turns meanwhile
                 logger.info("%s %d", name, number)
 
     async def main() -> None:

@@ -313,6 +313,20 @@ def test_the_last_phase_is_success(daemon: Daemon) -> None:
     assert stuck["next_phase"] is None
 
 
+def test_its_own_chain_wins(daemon: Daemon) -> None:
+    """An execution that got the default chain first and comes with its own begins its own."""
+    tell(
+        daemon,
+        event("execution.created", "e"),
+        event("execution.changed", "e", complexity=2),
+        event("execution.started", "e", phases=["plan", "do"]),
+        event("execution.advanced", "early", to_phase="do"),
+        event("execution.started", "early", phases=["plan", "do", "done"]),
+    )
+
+    assert (inspect(daemon, "e")["phase"], inspect(daemon, "early")["phase"]) == ("plan", "do")
+
+
 BOOT = {"boot_id": "0f" * 16, "uptime_us": 50_000_000}
 
 

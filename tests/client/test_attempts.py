@@ -1,0 +1,81 @@
+"""Attempts at a task, tried until one succeeds, as a real daemon has them."""
+
+from typing import Any
+
+import pytest
+
+from flightlog import Client
+from support.daemon import Daemon
+from support.peers import QueryPeer
+from support.programs import events
+
+
+def status_of(daemon: Daemon, execution_id: str) -> str:
+    """Return how an execution stands."""
+    with QueryPeer(daemon.query_socket) as reader:
+        return str(reader.ask("inspect", execution_id=execution_id).one("execution")["status"])
+
+
+def attempts_of(daemon: Daemon, task_id: str) -> list[dict[str, Any]]:
+    """Return the attempts at a task as the daemon has them, oldest first."""
+    with QueryPeer(daemon.query_socket) as reader:
+        return reader.ask("tasks", task_id=task_id, oldest_first=True).all("task")
+
+
+@pytest.mark.covers("S2.1")
+def test_attempts_go_on_until_one_succeeds(daemon: Daemon, client: Client) -> None:
+    """Each attempt follows the one before it, under one trace, and says what it follows."""
+    tried = 0
+    with client.execution("e") as run:
+        for attempt in run.attempts("fetch page", retries=3, on=OSError, inputs={"page": 7}):
+            with attempt:
+                tried += 1
+                attempt.info("trying")
+                if tried < 3:
+                    raise OSError(f"broken {tried}")
+                attempt.outputs = {"rows": 2}
+
+    assert client.flush()
+    found = attempts_of(daemon, "fetch-page")
+    assert [(one["attempt"], one["status"]) for one in found] == [
+        (1, "failed"),
+        (2, "failed"),
+        (3, "succeeded"),
+    ]
+    assert [one["retry_of"] for one in found] == [None, found[0]["span_id"], found[1]["span_id"]]
+    assert len({one["trace_id"] for one in found}) == 1
+    assert len({one["span_id"] for one in found}) == 3
+    assert (found[0]["error"]["type"], found[2]["outputs"]) == ("OSError", {"rows": 2})
+    assert len({one["error"]["stack_hash"] for one in found[:2]}) == 1
+    began = [event["reason"] for event in events(daemon, type=["task.started"]) if "reason" in event]
+    assert began == ["after OSError: broken 1", "after OSError: broken 2"]
+    assert status_of(daemon, run.execution_id) == "succeeded"
+
+
+@pytest.mark.parametrize(("retries", "error", "tries"), [(2, OSError, 3), (0, OSError, 1), (5, KeyError, 1)])
+def test_the_last_failure_leaves(
+    daemon: Daemon, client: Client, retries: int, error: type[Exception], tries: int
+) -> None:
+    """After the last attempt, or a failure that is not to be tried again, the exception goes on its way."""
+    with pytest.raises(error), client.execution("e") as run:  # noqa: PT012  # the loop is the point
+        for attempt in run.attempts("t", retries=retries, on=OSError):
+            with attempt:
+                raise error("no")
+
+    assert client.flush()
+    assert [one["status"] for one in attempts_of(daemon, "t")] == ["failed"] * tries
+    assert status_of(daemon, run.execution_id) == "failed"
+
+
+def test_leaving_the_loop_is_the_end_of_it(daemon: Daemon, client: Client) -> None:
+    """A break, or an attempt that is not entered, begins no other attempt."""
+    with client.execution("e") as run:
+        for attempt in run.attempts("left"):
+            with attempt:
+                break
+        for attempt in run.attempts("untouched"):
+            assert attempt.attempt == 1
+
+    assert client.flush()
+    assert [one["status"] for one in attempts_of(daemon, "left")] == ["succeeded"]
+    assert attempts_of(daemon, "untouched") == []
