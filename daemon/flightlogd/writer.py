@@ -167,6 +167,7 @@ class Writer:
             try:
                 results.append(job(self._transaction.db))
             except BaseException as error:
+                self._stop_if_unknown(error)
                 errors.append(error)
             self._tell(done.set)
 
@@ -236,6 +237,7 @@ class Writer:
             if item is not _NOTHING and not isinstance(item, Submission):
                 self.phase = "job"
                 item()
+                self._tidy()  # it may have committed, too
         self.phase = "stopped"
 
     def _settle(self, submissions: list[Submission], *, queued: bool = True) -> None:
@@ -260,6 +262,10 @@ class Writer:
         if faulted:
             self._tell(partial(self._on_fault, None))
         self._tell(lambda: self._report(submissions, committed, queued=queued))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Keep the WAL and the index's recent rows small."""
         full = self._wal_pages >= self._checkpoint_at_pages
         if full or self._transaction.unmerged_rows >= MERGE_ROWS:
             self._merge_index()
@@ -315,11 +321,15 @@ class Writer:
         return apsw.SQLITE_OK
 
     def _die_of(self, error: apsw.Error) -> NoReturn:
+        """Raise what is no fault to wait out."""
+        self._stop_if_unknown(error)
+        raise error
+
+    def _stop_if_unknown(self, error: BaseException) -> None:
         """End the process at once after an error with an unknown outcome; recovery reads what is there."""
         if getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
             logger.critical("fsync failed, its outcome is unknown: stopping", error=str(error))
             os._exit(EXIT_STORAGE_UNKNOWN)
-        raise error
 
     def _tell(self, report: Callable[[], None]) -> None:
         assert self._token is not None

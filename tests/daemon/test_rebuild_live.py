@@ -15,6 +15,7 @@ from support.peers import IngestPeer, LinePeer, QueryPeer
 from support.rebuild import rebuild, stopped, tell
 
 EXECUTIONS = 3000
+CHECKPOINT_BYTES = 1024 * 1024
 
 DAMAGE = (
     "delete from execution where execution_id like 'run-1%'",
@@ -161,6 +162,21 @@ def test_commits_go_on_between_slices(long_log: Daemon) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.covers("P4")
+def test_the_wal_stays_small(long_log: Daemon) -> None:
+    """However much a rebuild changes, the WAL is copied into the database on the way."""
+    wrong = tamper(long_log)
+    long_log.config["checkpoint_bytes"] = CHECKPOINT_BYTES
+    long_log.restart()
+
+    _, found = rebuild(long_log)
+
+    assert sum(sum(counts) for counts in found.values()) == sum(wrong.values())
+    with QueryPeer(long_log.query_socket) as reader:
+        assert reader.ask("status").one("status")["wal_bytes"] < 4 * CHECKPOINT_BYTES
+
+
+@pytest.mark.slow
 @pytest.mark.covers("D8")
 def test_many_differences_with_no_daemon(long_log: Daemon) -> None:
     """Without a daemon the same is done on the file; what a check counts is what is put right."""
@@ -245,3 +261,19 @@ def test_given_up_in_the_middle(long_log: Daemon) -> None:
     tell(long_log, *story("still"))
     assert rebuild(long_log, "--check") == (0, {})
     assert not (long_log.state_dir / "rebuild.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.covers("P4")
+def test_stopped_in_the_middle(long_log: Daemon) -> None:
+    """SIGTERM does not wait for a rebuild to end; what is left to do shows after the next start."""
+    tamper(long_log)
+    with Governor(long_log) as governor:
+        governor.until_mending()
+        assert long_log.terminate() == 0
+    long_log.start()
+
+    code, left = rebuild(long_log, "--check")
+    assert code == 1
+    assert rebuild(long_log) == (0, left)
+    assert rebuild(long_log, "--check") == (0, {})
