@@ -113,21 +113,24 @@ def find(owner: Owner, peer_pid: int | None, *, use_pidfd: bool = True) -> Found
             somebody else spoke for it.
         use_pidfd: Open a descriptor for it, if there is one to be had. The caller closes it.
     """
+    # The kernel says 0 for a peer in a namespace that is not below ours: its pids mean nothing here.
+    near = own_namespace() == owner.pid_namespace or (owner.pid_namespace is None and peer_pid != 0)
     here = boot_id()
-    if owner.boot_id is not None and here is not None and owner.boot_id != here:
-        return Gone("ran before the machine was started again")
-    near = owner.pid_namespace is None or owner.pid_namespace == own_namespace()
-    if near:
+    earlier = None not in (owner.boot_id, here) and owner.boot_id != here
+    if near and not earlier:
         found = _look(owner.pid, owner.start_time, use_pidfd=use_pidfd)
         if found is not None:
             return found
     if peer_pid and owner.start_time is not None and owner.pid_namespace != own_namespace():
-        # Only what shows that it is the owner counts: a command may have spoken for it, and ended.
+        # Only what shows that it is the owner counts: a command may have spoken for it, and ended. The boot
+        # does not, for containers may be given a boot id of their own.
         stat = read_stat(peer_pid)
         if stat is not None and stat.start_time == owner.start_time:
             found = _look(peer_pid, owner.start_time, use_pidfd=use_pidfd)
             if isinstance(found, Found):
                 return found
+    if earlier:
+        return Gone("ran before the machine was started again")
     return Gone("is there no longer") if near else Elsewhere()
 
 

@@ -64,6 +64,29 @@ def test_owner_in_a_namespace_of_its_own(daemon: Daemon) -> None:
 
 
 @pytest.mark.covers("S0.4")
+@pytest.mark.parametrize("boot_id", [None, "00000000-0000-0000-0000-000000000000"], ids=["ours", "its own"])
+def test_owner_in_a_container(daemon: Daemon, boot_id: str | None) -> None:
+    """An owner in another namespace that named itself is known by its start time, whatever boot it sees."""
+    code = """
+        import os, socket
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(sys.argv[1])
+        print("connected", flush=True)
+        peer.sendall(sys.stdin.readline().encode())
+        assert b"ack" in peer.recv(9999)
+    """
+    with Program(code, str(daemon.ingest_socket)) as program:
+        changes = {"pid": 1, "pid_namespace": 7} | ({} if boot_id is None else {"boot_id": boot_id})
+        line = event("execution.started", "e", owner=owner_of(program.pid, **changes))
+        program.go(line.decode())
+        await_watched(daemon, 1)
+        program.die()
+        [lost] = await_events(daemon, "execution.lost")
+
+    assert (lost["event"]["execution_id"], lost["event"]["evidence"]["pid"]) == ("e", 1)
+
+
+@pytest.mark.covers("S0.4")
 def test_child_that_holds_the_connection(daemon: Daemon) -> None:
     """An owner is lost in time although a child of its goes on and holds its connection open."""
     code = f"""

@@ -40,10 +40,10 @@ class Program(subprocess.Popen[str]):
         assert self.stdout is not None
         self.said = self.stdout.readline().rstrip("\n")
 
-    def go(self) -> None:
+    def go(self, line: str = "go") -> None:
         """Give it a line to read."""
         assert self.stdin is not None
-        self.stdin.write("go\n")
+        self.stdin.write(f"{line}\n")
         self.stdin.flush()
 
     def die(self) -> int:
@@ -58,7 +58,7 @@ class Program(subprocess.Popen[str]):
         super().__exit__(*exc)
 
 
-def owner_of(pid: int, **changes: object) -> Json:
+def owner_of(pid: int, /, **changes: object) -> Json:
     """Return how a process is named as an owner, with some of it changed."""
     identity = process_identity(pid)
     assert identity is not None
