@@ -18,6 +18,7 @@ import apsw
 from msgspec import Struct
 
 from flightlog_schemas.wire.control import Difference
+from flightlogd.batch import Batch
 from flightlogd.errors import QuestionError
 from flightlogd.project import Projector, create_tables, read_positions, replay
 from flightlogd.projections import PROJECTIONS, Projection
@@ -130,25 +131,30 @@ def feed_slice(scratch: Scratch) -> bool:
 
 
 def _feed(scratch: Scratch, until: int) -> None:
-    """Feed up to a position in a transaction of its own."""
+    """Feed up to a position in a transaction of its own; the log is read before it, not all the while."""
+    batches = _read(scratch, until)
     scratch.db.execute("begin")
     try:
-        _feed_here(scratch, until)
+        _learn(scratch, batches)
         scratch.db.execute("commit")
     except BaseException:
         rollback(scratch.db)
         raise
 
 
-def _feed_here(scratch: Scratch, until: int) -> None:
-    """Feed up to a position, in the transaction that is open.
+def _read(scratch: Scratch, until: int) -> list[Batch]:
+    """Return the batches that the scratch database has not seen, up to the one that holds a position."""
+    return list(read_batches(scratch.db, scratch.position, until)) if scratch.position < until else []
+
+
+def _learn(scratch: Scratch, batches: Sequence[Batch]) -> None:
+    """Feed the next batches, in the transaction that is open.
 
     Raises:
         QuestionError: `projection_broken`: what broke a read model breaks it here, too.
     """
-    if scratch.position >= until:
+    if not batches:
         return
-    batches = list(read_batches(scratch.db, scratch.position, until))
     replay(scratch.db, batches, scratch.projector)
     if scratch.projector.broken:
         found = read_positions(scratch.db)[min(scratch.projector.broken)]
@@ -157,7 +163,7 @@ def _feed_here(scratch: Scratch, until: int) -> None:
             f"the read model {found.name!r} stops at seq {found.broken_at} in a rebuild, too: {found.error}",
             "this is a bug in flightlogd; the log itself is whole",
         )
-    scratch.position = batches[-1].last_seq  # batches come whole
+    scratch.position = batches[-1].last_seq
 
 
 def watch(db: apsw.Connection, scratch: Scratch) -> None:
@@ -216,7 +222,7 @@ def check_slice(scratch: Scratch) -> bool:
     """Look again at some suspects, in one read that sees both sides level; True when none are left."""
     scratch.db.execute("begin")
     try:
-        _feed_here(scratch, read_head(scratch.db).seq)
+        _learn(scratch, _read(scratch, read_head(scratch.db).seq))
         keys = scratch.suspects.take(_CHECK_KEYS)
         _look(scratch, keys)
         scratch.db.execute("commit")
