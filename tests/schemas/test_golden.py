@@ -263,6 +263,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         detail=None,
     ),
     "difference": control.Difference(table="audit", missing=1, extra=2, changed=3),
+    "progress": control.Progress(step="feed", done=20_000, total=48_112),
 }
 
 
