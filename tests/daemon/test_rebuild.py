@@ -1,7 +1,10 @@
 """Read models are a function of the log: a rebuild finds what differs and puts it right."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from flightlogd.projections import artifact
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded
 from schemas.builders import EXAMPLES
-from support.daemon import Daemon, run_flightlogd
+from support.daemon import Daemon, clean_environment, run_flightlogd
 from support.lines import event, log, logs
 from support.peers import IngestPeer, QueryPeer
 from support.rebuild import rebuild, stopped, tell
@@ -268,6 +271,29 @@ def test_a_rebuild_that_must_not_stop_the_daemon(busy: Daemon) -> None:
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "no daemon is running" in refused.stderr
     assert "hint: start it" in refused.stderr
+
+
+def test_a_terminal_sees_how_far_it_is(busy: Daemon) -> None:
+    """On a terminal a line on stderr is drawn over and wiped at the end; stdout is as without one."""
+    terminal, stderr = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "flightlogd", "rebuild", "--runtime-dir", str(busy.runtime_dir)],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=clean_environment(FLIGHTLOG_STATE_DIR=str(busy.state_dir)),
+        cwd="/",
+        check=True,
+    )
+    os.close(stderr)
+    drawn = os.read(terminal, 65536).decode()
+    os.close(terminal)
+
+    assert done.stdout == b"read models are what the log says\n"
+    first, *others = drawn.split("\r\033[K")
+    assert first == ""
+    assert others[0].split()[0] == "compare"
+    assert others[-1] == ""
+    assert "\n" not in drawn
 
 
 class Faulty:
