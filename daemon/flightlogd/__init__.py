@@ -13,7 +13,9 @@
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; the questions live in `queries`
+- `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, reload
+- `rebuild`, `touched`: read models computed again beside the live ones, and which rows change meanwhile
 - `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
   up (`deadlines`); `active` is what they look after, `voice` how the daemon says it
 - `app`: wiring, start and stop
