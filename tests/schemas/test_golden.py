@@ -381,7 +381,6 @@ def stored() -> dict[str, Any]:
 def test_stored_bytes(update_golden: bool) -> None:
     """The stored bytes of a batch, its spans, digest and chain are what they were."""
     actual = stored()
-
     check_golden("stored", actual, update=update_golden)
 
     first = actual["batches"][0]
