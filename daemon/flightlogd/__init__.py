@@ -12,7 +12,7 @@
 - `project`: read models, in the same transaction
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait
-- `query`: one query connection; the questions live in `queries`
+- `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
 - `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, reload
 - `rebuild`, `touched`: read models computed again beside the live ones, and which rows change meanwhile

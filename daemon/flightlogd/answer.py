@@ -1,0 +1,115 @@
+"""Every question and who answers it: a page of a list, one execution with all that belongs to it, the rest.
+
+A question takes the request, the daemon and the way back; it sends its answer lines and returns how they end.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any, Final
+
+import apsw
+
+from flightlog_schemas.wire import query as wire
+from flightlog_schemas.wire.query import REQUESTS, End
+from flightlogd.follow import answer_line, run_logs, run_wait
+from flightlogd.hub import Hub
+from flightlogd.queries.agent import agent_page
+from flightlogd.queries.artifact import artifact_page
+from flightlogd.queries.audit import audit_entries
+from flightlogd.queries.event import event_page
+from flightlogd.queries.execution import list_executions, one_execution, phase_position
+from flightlogd.queries.status import daemon_status
+from flightlogd.queries.task import task_page
+from flightlogd.tail import run_tail
+from flightlogd.timetravel import as_of, find_then, position_at
+
+Send = Callable[[bytes], Awaitable[None]]
+Ask = Callable[[Any, Hub, Send], Awaitable[End]]
+
+
+def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]) -> Ask:
+    """Return a question that is answered with a page of a list.
+
+    Args:
+        noun: What an answer line holds.
+        read: Returns the page, and how the next one is asked for if there is one.
+    """
+
+    async def ask(request: wire.Request, hub: Hub, send: Send) -> End:
+        seq = hub.head.seq
+        found, more = await hub.readers.run(lambda db: read(db, request))
+        await send(b"".join(answer_line(noun, one) for one in found))
+        return End(count=len(found), seq=seq, truncated=more is not None, next=more)
+
+    return ask
+
+
+async def _events(request: wire.Events, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    lines, after = await hub.readers.run(lambda db: event_page(db, request))
+    await send(b"".join(lines))
+    return End(count=len(lines), seq=seq, truncated=after is not None, next=after)
+
+
+async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
+    await send(answer_line("phase", found))
+    return End(count=1, seq=seq)
+
+
+async def _status(_request: wire.StatusRequest, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    await send(answer_line("status", await daemon_status(hub)))
+    return End(count=1, seq=seq)
+
+
+async def _inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
+    def read(db: apsw.Connection) -> tuple[list[bytes], bool, int]:
+        if request.as_of is None and request.as_of_time is None:
+            return *_whole(db, request.execution_id, request), head
+        until = position_at(db, request.as_of, request.as_of_time)
+        name = find_then(db, request.execution_id, until)
+        with closing(as_of(db, name, until, timeout_s=hub.readers.timeout_ms / 1000)) as past:
+            return *_whole(past, name, request), until
+
+    head = hub.head.seq
+    lines, truncated, seq = await hub.readers.run(read)
+    await send(b"".join(lines))
+    return End(count=len(lines), seq=seq, truncated=truncated)
+
+
+def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[bytes], bool]:
+    """Return an execution with what is asked for of it, as answer lines; True with more there than a page."""
+    found = one_execution(db, text)
+    name = found.execution_id
+    pages: dict[str, tuple[list[Any], int | None]] = {}
+    if request.tasks:
+        pages["task"] = task_page(db, wire.Tasks(execution_id=name, oldest_first=True))
+    if request.agents:
+        pages["agent"] = agent_page(db, wire.Agents(execution_id=name))
+    if request.artifacts:
+        pages["artifact"] = artifact_page(db, wire.Artifacts(execution_id=name))
+    if request.audit:
+        pages["audit"] = audit_entries(db, wire.Audit(execution_id=name))
+    lines = [answer_line("execution", found)]
+    lines += [answer_line(noun, one) for noun, (page, _) in pages.items() for one in page]
+    return lines, any(more is not None for _, more in pages.values())
+
+
+ASK: Final[dict[str, Ask]] = {
+    "tail": run_tail,
+    "events": _events,
+    "executions": _page("execution", list_executions),
+    "inspect": _inspect,
+    "phase": _phase,
+    "tasks": _page("task", task_page),
+    "agents": _page("agent", agent_page),
+    "artifacts": _page("artifact", artifact_page),
+    "logs": run_logs,
+    "audit": _page("audit", audit_entries),
+    "wait": run_wait,
+    "status": _status,
+}
+"""By verb."""
+assert ASK.keys() == REQUESTS.keys()
