@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from flightlog.append import append
 from flightlog.errors import AppendRefused, Conflict
 from flightlog.paths import ingest_socket, query_socket, runtime_dir
 from flightlog.query import Connection
 from flightlog_schemas.answers import Execution
-from flightlog_schemas.codec import encode_event
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.wire.ingest import Busy
 from flightlog_schemas.wire.query import Inspect
@@ -70,6 +68,10 @@ class Daemon:
             AppendRefused: an event was not stored for another reason.
             DaemonAway: nobody listens, or the outcome is unknown.
         """
+        # Here, for most commands only ask, and the codec of all events takes a while to be made.
+        from flightlog.append import append
+        from flightlog_schemas.codec import encode_event
+
         done = append(
             ingest_socket(self.directory),
             map(encode_event, events),
