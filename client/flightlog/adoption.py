@@ -20,6 +20,8 @@ class AdoptedExecution(Execution):
     """
 
     def __init__(self, client: "Client", execution_id: str) -> None:
+        if not execution_id.isprintable() or not 0 < len(execution_id.strip()) == len(execution_id):
+            raise ValueError(f"no id of an execution: {execution_id!r}")
         super().__init__(client, None, {"execution_id": execution_id})
         self.parent_id = None  # whatever it is part of was said when it was announced
 

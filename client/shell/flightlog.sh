@@ -3,7 +3,7 @@
 #
 #     command -v flightlog.sh >/dev/null 2>&1 || exit 0    # flightlog is not installed: not our concern
 #     . flightlog.sh
-#     execution=$(flightlog_current 2>/dev/null) || exit 0
+#     execution=${FLIGHTLOG_EXECUTION_ID:-$(flightlog_current 2>/dev/null)} || exit 0
 #     flightlog_log "$execution" --source git "$(git log -1 --format='%h %s')" || :
 #
 # A function takes what its verb takes (`flightlog VERB --help`), prints what it prints and returns what it

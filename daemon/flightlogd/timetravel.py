@@ -12,6 +12,7 @@ import apsw
 from flightlog_schemas.bulk import decode_logs
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.limits import INT64_MAX
+from flightlog_schemas.times import rfc3339
 from flightlogd.batch import Batch, decode_spans
 from flightlogd.errors import QuestionError
 from flightlogd.facts import Facts, note, tally_logs
@@ -69,7 +70,7 @@ def find_then(log: apsw.Connection, text: str, until: int) -> str:
     if first_seq > until:
         raise QuestionError(
             "not_found",
-            f"no such execution at position {until}: {text} began at {first_seq}",
+            f"no such execution then: {text} began at position {first_seq}, {rfc3339(row.min_time)}",
             "ask for a later position or time",
         )
     return text

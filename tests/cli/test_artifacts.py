@@ -135,3 +135,16 @@ def test_each_verb_teaches(alone: Cli, verb: str) -> None:
 
     assert done.code == 0
     assert f"flightlog {verb}" in done.out.split("Example", 1)[1]
+
+
+def test_what_cannot_be_read_is_said(flightlog: Cli, home: Path) -> None:
+    """A file that is not there is recorded, with a word about it; a path that is empty is refused."""
+    execution = flightlog.ok("start").out.strip()
+    done = flightlog("artifact", "add", execution, str(home / "missing"))
+
+    assert done.code == 0
+    assert done.err.endswith(
+        f"{home / 'missing'} is no file that can be read: recorded without size and SHA-256\n"
+    )
+    assert flightlog("artifact", "add", execution, "").code == 3
+    assert len(flightlog.ok("artifact", "list", execution).rows) == 1

@@ -245,7 +245,7 @@ def test_a_command_that_takes_too_long_is_ended(flightlog: Cli) -> None:
     execution = recorded(flightlog, "slow")
     assert execution["status"] == "timed_out"
     assert execution["deadline"] is not None
-    assert execution["error"]["message"] == "timed out after 200ms"  # type: ignore[index]  # an object
+    assert execution["error"]["message"] == "its time of 200ms was up"  # type: ignore[index]  # an object
 
 
 @pytest.mark.covers("P10")

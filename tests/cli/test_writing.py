@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def test_an_owner_may_be_named(flightlog: Cli) -> None:
     assert owner["pid"] == os.getpid()
     assert owner["start_time"] == int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     assert flightlog("start", "--owner", "999999999").code == 3
+    ended = subprocess.Popen(["true"])
+    # It has ended, and is not reaped yet.
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert flightlog("start", "--owner", str(ended.pid)).code == 3
+    ended.wait()
+    assert flightlog("start", "--timeout", "0s").code == 3
 
 
 def test_the_project_is_the_work_tree(flightlog: Cli, home: Path) -> None:

@@ -5,8 +5,11 @@ import time
 
 import pytest
 
+from flightlog import Client
 from support.daemon import Daemon
+from support.lines import event
 from support.owners import await_events, await_watched, decided, inspect, recorded
+from support.peers import IngestPeer
 from support.programs import events, finish_program, run_program, start_program
 
 WITHIN_US = 1_000_000
@@ -172,6 +175,43 @@ def test_adopter_dies(daemon: Daemon) -> None:
     [lost] = await_events(daemon, "execution.lost")
 
     assert lost["event"]["evidence"]["pid"] == inspect(daemon, "e")["owner"]["pid"]
+
+
+@pytest.mark.covers("S0.4")
+@pytest.mark.parametrize("announced", [False, True])
+def test_adopter_of_what_nobody_announced_dies(daemon: Daemon, announced: bool) -> None:
+    """Who adopts an execution before anybody announces it owns it all the same."""
+    heir = start_program(
+        """
+        import flightlog, os
+        flightlog.adopt("e")
+        flightlog.flush()
+        print("mine", flush=True)
+        input()
+        os._exit(3)
+        """,
+        daemon.runtime_dir,
+    )
+    assert heir.stdout is not None
+    assert heir.stdout.readline() == "mine\n"
+    if announced:
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(event("execution.started", "e", name="late"))
+        decided(daemon)
+        assert inspect(daemon, "e")["status"] == "running"
+    finish_program(heir, "go\n")
+
+    [lost] = await_events(daemon, "execution.lost", execution_id="e")
+
+    assert lost["event"]["evidence"]["pid"] == heir.pid
+    assert inspect(daemon, "e")["status"] == "lost"
+
+
+@pytest.mark.parametrize("execution_id", ["", " ", "a b\n"])
+def test_what_is_no_id_cannot_be_adopted(client: Client, execution_id: str) -> None:
+    """An unset variable, or anything else that is no id, is an error at once and not an execution."""
+    with pytest.raises(ValueError, match="no id of an execution"):
+        client.adopt(execution_id)
 
 
 @pytest.mark.covers("S0.4")

@@ -153,11 +153,9 @@ def test_as_of_where_there_is_nothing(daemon: Daemon) -> None:
         unknown = reader.ask("inspect", execution_id="nobody", as_of=began)
         both = reader.ask("inspect", execution_id="build-7", as_of=1, as_of_time=1)
 
-    assert before.error == {
-        "code": "not_found",
-        "reason": f"no such execution at position {began - 1}: build-7 began at {began}",
-        "hint": "ask for a later position or time",
-    }
+    assert before.error is not None
+    assert before.error["code"] == "not_found"
+    assert before.error["reason"].startswith(f"no such execution then: build-7 began at position {began}, 20")
     assert begun.one("execution")["status"] == "running"
     assert live.end is not None
     assert beyond == live

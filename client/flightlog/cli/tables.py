@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from flightlog.cli.text import UNKNOWN, one_line
 
 Row = TypeVar("Row")
+
+_LEAST_CHARS: Final = 12
+"""What a column keeps that gives way on a narrow terminal: others are cut short before it is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ def show_table(columns: Sequence[Column[Row]], rows: Iterable[Row], *, colored: 
             column.head,
             justify="right" if column.right else "left",
             no_wrap=not column.wraps,
+            min_width=_LEAST_CHARS if column.wraps else len(column.head),
             overflow="fold" if column.wraps else "ellipsis",
         )
     for row in rows:

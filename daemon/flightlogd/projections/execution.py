@@ -195,6 +195,9 @@ def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any
             }
         case ExecutionAdopted():
             changes |= _owned(recorded, event.owner)
+            if not after.announced:
+                # Nobody has announced it yet: that this process is here is all there is to go by.
+                changes["provenance"] = event.provenance
         case _:
             pass
     return changes

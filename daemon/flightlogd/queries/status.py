@@ -69,7 +69,8 @@ def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], in
         for found in read_positions(db).values()
     ]
     running = db.execute("select count(*) from execution where status = 'running'").get
-    refused = db.execute("select count(*) from refused").get
+    # Who lost a race was told, and that is all there is to it.
+    refused = db.execute("select count(*) from refused where code <> 'conflict'").get
     gaps = db.execute("select count(*) from line_gap where cause = 'missing'").get
     return head_seq, projections, running, refused, gaps
 

@@ -54,6 +54,8 @@ def add(
     again is added again.
     """
     execution, path = named
+    if not path:
+        raise click.BadParameter("it is empty", param_hint="'PATH'")
     event = commands.add_artifact(
         execution,
         path,
@@ -64,6 +66,8 @@ def add(
         task_id=task,
         daemon=session.daemon,
     )
+    if event.sha256 is None:
+        session.say(f"{event.path} is no file that can be read: recorded without size and SHA-256")
     output = session.output()
     if not as_json:
         output.line(output.safe(str(event.artifact_id)))

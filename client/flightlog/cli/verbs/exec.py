@@ -193,7 +193,7 @@ def ended(execution_id: str, ending: Ending, received: list[int], timeout_us: in
         counts={"cut_lines": ending.cut_lines, "cut_chars": ending.cut_chars} if ending.cut_lines else None,
     )
     if ending.timed_out:
-        message = f"timed out after {duration_text(timeout_us or 0)}"
+        message = f"its time of {duration_text(timeout_us or 0)} was up"
         error = ErrorInfo(message=message, type="Timeout")
         return msgspec.structs.replace(event, outcome="timed_out", error=error)
     if ending.status == 0:

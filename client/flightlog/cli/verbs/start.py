@@ -68,6 +68,8 @@ def command(
     begins in the first phase of its chain. Without --owner it runs until `finish`, or until `advance` takes
     it into its last phase.
     """
+    if timeout == 0:
+        raise click.BadParameter("no time at all", param_hint="'--timeout'")
     if complexity is None and phases is None:
         complexity = chains.COMPLEXITY
     started = ExecutionStarted(
