@@ -16,6 +16,7 @@ from support.programs import events, run_program
 
 STRANGER = """
 import os
+import flightlog.append, flightlog_schemas.codec  # now: somebody else may not be able to read this Python
 from flightlog import Refusal, commands
 os.setuid(65534)
 for command in (commands.cancel, commands.finish, commands.advance):
