@@ -23,7 +23,8 @@ def process_identity(pid: int) -> Owner | None:
         return Owner(pid=pid, boot_id=_boot_id(), pid_namespace=_pid_namespace(pid))
     # The command's name comes in parentheses and may hold any character; field 22 counts from 1.
     after_name = stat[stat.rindex(b")") + 2 :].split()
-    if after_name[0] in (b"Z", b"X"):
+    # One whose first thread has ended looks like a zombie as long as the others go on.
+    if after_name[0] in (b"Z", b"X") and int(after_name[20 - 3]) <= 1:
         return None  # it has ended and only waits to be reaped
     return Owner(
         pid=pid,
