@@ -5,7 +5,7 @@ arrival. A transaction that fails is rolled back whole and can be tried again wi
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import apsw
 from msgspec import Struct
@@ -20,10 +20,14 @@ from flightlogd.decode import Mixed, Plain
 from flightlogd.facts import Facts, facts_of
 from flightlogd.peer import Peer
 from flightlogd.project import Projector
+from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
 from flightlogd.store.producers import Progress
+
+_DAEMONS_KEYS: Final = -1
+"""No user's id."""
 
 
 class Source(Protocol):
@@ -197,7 +201,7 @@ class _Settling:
         if isinstance(event, RefusalError):
             return self._refuse(source, number, line, event)
         if event.id is not None:
-            known = producers.claim_key(self._db, source.peer.uid, event.id, seq, line)
+            known = producers.claim_key(self._db, _keys_of(source), event.id, seq, line)
             if known is not None:
                 self._gap(source, number, number, "duplicate")
                 known_seq, same = known
@@ -206,7 +210,7 @@ class _Settling:
             found = self._state_seq(event.execution_id)
             if found != event.expect_seq:
                 if event.id is not None:
-                    producers.release_key(self._db, source.peer.uid, event.id)
+                    producers.release_key(self._db, _keys_of(source), event.id)
                 reason = f"the execution's state_seq is {found}, not {event.expect_seq}"
                 return self._refuse(source, number, line, RefusalError("conflict", reason))
         return None
@@ -239,3 +243,12 @@ class _Settling:
             return 0
         found = self._states.get(execution_id)
         return state_seq_of(self._db, execution_id) if found is None else found
+
+
+def _keys_of(source: Source) -> int:
+    """Return whose keys a source's events have: the user's, and the daemon's apart from all users'.
+
+    Where a user runs a daemon of their own, both have one uid: nobody's key may keep a reaction from being
+    stored.
+    """
+    return _DAEMONS_KEYS if source.producer == DAEMON_PRODUCER else source.peer.uid

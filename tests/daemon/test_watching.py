@@ -241,3 +241,21 @@ def test_nothing_is_lost_while_the_read_model_is_broken(daemon: Daemon) -> None:
         [lost] = await_events(daemon, "execution.lost")
 
     assert lost["event"]["execution_id"] == "e"
+
+
+@pytest.mark.covers("S0.4")
+def test_nobodys_key_keeps_an_end_from_being_told(daemon: Daemon) -> None:
+    """Whoever uses the keys that the daemon would use, under its own uid, too: it has its own."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        # Forty events, whose keys are those of positions behind them.
+        keys = [f"{what}:{seq}" for what in ("owner", "deadline") for seq in range(41, 61)]
+        peer.settle(*(event("my.own", None, id=key) for key in keys))
+    with Program() as program:
+        announce(daemon, "e", owner_of(program.pid))
+        announce(daemon, "late", None, deadline=1)
+        await_events(daemon, "execution.ended", execution_id="late")
+        program.die()
+        await_events(daemon, "execution.lost", execution_id="e")
+    assert 41 <= inspect(daemon, "e")["first_seq"] < inspect(daemon, "late")["first_seq"] < 61
+    assert inspect(daemon, "e")["status"] == "lost"
+    assert inspect(daemon, "late")["status"] == "timed_out"
