@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from cli.runner import Cli
-from flightlog.cli.record import CAPTURE_GRACE_S, KILL_GRACE_S
+from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S
 from support.daemon import Daemon
 from support.owners import Program, await_events, await_watched, decided, inspect, recorded
 

@@ -11,9 +11,9 @@ import termios
 import pytest
 
 from cli.runner import COMMAND, Cli
-from flightlog.cli import record
-from flightlog.cli.child import spawn
-from flightlog.cli.record import Recorder
+from flightlog.capture import record
+from flightlog.capture.child import spawn
+from flightlog.capture.record import Recorder
 from support.daemon import Daemon
 
 TRAPS = """
@@ -216,7 +216,7 @@ def test_a_command_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) 
 def test_signals_before_the_start_are_kept() -> None:
     """A signal that comes while the command is being started reaches it, and not us."""
     script = "import os, signal, sys\n"
-    script += "from flightlog.cli.child import SignalRelay, spawn\n"
+    script += "from flightlog.capture.child import spawn\nfrom flightlog.cli.signals import SignalRelay\n"
     script += "relay = SignalRelay()\n"
     script += "os.kill(os.getpid(), signal.SIGTERM)\n"
     script += "child = spawn(['sleep', '60'], dict(os.environ), relay.blocked_before)\n"

@@ -11,8 +11,8 @@ from typing import Final
 import click
 
 from flightlog.append import append
+from flightlog.capture.lines import LineSplitter, RawLine
 from flightlog.cli.busy import BusyNotice
-from flightlog.cli.capture import LineSplitter, RawLine
 from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, verb
 from flightlog.daemon import ACK_LIMIT_S

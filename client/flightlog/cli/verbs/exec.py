@@ -9,12 +9,13 @@ import click
 import msgspec
 
 from flightlog import paths
-from flightlog.cli.capture import Entry
-from flightlog.cli.child import BY_SIGNAL, SignalRelay, SpawnError, spawn
+from flightlog.capture.child import BY_SIGNAL, SpawnError, spawn
+from flightlog.capture.lines import Entry
+from flightlog.capture.pace import Pace
+from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S, Ending, Recorder
 from flightlog.cli.options import DURATION, PAIR, surrounding_execution
-from flightlog.cli.pace import Pace
 from flightlog.cli.project import project_here, project_named
-from flightlog.cli.record import CAPTURE_GRACE_S, KILL_GRACE_S, Ending, Recorder
+from flightlog.cli.signals import SignalRelay
 from flightlog.cli.trace import VARIABLE, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client

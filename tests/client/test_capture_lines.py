@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flightlog.cli.capture import LINE_LIMIT_CHARS, RAW_LIMIT_BYTES, Entry, LineSplitter, RawLine, entry
+from flightlog.capture.lines import LINE_LIMIT_CHARS, RAW_LIMIT_BYTES, Entry, LineSplitter, RawLine, entry
 
 
 def split(*reads: bytes) -> list[RawLine]:

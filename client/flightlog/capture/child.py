@@ -1,27 +1,14 @@
-"""The command that `exec` runs: its process, and the signals that are meant for it."""
+"""A command whose output is captured: its process."""
 
 import errno
 import os
 import signal
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 BY_SIGNAL: Final = 128
-
-FORWARDED: Final = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
-
-_FROM_KERNEL: Final = 0x80
-"""si_code of a signal that the terminal sent (SI_KERNEL): the command, in the same group, has it already."""
 
 # Python ignores these for itself; a command expects to find them as a shell would leave them.
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -113,36 +100,3 @@ def _spawn(command: Sequence[str], environment: Mapping[str, str], **options: ob
             raise
     # A script that does not say by what: a shell would run it itself.
     return os.posix_spawn("/bin/sh", ["/bin/sh", *command], environment, **options)  # type: ignore[arg-type]
-
-
-class SignalRelay:
-    """Takes the signals that come for us and are meant for the command, and hands them on.
-
-    They are blocked in every thread from here on and taken in by a thread that waits for them, because only
-    that tells who sent one: what the terminal sends reaches the command without us.
-
-    Attributes:
-        received: Numbers of the signals that came, the terminal's included.
-        blocked_before: What was blocked before, for the command to begin with.
-    """
-
-    def __init__(self) -> None:
-        self.received: list[int] = []
-        # One that we were told to ignore (nohup, a background job) the command ignores, too.
-        self._numbers = frozenset(
-            number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN
-        )
-        # Whoever started us may ignore its children; one that is ignored cannot be waited for.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self.blocked_before = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers))
-
-    def forward_to(self, child: Child) -> None:
-        """Hand on everything from here on, and what has come before."""
-        threading.Thread(target=self._forward, args=(child,), name="signals", daemon=True).start()
-
-    def _forward(self, child: Child) -> None:
-        while True:
-            arrived = signal.sigwaitinfo(self._numbers)
-            self.received.append(arrived.si_signo)
-            if arrived.si_code != _FROM_KERNEL:
-                child.send(arrived.si_signo)

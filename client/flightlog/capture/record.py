@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from flightlog.cli.capture import Entry, LineSplitter, RawLine, entry
-from flightlog.cli.child import Child
+from flightlog.capture.child import Child
+from flightlog.capture.lines import Entry, LineSplitter, RawLine, entry
 
 CAPTURE_GRACE_S: Final = 0.5
 """How long output is awaited after the command ended; another process may hold its pipes for ever."""
