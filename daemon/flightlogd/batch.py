@@ -13,7 +13,7 @@ from msgspec import Struct
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event
 from flightlogd.facts import Facts, join_facts
-from flightlogd.lines import JOIN_LIMIT_BYTES, LINES_LIMIT, join_lines, line_offsets, pack_offsets
+from flightlogd.lines import GONE, JOIN_LIMIT_BYTES, LINES_LIMIT, join_lines, line_offsets, pack_offsets
 from flightlogd.seal import digest_lines
 
 SEAL_AHEAD_LINES: Final = 128
@@ -97,9 +97,9 @@ class Batch(Struct, dict=True):
         return self.first_seq + len(self.lines) - 1
 
     @cached_property
-    def events(self) -> list[Event]:
-        """What the lines hold, decoded again for whoever asks first (a tail with a filter)."""
-        return [decode_stored(line) for line in self.lines]
+    def events(self) -> list[Event | None]:
+        """What the lines hold, decoded again for whoever asks first (a tail with a filter); None: it left."""
+        return [None if line == GONE else decode_stored(line) for line in self.lines]
 
 
 def seal(blob: bytes, lines: Sequence[bytes], facts: Facts) -> Sealed:

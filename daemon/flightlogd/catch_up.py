@@ -10,10 +10,11 @@ from typing import Final
 import apsw
 import structlog
 
-from flightlogd.project import Projector, create_tables, read_positions, replay
+from flightlogd.history import read_history
+from flightlogd.project import Projector, create_tables, read_positions
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.store.database import begin, commit, rollback
-from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.eventlog import read_head
 
 logger = structlog.get_logger(__name__)
 
@@ -73,14 +74,14 @@ def _feed(
     db: apsw.Connection, projections: list[Projection], broken: set[str], position: int, until: int
 ) -> int:
     """Feed the batches in (position, until] in one transaction and return the position reached."""
-    batches = list(read_batches(db, position, until))
+    history = read_history(db, position, until)
     projector = Projector(projections, broken)
     begin(db)
     try:
-        replay(db, batches, projector)
+        projector.replay(db, history)
         commit(db)
     except BaseException:
         rollback(db)
         raise
     broken |= projector.broken
-    return batches[-1].last_seq if batches else until
+    return history.reached

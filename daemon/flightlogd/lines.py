@@ -18,6 +18,9 @@ LINES_LIMIT: Final = 2000
 JOIN_LIMIT_BYTES: Final = 256 * 1024
 """No line of a blob starts behind this many bytes (separators apart)."""
 
+GONE: Final = b"null"
+"""What stands in the place of a line that governance took."""
+
 _INDEX_BITS: Final = 11
 """An offset packs where a line starts (21 bits) and its index in the blob (11 bits) into 32."""
 _INDEX_MASK: Final = (1 << _INDEX_BITS) - 1

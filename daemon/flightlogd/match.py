@@ -51,6 +51,11 @@ class Match:
         )
         """True when nothing is left out."""
 
+    @property
+    def wants_logs(self) -> bool:
+        """Whether log lines may match: they are what retention takes."""
+        return not (self._types or self._families) or "log" in self._types
+
     def matches(self, line: bytes, event: Event) -> bool:
         """Say whether an event is wanted; `line` is its bytes as stored."""
         if self.everything:

@@ -5,18 +5,24 @@ and never blocks an append. Faults of the environment abort the whole transactio
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
 
 import apsw
 import structlog
 from msgspec import Struct
 
 from flightlogd.batch import Batch
+from flightlogd.history import History
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded, recorded_singles
 from flightlogd.store.database import is_storage_error
 
 logger = structlog.get_logger(__name__)
+
+_REPLAYED_AT_ONCE: Final = 16
+"""Batches whose counts are added up before they are written."""
 
 
 class Position(Struct):
@@ -49,11 +55,20 @@ class Projector:
 
     def apply(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
         """Project consecutive batches and move the positions, in the caller's transaction."""
-        if not batches:
-            return
-        singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
-        quiet = _quiet(batches)
-        last_seq = batches[-1].last_seq
+        if batches:
+            singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
+            self._apply(db, singles, _quiet(batches), batches[-1].last_seq)
+
+    def replay(self, db: apsw.Connection, history: History) -> None:
+        """Project a stretch of the log that is there already, in the caller's transaction."""
+        batches = iter(history.batches)
+        while group := list(islice(batches, _REPLAYED_AT_ONCE)):
+            self.apply(db, group)
+        self._apply(db, [], history.taken, history.reached)
+
+    def _apply(
+        self, db: apsw.Connection, singles: Sequence[Recorded], quiet: Sequence[Quiet], last_seq: int
+    ) -> None:
         for projection in self._projections:
             if projection.NAME not in self.broken and (singles or projection.apply_quiet is not None):
                 self._apply_one(db, projection, singles, quiet, last_seq)
@@ -125,17 +140,9 @@ def create_tables(db: apsw.Connection, projection: Projection) -> None:
     )
 
 
-def replay(
-    db: apsw.Connection,
-    batches: Iterable[Batch],
-    projector: Projector,
-    group: int = 16,
-) -> None:
-    """Project batches that are in the log already, a group at a time, in the caller's transaction."""
-    waiting: list[Batch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if len(waiting) == group:
-            projector.apply(db, waiting)
-            waiting = []
-    projector.apply(db, waiting)
+def forget(db: apsw.Connection, execution_ids: Sequence[str]) -> None:
+    """Delete all that any read model has of some executions, in the caller's transaction."""
+    marks = ", ".join("?" * len(execution_ids))
+    for projection in PROJECTIONS:
+        for table in reversed(list(projection.TABLES)):  # children first
+            db.execute(f"delete from {table} where execution_id in ({marks})", execution_ids)

@@ -18,12 +18,12 @@ import apsw
 from msgspec import Struct
 
 from flightlog_schemas.wire.control import Difference
-from flightlogd.batch import Batch
 from flightlogd.errors import QuestionError
-from flightlogd.project import Projector, create_tables, read_positions, replay
+from flightlogd.history import History, read_history
+from flightlogd.project import Projector, create_tables, read_positions
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.store.database import DATABASE, begin, commit, rollback
-from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.eventlog import read_head
 from flightlogd.touched import Key, Keys, Touched, Values
 
 SCRATCH: Final = "rebuild.db"
@@ -132,30 +132,25 @@ def feed_slice(scratch: Scratch) -> bool:
 
 def _feed(scratch: Scratch, until: int) -> None:
     """Feed up to a position in a transaction of its own; the log is read before it, not all the while."""
-    batches = _read(scratch, until)
+    history = read_history(scratch.db, scratch.position, until)
     scratch.db.execute("begin")
     try:
-        _learn(scratch, batches)
+        _learn(scratch, history)
         scratch.db.execute("commit")
     except BaseException:
         rollback(scratch.db)
         raise
 
 
-def _read(scratch: Scratch, until: int) -> list[Batch]:
-    """Return the batches that the scratch database has not seen, up to the one that holds a position."""
-    return list(read_batches(scratch.db, scratch.position, until)) if scratch.position < until else []
-
-
-def _learn(scratch: Scratch, batches: Sequence[Batch]) -> None:
-    """Feed the next batches, in the transaction that is open.
+def _learn(scratch: Scratch, history: History) -> None:
+    """Feed the next stretch of the log, in the transaction that is open.
 
     Raises:
         QuestionError: `projection_broken`: what broke a read model breaks it here, too.
     """
-    if not batches:
+    if history.reached == scratch.position:
         return
-    replay(scratch.db, batches, scratch.projector)
+    scratch.projector.replay(scratch.db, history)
     if scratch.projector.broken:
         found = read_positions(scratch.db)[min(scratch.projector.broken)]
         raise QuestionError(
@@ -163,7 +158,7 @@ def _learn(scratch: Scratch, batches: Sequence[Batch]) -> None:
             f"the read model {found.name!r} stops at seq {found.broken_at} in a rebuild, too: {found.error}",
             "this is a bug in flightlogd; the log itself is whole",
         )
-    scratch.position = batches[-1].last_seq
+    scratch.position = history.reached
 
 
 def watch(db: apsw.Connection, scratch: Scratch) -> None:
@@ -222,7 +217,7 @@ def check_slice(scratch: Scratch) -> bool:
     """Look again at some suspects, in one read that sees both sides level; True when none are left."""
     scratch.db.execute("begin")
     try:
-        _learn(scratch, _read(scratch, read_head(scratch.db).seq))
+        _learn(scratch, read_history(scratch.db, scratch.position, read_head(scratch.db).seq))
         keys = scratch.suspects.take(_CHECK_KEYS)
         _look(scratch, keys)
         scratch.db.execute("commit")

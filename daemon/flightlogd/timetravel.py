@@ -16,8 +16,9 @@ from flightlog_schemas.times import rfc3339
 from flightlogd.batch import Batch, decode_spans
 from flightlogd.errors import QuestionError
 from flightlogd.facts import Facts, note, tally_logs
+from flightlogd.history import History
 from flightlogd.lines import join_lines
-from flightlogd.project import Projector, create_tables, replay
+from flightlogd.project import Projector, create_tables
 from flightlogd.projections import PROJECTIONS
 from flightlogd.queries.find import find_execution, require
 from flightlogd.store.eventlog import (
@@ -27,6 +28,7 @@ from flightlogd.store.eventlog import (
     read_head,
     read_index,
 )
+from flightlogd.store.tombstones import taken_of
 
 
 def position_at(log: apsw.Connection, as_of: int | None, as_of_time: int | None) -> int:
@@ -100,7 +102,8 @@ def as_of(
         past.execute("create table projection (name primary key, version, position, broken_at, error)")
         for projection in PROJECTIONS:
             create_tables(past, projection)
-        replay(past, _parts(log, execution_id, until, deadline), Projector(PROJECTIONS))
+        parts = _parts(log, execution_id, until, deadline)
+        Projector(PROJECTIONS).replay(past, History(parts, taken_of(log, execution_id, until), until))
     except BaseException:
         past.close()
         raise

@@ -1,13 +1,17 @@
 """Recorded events as lines: of one execution, or any that match. Verbatim, with what the daemon adds."""
 
+from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import apsw
+import msgspec
 
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES, Event
-from flightlog_schemas.wire.query import Events
+from flightlog_schemas.wire.query import Events, Pruned
 from flightlogd.batch import Batch, Span, decode_spans
+from flightlogd.lines import GONE
 from flightlogd.match import Match
 from flightlogd.queries.find import find_execution, require
 from flightlogd.store.eventlog import (
@@ -18,9 +22,12 @@ from flightlogd.store.eventlog import (
     read_head,
     read_index,
 )
+from flightlogd.store.tombstones import holes_between, taken_ranges
 
 PAGE_BYTES: Final = 512 * 1024
 """About how much of a tail is sent at once; a slow reader holds no more than this."""
+
+_encode = msgspec.json.encode
 
 _PAGE_BATCHES: Final = 64
 """Batches read in one transaction."""
@@ -45,14 +52,34 @@ def _json_text(text: str) -> bytes:
 
 
 def batch_lines(batch: Batch, after: int, match: Match | None) -> list[bytes]:
-    """Return the events of a batch above a position, as they are sent."""
+    """Return the events of a batch above a position, as they are sent, with a line for each run of holes."""
     sent: list[bytes] = []
+    hole: list[int] = []
     for span in batch.spans:
         for index in range(max(span.index, after + 1 - batch.first_seq), span.index + span.count):
             line = batch.lines[index]
-            if match is None or match.matches(line, batch.events[index]):
-                sent.append(event_line(batch.first_seq, batch.received, span, index, line))
-    return sent
+            if line == GONE:
+                hole.append(batch.first_seq + index)
+                continue
+            if match is not None:
+                event = batch.events[index]
+                if event is None or not match.matches(line, event):
+                    continue
+            if hole:
+                sent += _holes([(hole[0], hole[-1], "retention")], match)
+                hole.clear()
+            sent.append(event_line(batch.first_seq, batch.received, span, index, line))
+    return sent + (_holes([(hole[0], hole[-1], "retention")], match) if hole else [])
+
+
+def _holes(ranges: Iterable[tuple[int, int, str]], match: Match | None) -> list[bytes]:
+    """Return what governance took, (first_seq, last_seq, reason), as it is sent to who may have wanted it."""
+    if match is not None and not match.wants_logs:
+        return []
+    return [
+        b'{"pruned":%b}\n' % _encode(Pruned(first_seq=first_seq, last_seq=last_seq, reason=reason))
+        for first_seq, last_seq, reason in ranges
+    ]
 
 
 def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]:
@@ -107,22 +134,34 @@ def tail_page(db: apsw.Connection, after: int, until: int, match: Match) -> tupl
     size = 0
     looked_at = 0
     if match.execution_id is not None:
+        holes = taken_ranges(db, match.execution_id, after, until)
         for row in read_index(db, match.execution_id, after, until):
+            lines += _holes(_before(holes, row.first_seq), match)
             if size >= PAGE_BYTES or looked_at >= _PAGE_BATCHES:
                 return lines, row.first_seq - 1
             found = picked_lines(pick_lines(db, row), after, match)
             lines += found
             size += sum(map(len, found))
             looked_at += 1
-        return lines, until
+        return lines + _holes(holes, match), until
+    holes = deque((hole.first_seq, hole.last_seq, hole.cause) for hole in holes_between(db, after, until))
     for batch in read_batches(db, after, until):
+        lines += _holes(_before(holes, batch.first_seq), match)
         if size >= PAGE_BYTES or looked_at >= _PAGE_BATCHES:
             return lines, batch.first_seq - 1
         found = batch_lines(batch, after, match)
         lines += found
         size += sum(map(len, found))
         looked_at += 1
-    return lines, until
+    return lines + _holes(holes, match), until
+
+
+def _before(holes: deque[tuple[int, int, str]], seq: int) -> list[tuple[int, int, str]]:
+    """Take the holes that begin before a position."""
+    found = []
+    while holes and holes[0][0] < seq:
+        found.append(holes.popleft())
+    return found
 
 
 def position_before_last(db: apsw.Connection, count: int, until: int, match: Match) -> int:
@@ -146,8 +185,11 @@ def position_before_last(db: apsw.Connection, count: int, until: int, match: Mat
     ):
         for batch in read_batches(db, first_seq - 1, first_seq):
             for index in range(len(batch.lines) - 1, -1, -1):
-                if batch.first_seq + index <= until and match.matches(
-                    batch.lines[index], batch.events[index]
+                event = batch.events[index]
+                if (
+                    event is not None
+                    and batch.first_seq + index <= until
+                    and match.matches(batch.lines[index], event)
                 ):
                     left -= 1
                     position = batch.first_seq + index - 1

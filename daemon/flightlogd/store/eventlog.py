@@ -17,7 +17,7 @@ from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES
 from flightlog_schemas.limits import INT64_MAX
 from flightlogd.batch import Batch, decode_spans, encode_spans
-from flightlogd.facts import Facts, facts_of, tally_logs
+from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.lines import line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
 from flightlogd.store.database import begin, commit, rollback
@@ -119,6 +119,20 @@ def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]
             yield found
 
 
+def first_available(db: apsw.Connection, after: int) -> int:
+    """Return the first position above `after` that is still there, or the one after the head.
+
+    It is `after + 1` unless the whole batch of that position was taken away.
+    """
+    row = db.execute(
+        "select last_seq from event_batch where first_seq <= ?1 order by first_seq desc limit 1", (after + 1,)
+    ).fetchone()
+    if row is not None and row[0] > after:
+        return after + 1
+    found = db.execute("select min(first_seq) from event_batch where first_seq > ?", (after,)).get
+    return max(after, read_head(db).seq) + 1 if found is None else int(found)
+
+
 def first_received_since(db: apsw.Connection, since: int) -> int | None:
     """Return the first position of the first batch received at or after a time; None when there is none.
 
@@ -145,7 +159,13 @@ def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch
     lines = split_lines(blob)
     batch = Batch(first_seq, received, decode_spans(spans), lines, Facts({}, []))
     logs = decode_logs(blob, lines)
-    batch.facts = (None if logs is None else tally_logs(logs)) or facts_of(batch.events)
+    facts = None if logs is None else tally_logs(logs)
+    if facts is None:
+        facts = batch.facts
+        for index, event in enumerate(batch.events):
+            if event is not None:
+                note(facts, index, event)
+    batch.facts = facts
     return batch
 
 

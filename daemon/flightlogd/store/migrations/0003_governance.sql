@@ -20,6 +20,10 @@ BEGIN SELECT RAISE(ABORT, 'the event log is immutable: only lines leave it, by g
 -- The chain at the end of a range whose rows are gone: the next row's chain goes on from it.
 -- NULL: the row is there, some of its lines are `null` or masked.
 ALTER TABLE tombstone ADD COLUMN chain BLOB;
+-- 1: a `daemon.pruned` event in the chain holds the digest of this row.
+ALTER TABLE tombstone ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tombstone_hole ON tombstone (first_seq) WHERE chain IS NOT NULL;
+CREATE INDEX tombstone_unsealed ON tombstone (tombstone_id) WHERE NOT sealed;
 
 -- What was taken of an execution's log, so that its counters never shrink and a rebuild comes to the same
 -- rows: how many lines of each level range, the positions of the first and the last, the earliest time.
