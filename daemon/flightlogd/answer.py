@@ -16,6 +16,7 @@ from flightlogd.hub import Hub
 from flightlogd.queries.agent import agent_page
 from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries
+from flightlogd.queries.cursor import change_cursor, cursor_page
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from flightlogd.queries.status import daemon_status
@@ -25,6 +26,8 @@ from flightlogd.timetravel import as_of, find_then, position_at
 
 Send = Callable[[bytes], Awaitable[None]]
 Ask = Callable[[Any, Hub, Send], Awaitable[End]]
+AskAs = Callable[[Any, Hub, Send, int], Awaitable[End]]
+"""A question whose answer depends on who asks: the uid of the peer, by the kernel, comes last."""
 
 
 def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]) -> Ask:
@@ -49,6 +52,19 @@ async def _events(request: wire.Events, hub: Hub, send: Send) -> End:
     lines, after = await hub.readers.run(lambda db: event_page(db, request))
     await send(b"".join(lines))
     return End(count=len(lines), seq=seq, truncated=after is not None, next=after)
+
+
+async def _cursor(request: wire.Cursor, hub: Hub, send: Send, uid: int) -> End:
+    changed = await change_cursor(request, hub, uid)
+    await send(answer_line("cursor", changed))
+    return End(count=1, seq=hub.head.seq)
+
+
+async def _cursors(request: wire.Cursors, hub: Hub, send: Send, uid: int) -> End:
+    seq = hub.head.seq
+    found, more = await hub.readers.run(lambda db: cursor_page(db, request, uid))
+    await send(b"".join(answer_line("cursor", one) for one in found))
+    return End(count=len(found), seq=seq, truncated=more is not None, next=more)
 
 
 async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
@@ -98,7 +114,6 @@ def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[
 
 
 ASK: Final[dict[str, Ask]] = {
-    "tail": run_tail,
     "events": _events,
     "executions": _page("execution", list_executions),
     "inspect": _inspect,
@@ -106,10 +121,17 @@ ASK: Final[dict[str, Ask]] = {
     "tasks": _page("task", task_page),
     "agents": _page("agent", agent_page),
     "artifacts": _page("artifact", artifact_page),
-    "logs": run_logs,
     "audit": _page("audit", audit_entries),
     "wait": run_wait,
     "status": _status,
 }
 """By verb."""
-assert ASK.keys() == REQUESTS.keys()
+
+ASK_AS: Final[dict[str, AskAs]] = {
+    "tail": run_tail,
+    "logs": run_logs,
+    "cursor": _cursor,
+    "cursors": _cursors,
+}
+"""By verb, those that ask with a user's name."""
+assert ASK.keys() | ASK_AS.keys() == REQUESTS.keys()

@@ -51,6 +51,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         recent_limit_bytes: Committed lines kept in memory for tails.
         query_timeout_ms: Longest single read of the database.
         reader_limit: Threads (and connections to the database) that answer questions.
+        cursor_limit: Named cursors of one user.
         retry_ms: Pause between attempts while storage fails.
         drain_timeout_ms: Longest orderly stop.
     """
@@ -79,6 +80,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     recent_limit_bytes: Positive = 8 * 1024 * 1024
     query_timeout_ms: Positive = 10_000
     reader_limit: Annotated[int, Meta(ge=1, le=64)] = 4
+    cursor_limit: Positive = 1000
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
 
@@ -94,6 +96,7 @@ RELOADABLE: Final = frozenset(
         "checkpoint_bytes",
         "wal_limit_bytes",
         "query_timeout_ms",
+        "cursor_limit",
         "retry_ms",
         "drain_timeout_ms",
     }

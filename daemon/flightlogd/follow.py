@@ -1,4 +1,4 @@
-"""Questions that wait: an execution's log until it has ended, and `wait` itself."""
+"""Questions that wait: a log until its execution has ended, and `wait` itself."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -6,13 +6,14 @@ from functools import partial
 import apsw
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from flightlog_schemas.answers import Execution, LogLine
 from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, End, Logs, Wait
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.queries.execution import one_execution
-from flightlogd.queries.log import Page, log_page, position_before_last
+from flightlogd.queries.log import Page, log_page, log_page_back, start_after
 from flightlogd.store.eventlog import read_head
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -25,10 +26,19 @@ def answer_line(name: str, answer: object) -> bytes:
     return b'{"%b":%b}\n' % (name.encode(), _encode(answer))
 
 
-async def run_logs(request: Logs, hub: Hub, send: Send) -> End:
-    """Send an execution's log lines page by page; with `follow`, until it has ended and all are sent."""
+async def run_logs(request: Logs, hub: Hub, send: Send, uid: int) -> End:
+    """Send log lines page by page; with `follow`, until the execution has ended and all are sent.
+
+    Args:
+        request: What is wanted.
+        hub: The log.
+        send: Writes to the reader; waits as long as the reader does.
+        uid: Whose named cursor is meant.
+    """
+    if request.reverse:
+        return await _run_back(request, hub, send, uid)
     sent = 0
-    page = await hub.readers.run(partial(_first_page, request=request))
+    page = await hub.readers.run(partial(_first_page, request=request, uid=uid))
     while True:
         await _send_lines(page.lines, send)
         sent += len(page.lines)
@@ -37,20 +47,45 @@ async def run_logs(request: Logs, hub: Hub, send: Send) -> End:
         if page.complete:
             if not request.follow or page.ended:
                 return End(count=sent, seq=page.position)
-            await _wait_for_mention(hub, page.execution_id, page.position)
-        after, limit = page.position, _page_limit(request, sent)
+            if page.execution_id is not None:
+                await _wait_for_mention(hub, page.execution_id, page.position)
+            else:
+                await _wait_for_text(hub, _encode(request.task_id), page.position)
+        after, limit = page.position, _page_limit(request.limit, sent)
         page = await hub.readers.run(partial(log_page, request=request, after=after, limit=limit))
 
 
-def _first_page(db: apsw.Connection, request: Logs) -> Page:
-    after = request.after
-    if request.last is not None:
-        after = position_before_last(db, request, request.last)
-    return log_page(db, request, after, _page_limit(request, 0))
+async def _run_back(request: Logs, hub: Hub, send: Send, uid: int) -> End:
+    """Send what is there, newest first."""
+    if request.follow:
+        raise QuestionError("invalid", "what comes is not there yet: follow does not go with reverse")
+    head = hub.head.seq
+    limits = [limit for limit in (request.limit, request.last) if limit is not None]
+    limit = min(limits) if limits else None
+    after = await hub.readers.run(lambda db: start_after(db, replace(request, last=None), uid))
+    before = head + 1 if request.before is None else min(head + 1, request.before)
+    sent = 0
+    while True:
+        page = await hub.readers.run(
+            partial(
+                log_page_back, request=request, after=after, before=before, limit=_page_limit(limit, sent)
+            )
+        )
+        await _send_lines(page.lines, send)
+        sent += len(page.lines)
+        before = page.position
+        if limit is not None and sent >= limit:
+            return End(count=sent, seq=head, truncated=not page.complete, next=before)
+        if page.complete:
+            return End(count=sent, seq=head)
 
 
-def _page_limit(request: Logs, sent: int) -> int:
-    return PAGE_LIMIT if request.limit is None else min(PAGE_LIMIT, request.limit - sent)
+def _first_page(db: apsw.Connection, request: Logs, uid: int) -> Page:
+    return log_page(db, request, start_after(db, request, uid), _page_limit(request.limit, 0))
+
+
+def _page_limit(limit: int | None, sent: int) -> int:
+    return PAGE_LIMIT if limit is None else min(PAGE_LIMIT, limit - sent)
 
 
 async def _send_lines(lines: list[LogLine], send: Send) -> None:
@@ -69,6 +104,16 @@ async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_on
             entry = batch.facts.tallies.get(execution_id)
             if entry is not None and (entry.state_count or not state_only):
                 return
+        after = hub.head.seq
+
+
+async def _wait_for_text(hub: Hub, text: bytes, after: int) -> None:
+    """Return once the log has a line above a position that holds a text (or may have: look again)."""
+    while True:
+        await hub.head.wait_past(after)
+        recent = hub.head.recent(after)
+        if recent is None or any(text in line for batch in recent for line in batch.lines):
+            return
         after = hub.head.seq
 
 

@@ -17,7 +17,7 @@ class Match:
         agent_id: With this agent.
         level_numbers: Log lines of any of these level ranges only.
         source: Log lines of this source only.
-        grep: The line's text holds this.
+        grep: The line's text holds all of these.
         exclude: The line's text holds none of these.
     """
 
@@ -30,7 +30,7 @@ class Match:
         agent_id: str | None = None,
         level_numbers: Iterable[int] = (),
         source: str | None = None,
-        grep: str | None = None,
+        grep: Iterable[str] = (),
         exclude: Iterable[str] = (),
     ) -> None:
         names = [name.removesuffix("*") for name in types]
@@ -41,13 +41,14 @@ class Match:
         self._agent_id = agent_id
         self._levels = frozenset((number - 1) // 4 for number in level_numbers)
         self._source = source
-        self._grep = None if grep is None else grep.encode()
+        self._grep = tuple(text.encode() for text in grep)
         self._exclude = tuple(text.encode() for text in exclude)
         self.everything = not (
             names
             or self._levels
+            or self._grep
             or self._exclude
-            or any(value is not None for value in (execution_id, task_id, agent_id, source, grep))
+            or any(value is not None for value in (execution_id, task_id, agent_id, source))
         )
         """True when nothing is left out."""
 
@@ -74,9 +75,14 @@ class Match:
             return False
         if self._source is not None and not (type(event) is Log and event.source == self._source):
             return False
-        if self._grep is not None and self._grep not in line:
+        if not all(text in line for text in self._grep):
             return False
         return not any(text in line for text in self._exclude)
+
+
+def substrings(grep: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a request wants to be found: by hand one text is written without brackets."""
+    return (grep,) if isinstance(grep, str) else grep
 
 
 def match_of(request: Tail) -> Match:
@@ -88,6 +94,6 @@ def match_of(request: Tail) -> Match:
         agent_id=request.agent_id,
         level_numbers=request.level,
         source=request.source,
-        grep=request.grep,
+        grep=substrings(request.grep),
         exclude=request.exclude,
     )

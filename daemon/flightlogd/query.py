@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from flightlog_schemas.wire.query import REQUESTS, QueryError, Request
-from flightlogd.answer import ASK
+from flightlogd.answer import ASK, ASK_AS
 from flightlogd.errors import PeerError, QuestionError
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
@@ -50,7 +50,7 @@ def decode_request(line: bytes, requests: Mapping[str, type[T]]) -> tuple[str, T
         raise QuestionError("invalid", str(error), hint) from None
 
 
-async def serve_query(stream: trio.SocketStream, _peer: Peer, hub: Hub) -> None:
+async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
     """Answer one reader until it closes."""
 
     async def answer(line: bytes) -> None:
@@ -59,7 +59,10 @@ async def serve_query(stream: trio.SocketStream, _peer: Peer, hub: Hub) -> None:
         following = getattr(request, "follow", False)
         hub.followers += following
         try:
-            end = await ASK[verb](request, hub, stream.send_all)
+            if verb in ASK_AS:
+                end = await ASK_AS[verb](request, hub, stream.send_all, peer.uid)
+            else:
+                end = await ASK[verb](request, hub, stream.send_all)
         finally:
             hub.followers -= following
         await stream.send_all(b'{"end":' + _encode(end) + b"}\n")

@@ -7,11 +7,14 @@ nobody but itself.
 
 from collections.abc import Awaitable, Callable
 
+import apsw
+
 from flightlog_schemas.wire.query import End, Tail
 from flightlogd.batch import Batch
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.match import Match, match_of
+from flightlogd.queries.cursor import cursor_position
 from flightlogd.queries.event import (
     PAGE_BYTES,
     batch_lines,
@@ -23,43 +26,57 @@ from flightlogd.queries.event import (
 Send = Callable[[bytes], Awaitable[None]]
 
 
-async def run_tail(request: Tail, hub: Hub, send: Send) -> End:
+async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
     """Send recorded events after a position; with `follow`, until the connection is cancelled.
 
     Args:
         request: What is wanted.
         hub: The log.
         send: Writes to the reader; waits as long as the reader does.
+        uid: Whose named cursor is meant.
+
+    Raises:
+        QuestionError: `cursor_behind`, when retention took what comes after the cursor.
     """
     match = match_of(request)
     head = hub.head
     until = head.seq
-    cursor = await _start(request, hub, match, until)
+    follow = request.follow and request.until is None
+    if request.until is not None:
+        time = request.until
+        until = min(until, await hub.readers.run(lambda db: position_since(db, time)))
+    position = await _start(request, hub, match, until, uid)
     sent = 0
     while request.limit is None or sent < request.limit:
-        lines, cursor = await _next_page(hub, match, cursor, None if request.follow else until)
+        lines, position = await _next_page(hub, match, position, None if follow else until)
         if request.limit is not None:
             del lines[request.limit - sent :]
         if lines:
             await send(b"".join(lines))
             sent += len(lines)
-        if not request.follow and cursor >= until:
+        if not follow and position >= until:
             break
-        if cursor >= head.seq and (request.limit is None or sent < request.limit):
-            await head.wait_past(cursor)
-    return End(count=sent, seq=cursor)
+        if position >= head.seq and (request.limit is None or sent < request.limit):
+            await head.wait_past(position)
+    return End(count=sent, seq=position)
 
 
-async def _start(request: Tail, hub: Hub, match: Match, until: int) -> int:
-    if request.after is not None:
-        return request.after
-    if request.since is not None:
-        since = request.since
-        return await hub.readers.run(lambda db: position_since(db, since))
-    if request.last is not None:
-        last = request.last
-        return await hub.readers.run(lambda db: position_before_last(db, last, until, match))
-    return until
+async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) -> int:
+    """Return the position after which to begin."""
+    if request.cursor is None and request.since is None and request.last is None:
+        return until if request.after is None else request.after
+
+    def begin(db: apsw.Connection) -> int:
+        start = request.after
+        if start is None and request.cursor is not None:
+            start = cursor_position(db, uid, request.cursor)
+        if start is None and request.since is not None:
+            start = position_since(db, request.since)
+        if request.last is not None:
+            start = max(start or 0, position_before_last(db, request.last, until, match))
+        return until if start is None else start
+
+    return await hub.readers.run(begin)
 
 
 async def _next_page(hub: Hub, match: Match, cursor: int, until: int | None) -> tuple[list[bytes], int]:

@@ -180,6 +180,16 @@ class AuditEntry(Struct, kw_only=True):
 
 
 class ProjectionStatus(Struct, kw_only=True):
+class NamedCursor(Struct, kw_only=True):
+    """How far a reader has confirmed what it was sent; `lag` is how many positions lie after that."""
+
+    name: str
+    uid: int
+    seq: int
+    lag: int
+    moved_at: int
+
+
     """How far one read model is, and what broke it."""
 
     name: str
@@ -194,7 +204,8 @@ class DaemonStatus(Struct, kw_only=True):
 
     `state` is `ok`, or the fault that it waits out: `storage_full`, `storage_failing`. `phase` is what the
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
-    that of `unwatched` cannot be seen from here, as in another pid namespace.
+    that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
+    positions the hindmost of the named cursors is behind.
     """
 
     schema_version: int
@@ -217,6 +228,8 @@ class DaemonStatus(Struct, kw_only=True):
     connections: dict[str, int]
     followers: int
     queued_lines: int
+    cursors: int
+    cursor_lag: int
     queued_bytes: int
     projections: list[ProjectionStatus]
     state_dir: str

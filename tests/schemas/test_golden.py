@@ -1,4 +1,4 @@
-"""What is frozen: a line of every event type, every line of the sockets, the bytes of a stored batch."""
+"""What is frozen: a line of every event type, every line of the sockets."""
 
 import json
 from typing import Any
@@ -11,12 +11,8 @@ from flightlog_schemas.codec import decode_line, decode_stored, encode_event
 from flightlog_schemas.events import BY_TAG, ErrorInfo, Owner, Retrieval, Runner, TaskIO
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, query
-from flightlogd import batch, seal
-from flightlogd.facts import facts_of
-from flightlogd.lines import split_lines
 from schemas.builders import example
 from support.golden import check_golden, load_golden
-from support.lines import event, log
 
 LOG_ID = "0192f0c1a2b37c4d8e5f60718293a4b5"
 ERROR = {"code": "not_found", "reason": "no such execution: x", "hint": "flightlog list shows them"}
@@ -42,6 +38,8 @@ REQUESTS: list[query.Request] = [
         after=0,
         last=5,
         since=6,
+        until=8,
+        cursor="c",
         follow=False,
         limit=7,
         type=("log", "execution."),
@@ -105,6 +103,11 @@ REQUESTS: list[query.Request] = [
         grep="g",
         exclude=("x",),
     ),
+    query.Logs(task_id="t", cursor="c", reverse=True, before=6, agent_id="a", grep=("g", "h")),
+    query.Cursor(name="c", seq=5, back=True),
+    query.Cursor(name="c", remove=True, uid=1000),
+    query.Cursors(),
+    query.Cursors(after=1, limit=2),
     query.Audit(),
     query.Audit(execution_id="e", after=1, limit=2),
     query.Wait(execution_id="e"),
@@ -250,6 +253,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         message="m",
         fields={"stream": "stderr"},
     ),
+    "cursor": answers.NamedCursor(name="c", uid=1000, seq=5, lag=2, moved_at=3),
     "audit": answers.AuditEntry(
         seq=3,
         time=4,
@@ -334,64 +338,6 @@ def test_json_schema_of_every_type(event_type: str) -> None:
         "type",
         *(field.name for field in msgspec.structs.fields(BY_TAG[event_type]) if field.required),
     }
-
-
-def run(producer: str, uid: int, pid: int, first_line: int, lines: list[bytes]) -> batch.Run:
-    """Return lines of one producer as they come to be stored."""
-    return batch.Run(producer, uid, pid, first_line, lines, facts_of(decode_line(line) for line in lines))
-
-
-def stored() -> dict[str, Any]:
-    """Return the columns of two batches of three producers' lines, as they are stored."""
-    runs = [
-        run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")]),
-        run("p2", 1001, 43, 7, [log("f", "one", level="WARN")]),
-        run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}']),
-    ]
-    (first,) = batch.make_batches(runs, 1, 1_790_000_000_000_000)
-    (second,) = batch.make_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
-    chain = seal.GENESIS
-    columns = []
-    for row in (first, second):
-        assert row.sealed is not None
-        blob, digest, spans = row.sealed.blob, row.sealed.digest, batch.encode_spans(row.spans)
-        chain = seal.extend_chain(
-            chain,
-            first_seq=row.first_seq,
-            last_seq=row.last_seq,
-            received=row.received,
-            spans=spans,
-            digest=digest,
-        )
-        columns.append(
-            {
-                "first_seq": row.first_seq,
-                "last_seq": row.last_seq,
-                "received": row.received,
-                "spans": spans,
-                "digest": digest.hex(),
-                "chain": chain.hex(),
-                "lines": blob.decode(),
-            }
-        )
-    return {"batches": columns}
-
-
-@pytest.mark.covers("D1")
-def test_stored_bytes(update_golden: bool) -> None:
-    """The stored bytes of a batch, its spans, digest and chain are what they were."""
-    actual = stored()
-    check_golden("stored", actual, update=update_golden)
-
-    first = actual["batches"][0]
-    assert [json.loads(line)["type"] for line in split_lines(first["lines"].encode())] == [
-        item["type"] for item in json.loads(first["lines"])
-    ]
-    assert batch.decode_spans(first["spans"]) == [
-        batch.Span(0, "p1", 1, 2, 1000, 42),
-        batch.Span(2, "p2", 7, 1, 1001, 43),
-        batch.Span(3, "p1", 3, 1, 1000, 42),
-    ]
 
 
 def test_old_lines_can_still_be_read() -> None:

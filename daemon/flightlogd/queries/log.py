@@ -1,6 +1,8 @@
-"""Log lines of one execution, picked out of its batches by the index."""
+"""Log lines of one execution, or of all runs of a task, picked out of their batches by the index."""
 
 from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import groupby
 from typing import Final
 
 import apsw
@@ -10,7 +12,12 @@ from flightlog_schemas import levels
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event, Log
+from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, Logs
+from flightlogd.errors import QuestionError
+from flightlogd.lines import LINES_LIMIT
+from flightlogd.match import substrings
+from flightlogd.queries.cursor import cursor_position
 from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
@@ -21,22 +28,30 @@ _PAGE_BATCHES: Final = 200
 """Batches read in one transaction: a page with few matches must not hold a reader for long."""
 
 
+class Run(Struct, frozen=True):
+    """Where an execution's lines may be: positions from the first to the last, both included."""
+
+    execution_id: str
+    first_seq: int = 0
+    last_seq: int = INT64_MAX
+
+
 class Page(Struct):
     """Some lines of an answer.
 
     Attributes:
-        execution_id: The full id.
-        lines: Oldest first.
-        position: Everything up to here was looked at.
+        execution_id: The full id; None where the lines are those of a task in any execution.
+        lines: Oldest first, or newest first.
+        position: Everything up to here was looked at; newest first, everything from here on.
         complete: True when that was the end of the log as it was read.
         ended: True when the execution had ended by then.
     """
 
-    execution_id: str
+    execution_id: str | None
     lines: list[LogLine]
     position: int
     complete: bool
-    ended: bool
+    ended: bool = False
 
 
 class Filter:
@@ -46,6 +61,7 @@ class Filter:
         self._request = request
         self._level_mask = sum(1 << (number - 1) // 4 for number in set(request.level))
         self._names = {levels.level_name(number) for number in request.level}
+        self._grep = substrings(request.grep)
 
     def may_match(self, row: IndexRow) -> bool:
         """Say, from the index alone, whether a batch can hold a line that matches."""
@@ -62,12 +78,32 @@ class Filter:
         return (
             (not self._names or line.level in self._names)
             and (request.task_id is None or line.task_id == request.task_id)
+            and (request.agent_id is None or line.agent_id == request.agent_id)
             and (request.source is None or line.source == request.source)
             and (request.since is None or line.time >= request.since)
             and (request.until is None or line.time < request.until)
-            and (request.grep is None or request.grep in line.message)
+            and all(text in line.message for text in self._grep)
             and not any(text in line.message for text in request.exclude)
         )
+
+
+def start_after(db: apsw.Connection, request: Logs, uid: int) -> int:
+    """Return the position after which a request begins, oldest first.
+
+    Raises:
+        QuestionError: `cursor_behind`, or what finding the execution or the task raises.
+    """
+    start = request.after
+    if start is None and request.cursor is not None:
+        last_seq = None
+        if request.execution_id is not None:
+            execution_id = find_execution(db, request.execution_id)
+            last_seq = db.execute(
+                "select last_seq from execution where execution_id = ?", (execution_id,)
+            ).get
+        start = cursor_position(db, uid, request.cursor, last_seq)
+    start = start or 0
+    return start if request.last is None else _before_last(db, request, start, request.last)
 
 
 def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_LIMIT) -> Page:
@@ -76,56 +112,152 @@ def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_L
     Raises:
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
-    require(db, "execution")
-    execution_id = find_execution(db, request.execution_id)
     head = read_head(db).seq
+    execution_id, runs = _find_runs(db, request, after)
     wanted = Filter(request)
     lines: list[LogLine] = []
     size = 0
-    for looked_at, row in enumerate(read_index(db, execution_id, after, head)):
+    for looked_at, (first_seq, rows) in enumerate(_batches(db, runs, after, head)):
         if looked_at >= _PAGE_BATCHES or size >= PAGE_BYTES:
-            return Page(execution_id, lines, row.first_seq - 1, complete=False, ended=False)
-        if not wanted.may_match(row):
-            continue
-        for line in _lines(db, row):
-            if line.seq > after and wanted.matches(line):
+            return Page(execution_id, lines, first_seq - 1, complete=False)
+        for line in _lines(db, rows, wanted):
+            if line.seq > after:
                 if len(lines) == limit:
-                    return Page(execution_id, lines, line.seq - 1, complete=False, ended=False)
+                    return Page(execution_id, lines, line.seq - 1, complete=False)
                 lines.append(line)
                 size += len(line.message)
-    ended = status_of(db, execution_id) in TERMINAL
+    ended = execution_id is not None and status_of(db, execution_id) in TERMINAL
     return Page(execution_id, lines, head, complete=True, ended=ended)
 
 
-def position_before_last(db: apsw.Connection, request: Logs, count: int) -> int:
-    """Return the position after which the last `count` lines that match lie.
+def log_page_back(db: apsw.Connection, request: Logs, after: int, before: int, limit: int) -> Page:
+    """Return the lines before a position, newest first: at most `limit`, and about `PAGE_BYTES` of them.
+
+    Raises:
+        QuestionError: `not_found`, `ambiguous` or `projection_broken`.
+    """
+    execution_id, runs = _find_runs(db, request, after)
+    wanted = Filter(request)
+    lines: list[LogLine] = []
+    size = 0
+    batches = _batches(db, runs, after, before - 1, newest_first=True)
+    for looked_at, (first_seq, rows) in enumerate(batches):
+        for line in reversed(list(_lines(db, rows, wanted))):
+            if after < line.seq < before:
+                if len(lines) == limit:
+                    return Page(execution_id, lines, line.seq + 1, complete=False)
+                lines.append(line)
+                size += len(line.message)
+        if looked_at >= _PAGE_BATCHES or size >= PAGE_BYTES:
+            return Page(execution_id, lines, first_seq, complete=False)
+    return Page(execution_id, lines, after + 1, complete=True)
+
+
+def _before_last(db: apsw.Connection, request: Logs, after: int, count: int) -> int:
+    """Return the position after which the last `count` lines that match lie, `after` or a later one.
 
     The lines themselves are read from there on, page by page: they may be long.
     """
-    require(db, "execution")
-    execution_id = find_execution(db, request.execution_id)
     position = read_head(db).seq
+    _, runs = _find_runs(db, request, after)
     wanted = Filter(request)
     left = count
-    for row in read_index(db, execution_id, request.after, position, newest_first=True):
-        if not left:
-            break
-        if not wanted.may_match(row):
-            continue
-        seqs = [line.seq for line in _lines(db, row) if line.seq > request.after and wanted.matches(line)]
+    for _, rows in _batches(db, runs, after, position, newest_first=True) if count else ():
+        seqs = [line.seq for line in _lines(db, rows, wanted) if line.seq > after]
         if seqs:
             found = seqs[-left:]
             left -= len(found)
             position = found[0] - 1
+        if not left:
+            break
     return position
 
 
-def _lines(db: apsw.Connection, row: IndexRow) -> Iterator[LogLine]:
-    picked = pick_lines(db, row)
-    for index, line in picked.lines:
-        found = log_line(picked.first_seq + index, picked.received, decode_stored(line))
-        if found is not None:
-            yield found
+def _find_runs(db: apsw.Connection, request: Logs, after: int) -> tuple[str | None, list[Run]]:
+    """Return the execution that is meant, or None, and where to look for lines above a position."""
+    require(db, "execution")
+    if request.execution_id is not None:
+        execution_id = find_execution(db, request.execution_id)
+        return execution_id, [Run(execution_id)]
+    if request.task_id is None:
+        raise QuestionError("invalid", "logs of what? Name an execution or a task")
+    require(db, "task")
+    if db.execute("select 1 from task where task_id = ? limit 1", (request.task_id,)).get is None:
+        raise QuestionError(
+            "not_found",
+            f"no execution has announced a task {request.task_id}",
+            "flightlog task list shows them",
+        )
+    # What a task says lies between its first event and the end of its execution.
+    return None, [
+        Run(*row)
+        for row in db.execute(
+            "select task.execution_id, min(task.seq), execution.last_seq from task"
+            " join execution on execution.execution_id = task.execution_id"
+            " where task.task_id = ? and execution.last_seq > ? group by task.execution_id",
+            (request.task_id, after),
+        )
+    ]
+
+
+def _batches(
+    db: apsw.Connection, runs: list[Run], after: int, until: int, *, newest_first: bool = False
+) -> Iterator[tuple[int, list[IndexRow]]]:
+    """Yield (first position, rows of the index) of the batches with lines in (after, until], in order."""
+    if len(runs) == 1:
+        (run,) = runs
+        rows = _rows(db, run, after, until, newest_first=newest_first)
+        return ((row.first_seq, [row]) for row in rows)
+    merged = _merged(db, runs, after, until, newest_first=newest_first)
+    return ((first_seq, list(rows)) for first_seq, rows in groupby(merged, lambda row: row.first_seq))
+
+
+def _merged(
+    db: apsw.Connection, runs: list[Run], after: int, until: int, *, newest_first: bool
+) -> Iterator[IndexRow]:
+    """Yield the rows of several executions in order; each is asked for only when its turn may have come."""
+    sign = -1 if newest_first else 1
+
+    def earliest(run: Run) -> int:
+        # A batch begins at most its length before the first line that is meant.
+        return -run.last_seq if newest_first else run.first_seq - LINES_LIMIT
+
+    waiting = sorted(runs, key=earliest, reverse=True)
+    heap: list[tuple[int, int, IndexRow, Iterator[IndexRow]]] = []
+
+    def push(number: int, rows: Iterator[IndexRow]) -> None:
+        row = next(rows, None)
+        if row is not None:
+            heappush(heap, (sign * row.first_seq, number, row, rows))
+
+    while waiting or heap:
+        while waiting and (not heap or earliest(waiting[-1]) <= heap[0][0]):
+            run = waiting.pop()
+            push(len(waiting), _rows(db, run, after, until, newest_first=newest_first))
+        if heap:
+            _, number, row, rows = heappop(heap)
+            yield row
+            push(number, rows)
+
+
+def _rows(db: apsw.Connection, run: Run, after: int, until: int, *, newest_first: bool) -> Iterator[IndexRow]:
+    after, until = max(after, run.first_seq - 1), min(until, run.last_seq)
+    return read_index(db, run.execution_id, after, until, newest_first=newest_first)
+
+
+def _lines(db: apsw.Connection, rows: list[IndexRow], wanted: Filter) -> Iterator[LogLine]:
+    """Yield the lines of one batch that match, in the order of the log."""
+    found: list[tuple[int, int, bytes]] = []
+    for row in rows:
+        if wanted.may_match(row):
+            picked = pick_lines(db, row)
+            found += [(picked.first_seq + index, picked.received, line) for index, line in picked.lines]
+    if len(rows) > 1:
+        found.sort()
+    for seq, received, stored in found:
+        line = log_line(seq, received, decode_stored(stored))
+        if line is not None and wanted.matches(line):
+            yield line
 
 
 def log_line(seq: int, received: int, event: Event) -> LogLine | None:

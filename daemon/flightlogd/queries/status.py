@@ -11,6 +11,7 @@ from flightlogd import __version__
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
 from flightlogd.project import read_positions
+from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
 from flightlogd.store.eventlog import read_head
 
@@ -20,6 +21,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 async def daemon_status(hub: Hub) -> DaemonStatus:
     """Return the daemon's state, positions, sizes and queues."""
     head_seq, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
+    cursors, cursor_lag = await hub.readers.run(_cursors)
     fault = hub.fault
     database = Path(hub.config.state_dir) / DATABASE
     broken = [projection.name for projection in projections if projection.broken_at is not None]
@@ -48,6 +50,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         line_gaps=line_gaps,
         connections=dict(hub.connections),
         followers=hub.followers,
+        cursors=cursors,
+        cursor_lag=cursor_lag,
         queued_lines=hub.inbox.queued_lines,
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,
@@ -73,6 +77,11 @@ def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], in
     refused = db.execute("select count(*) from refused where code <> 'conflict'").get
     gaps = db.execute("select count(*) from line_gap where cause = 'missing'").get
     return head_seq, projections, running, refused, gaps
+
+
+def _cursors(db: apsw.Connection) -> tuple[int, int]:
+    count, hindmost = sum_up_cursors(db)
+    return count, 0 if hindmost is None else max(0, read_head(db).seq - hindmost)
 
 
 def _size(path: Path) -> int:

@@ -125,6 +125,20 @@ def first_available(db: apsw.Connection, after: int) -> int:
     It is `after + 1` unless the whole batch of that position was taken away.
     """
     row = db.execute(
+        "select last_seq from event_batch where first_seq <= ? order by first_seq desc limit 1", (after + 1,)
+    ).fetchone()
+    if row is not None and row[0] > after:
+        return after + 1
+    found = db.execute("select min(first_seq) from event_batch where first_seq > ?", (after,)).get
+    return max(after, read_head(db).seq) + 1 if found is None else int(found)
+
+
+def first_available(db: apsw.Connection, after: int) -> int:
+    """Return the first position above `after` that is still there, or the one after the head.
+
+    It is `after + 1` unless the whole batch of that position was taken away.
+    """
+    row = db.execute(
         "select last_seq from event_batch where first_seq <= ?1 order by first_seq desc limit 1", (after + 1,)
     ).fetchone()
     if row is not None and row[0] > after:

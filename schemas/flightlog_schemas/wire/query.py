@@ -38,6 +38,10 @@ QueryErrorCode = Literal[
     "line_too_long",
     "internal",  # a bug here; the daemon logged it and goes on
     "deadline",  # the query ran longer than the daemon allows
+    "cursor_behind",  # the named cursor is older than what retention has left
+    "cursor_limit",  # this user has as many cursors as the daemon allows
+    "storage_full",  # what was asked to be written was not
+    "storage_failing",
     "shutting_down",
 ]
 
@@ -54,8 +58,11 @@ class Tail(Request, kw_only=True):
 
     Attributes:
         after: Events with a higher seq; None means from now on.
-        last: Begin that many matching events before the head instead (with `after` None).
+        last: Only the last that many matching events of what is there.
         since: Begin at the first batch received at or after this time instead.
+        until: End before the first batch received at or after this time, and do not follow.
+        cursor: Begin after this named cursor of the peer's user; `after` wins, and where there is no such
+            cursor the other three say where. Reading does not move it: the request `cursor` does.
         follow: False ends at the position that was the head when the request came.
         limit: End after that many matching events.
         type: Any of these types; a name ending in `.` or `.*` takes the family.
@@ -64,13 +71,15 @@ class Tail(Request, kw_only=True):
         agent_id: Events with this agent.
         level: Log lines of any of these levels only (numbers of OpenTelemetry ranges: 1, 5, 9, ...).
         source: Log lines of exactly this source only.
-        grep: Lines whose JSON text holds this substring.
+        grep: Lines whose JSON text holds this substring, or all of these.
         exclude: Lines whose JSON text holds none of these substrings.
     """
 
     after: Count | None = None
     last: Limit | None = None
     since: Micros | None = None
+    until: Micros | None = None
+    cursor: Id | None = None
     follow: bool = True
     limit: Count | None = None
     type: tuple[str, ...] = ()
@@ -79,7 +88,7 @@ class Tail(Request, kw_only=True):
     agent_id: Id | None = None
     level: tuple[LevelNumber, ...] = ()
     source: str | None = None
-    grep: str | None = None
+    grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
@@ -197,35 +206,73 @@ class Artifacts(Request, kw_only=True):
 
 
 class Logs(Request, kw_only=True):
-    """Log lines of one execution, oldest first, lifecycle events rendered among them.
+    """Log lines of one execution or of all runs of a task, lifecycle events rendered among them.
 
     Attributes:
-        execution_id: Its id, or a prefix that fits no other.
+        execution_id: Its id, or a prefix that fits no other; without one `task_id` is needed, and the lines
+            are those of that task in any execution that announced it.
         after: Lines with a higher seq.
+        cursor: Lines after this named cursor of the peer's user, as in a tail; `after` wins.
         last: Only the last that many matching lines (before any that follow).
         limit: End after that many lines; with no limit all of them.
-        follow: Go on until the execution has ended and its last line was sent.
+        follow: Go on until the execution has ended and its last line was sent; of a task it does not end.
+        reverse: Newest first; not with `follow`.
+        before: With `reverse`, lines with a lower seq.
         level: Any of these level ranges (1, 5, 9, 13, 17, 21).
         source: Exactly this source.
         task_id: Lines of this task.
+        agent_id: Lines of this agent.
         since: Lines at or after this time.
         until: Lines before this time.
-        grep: Messages that hold this substring.
+        grep: Messages that hold this substring, or all of these.
         exclude: Messages that hold none of these substrings.
     """
 
-    execution_id: Id
-    after: Count = 0
+    execution_id: Id | None = None
+    after: Count | None = None
+    cursor: Id | None = None
     last: Count | None = None
     limit: Count | None = None
     follow: bool = False
+    reverse: bool = False
+    before: Count | None = None
     level: tuple[LevelNumber, ...] = ()
     source: str | None = None
     task_id: Id | None = None
+    agent_id: Id | None = None
     since: Micros | None = None
     until: Micros | None = None
-    grep: str | None = None
+    grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+
+class Cursor(Request, kw_only=True):
+    """Move a named cursor of the peer's user, or remove it: `{"cursor":{...}}`, as it is then or last was.
+
+    Attributes:
+        name: Which.
+        seq: Everything up to here was delivered. It is durable when it is answered, and never beyond the
+            head. A cursor that is further already stays where it is.
+        back: Move it although it is further.
+        remove: Remove it instead.
+        uid: Whose, where that is another user; for root alone.
+    """
+
+    name: Id
+    seq: Count | None = None
+    back: bool = False
+    remove: bool = False
+    uid: Count | None = None
+
+
+class Cursors(Request, kw_only=True):
+    """Named cursors of the peer's user by name, for root those of all users: `{"cursor":{...}}`.
+
+    `after` is the `next` of the page before.
+    """
+
+    after: Count = 0
+    limit: Limit = PAGE_LIMIT
 
 
 class Audit(Request, kw_only=True):
@@ -277,6 +324,8 @@ class Recorded(Struct, kw_only=True):
     pid: int
     producer: str
     line: int
+    "cursor": Cursor,
+    "cursors": Cursors,
     event: Raw
 
 

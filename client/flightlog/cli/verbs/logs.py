@@ -60,7 +60,7 @@ def command(
         since=since,
         until=until,
         source=source,
-        grep=None if grep is None else grep.literal,
+        grep=grep.literal or () if grep is not None else (),
         follow=follow,
     )
     with session.ask(patient=follow) as daemon:

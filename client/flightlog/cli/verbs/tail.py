@@ -90,7 +90,7 @@ def command(
         agent_id=agent,
         level=level or (),
         source=source,
-        grep=None if grep is None else _as_stored(grep.literal),
+        grep=_as_stored(grep.literal) or () if grep is not None else (),
         exclude=tuple(text for pattern in exclude if (text := _as_stored(pattern.literal)) is not None),
     )
     if count is None and after is None and since is None:

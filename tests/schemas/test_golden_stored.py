@@ -1,0 +1,71 @@
+"""The bytes of a stored batch are frozen."""
+
+import json
+from typing import Any
+
+import pytest
+
+from flightlog_schemas.codec import decode_line
+from flightlogd import batch, seal
+from flightlogd.facts import facts_of
+from flightlogd.lines import split_lines
+from support.golden import check_golden
+from support.lines import event, log
+
+
+def run(producer: str, uid: int, pid: int, first_line: int, lines: list[bytes]) -> batch.Run:
+    """Return lines of one producer as they come to be stored."""
+    return batch.Run(producer, uid, pid, first_line, lines, facts_of(decode_line(line) for line in lines))
+
+
+def stored() -> dict[str, Any]:
+    """Return the columns of two batches of three producers' lines, as they are stored."""
+    runs = [
+        run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")]),
+        run("p2", 1001, 43, 7, [log("f", "one", level="WARN")]),
+        run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}']),
+    ]
+    (first,) = batch.make_batches(runs, 1, 1_790_000_000_000_000)
+    (second,) = batch.make_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
+    chain = seal.GENESIS
+    columns = []
+    for row in (first, second):
+        assert row.sealed is not None
+        blob, digest, spans = row.sealed.blob, row.sealed.digest, batch.encode_spans(row.spans)
+        chain = seal.extend_chain(
+            chain,
+            first_seq=row.first_seq,
+            last_seq=row.last_seq,
+            received=row.received,
+            spans=spans,
+            digest=digest,
+        )
+        columns.append(
+            {
+                "first_seq": row.first_seq,
+                "last_seq": row.last_seq,
+                "received": row.received,
+                "spans": spans,
+                "digest": digest.hex(),
+                "chain": chain.hex(),
+                "lines": blob.decode(),
+            }
+        )
+    return {"batches": columns}
+
+
+@pytest.mark.covers("D1")
+def test_stored_bytes(update_golden: bool) -> None:
+    """The stored bytes of a batch, its spans, digest and chain are what they were."""
+    actual = stored()
+    check_golden("stored", actual, update=update_golden)
+
+    first = actual["batches"][0]
+    assert [json.loads(line)["type"] for line in split_lines(first["lines"].encode())] == [
+        item["type"] for item in json.loads(first["lines"])
+    ]
+    assert batch.decode_spans(first["spans"]) == [
+        batch.Span(0, "p1", 1, 2, 1000, 42),
+        batch.Span(2, "p2", 7, 1, 1001, 43),
+        batch.Span(3, "p1", 3, 1, 1000, 42),
+    ]
