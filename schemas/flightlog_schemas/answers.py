@@ -179,7 +179,6 @@ class AuditEntry(Struct, kw_only=True):
     detail: dict[str, Any] | None
 
 
-class ProjectionStatus(Struct, kw_only=True):
 class NamedCursor(Struct, kw_only=True):
     """How far a reader has confirmed what it was sent; `lag` is how many positions lie after that."""
 
@@ -190,6 +189,7 @@ class NamedCursor(Struct, kw_only=True):
     moved_at: int
 
 
+class ProjectionStatus(Struct, kw_only=True):
     """How far one read model is, and what broke it."""
 
     name: str
@@ -227,9 +227,9 @@ class DaemonStatus(Struct, kw_only=True):
     line_gaps: int
     connections: dict[str, int]
     followers: int
-    queued_lines: int
     cursors: int
     cursor_lag: int
+    queued_lines: int
     queued_bytes: int
     projections: list[ProjectionStatus]
     state_dir: str
