@@ -308,6 +308,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "agents": Agents,
     "artifacts": Artifacts,
     "logs": Logs,
+    "cursor": Cursor,
+    "cursors": Cursors,
     "audit": Audit,
     "wait": Wait,
     "status": StatusRequest,
@@ -324,8 +326,6 @@ class Recorded(Struct, kw_only=True):
     pid: int
     producer: str
     line: int
-    "cursor": Cursor,
-    "cursors": Cursors,
     event: Raw
 
 
