@@ -29,6 +29,7 @@ from flightlog.errors import (
     UsageError,
 )
 from flightlog.executions import Announcement, Execution
+from flightlog.masking import mask
 from flightlog.scope import Scope
 from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import Event
@@ -56,6 +57,7 @@ __all__ = [
     "execution",
     "flush",
     "log",
+    "mask",
     "statistics",
 ]
 

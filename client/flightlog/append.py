@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from flightlog.dial import away, dial
 from flightlog.errors import AppendFailed, DaemonAway
+from flightlog.masking import masked_line
 from flightlog_schemas import PROTOCOL_VERSION
 from flightlog_schemas.wire.ingest import (
     Busy,
@@ -65,7 +66,8 @@ def append(
     """Send lines, never waiting for one before the next, and return when all are on disk and readable.
 
     Lines are taken from the iterable as they can be sent, so that any number costs constant memory. An empty
-    line is not sent; it says that nothing more comes for a while, and what was taken so far goes out.
+    line is not sent; it says that nothing more comes for a while, and what was taken so far goes out. What is
+    secret in a line is masked before it is sent.
 
     Args:
         path: The ingest socket.
@@ -122,6 +124,7 @@ class _Exchange:
             line = given.removesuffix(b"\n")
             if b"\n" in line:
                 raise ValueError("a line holds a newline: one event is one line")
+            line = masked_line(line)
             if line and not line.isspace():
                 pending += (line, b"\n")
                 size += len(line) + 1

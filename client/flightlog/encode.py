@@ -1,10 +1,14 @@
-"""Event to line, whatever a program puts into it: what JSON cannot say is said as text."""
+"""Event to line, whatever a program puts into it: what JSON cannot say is said as text, secrets are masked.
+
+Everything that this process emits becomes bytes here, so nothing unmasked is buffered, spooled or sent.
+"""
 
 from collections.abc import Mapping, Set
 from typing import Final
 
 import msgspec
 
+from flightlog.masking import is_clean, masked_line, masked_text
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
 from flightlog_schemas.limits import INT64_MAX, INT64_MIN, LINE_LIMIT_BYTES
@@ -35,23 +39,29 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
 
     Paths, exceptions and other objects become their text. Where that is not enough (file names that are not
     UTF-8, structures that hold themselves, keys that are no strings, numbers past 64 bits) the event is
-    rebuilt from plain values. A message too long for a line is cut and says so.
+    rebuilt from plain values. What is secret is masked; what cannot be masked is not said. A message too long
+    for a line is cut and says so.
     """
     try:
         return _encode_whole(event)
     except Exception:  # whatever a program's objects raise
         try:
-            return _encode(_plain(event, ()))
+            return masked_line(_encode(_plain(event, ())))
         except Exception:  # as above; the caller counts it
             return None
 
 
 def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
     if type(event) is not Log:
-        return _encode(event)
+        return masked_line(_encode(event))
     if event.fields is not None and not _is_storable(event.fields):
-        return _encode(_plain(event, ()))
+        return masked_line(_encode(_plain(event, ())))
+    # Before it may be cut: half a secret would not be found.
+    if not is_clean(event.message):
+        event = msgspec.structs.replace(event, message=masked_text(event.message))
     line = _encode(event)
+    if event.fields is not None or event.source is not None:
+        line = masked_line(line)
     return line if len(line) <= LINE_LIMIT_BYTES else _cut(event, len(line))
 
 
@@ -73,7 +83,7 @@ def _cut(event: Log, size_bytes: int) -> bytes | None:
     kept_chars = max(LINE_LIMIT_BYTES - other_bytes - _MARKER_BYTES, 0) // _CHAR_BYTES
     cut_chars = len(event.message) - kept_chars
     message = f"{event.message[:kept_chars]}… [{cut_chars:,} more characters cut]"
-    line = _encode(msgspec.structs.replace(event, message=message))
+    line = masked_line(_encode(msgspec.structs.replace(event, message=message)))
     return line if len(line) <= LINE_LIMIT_BYTES else None
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from flightlog.encode import text
+from flightlog.masking import masked_text
 from flightlog_schemas.events.envelope import ErrorInfo
 
 MESSAGE_LIMIT_CHARS: Final = 10_000
@@ -45,14 +46,15 @@ def _ending_of_exit(error: SystemExit) -> Ending:
         # What the kernel keeps of it.
         status, message = code & 0xFF, f"exit status {code & 0xFF}"
     else:
-        status, message = 1, text(code)[:MESSAGE_LIMIT_CHARS]
+        status, message = 1, masked_text(text(code))[:MESSAGE_LIMIT_CHARS]
     return Ending(outcome="failed", error=ErrorInfo(type="SystemExit", message=message), exit_status=status)
 
 
 def describe(error: BaseException) -> ErrorInfo:
     """Return an exception's type, message and stack, each cut to its limit, and the hash of the whole stack.
 
-    Never raises an Exception.
+    Masked before they are cut and hashed: neither half a secret nor the hash of one is told. Never raises an
+    Exception.
     """
     stack = stack_digest = None
     try:
@@ -60,14 +62,14 @@ def describe(error: BaseException) -> ErrorInfo:
 
         from flightlog_schemas.stacks import stack_hash
 
-        stack = "".join(traceback.format_exception(error))
+        stack = masked_text("".join(traceback.format_exception(error)))
         stack_digest = stack_hash(stack)
     except Exception:  # noqa: S110  # a program's broken exception must not break the program
         pass
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return ErrorInfo(
-        message=text(error)[:MESSAGE_LIMIT_CHARS] or name,
+        message=masked_text(text(error))[:MESSAGE_LIMIT_CHARS] or name,
         type=name,
         stack=None if stack is None else stack[-STACK_LIMIT_CHARS:],
         stack_hash=stack_digest,

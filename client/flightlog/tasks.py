@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from flightlog.clock import now_us
 from flightlog.encode import text
 from flightlog.ids import new_span_id, new_trace_id
+from flightlog.masking import masked_text
 from flightlog.outcome import ending_of
 from flightlog.scope import Scope
 from flightlog_schemas.events.task import TaskEnded, TaskStarted
@@ -143,7 +144,7 @@ class Attempts:
         for left in range(self._retries, -1, -1):
             failure = before and before.failure
             reason = None if failure is None else f"after {type(failure).__name__}: {text(failure)}"
-            attempt = self._make(before, reason and reason[:_REASON_LIMIT_CHARS])
+            attempt = self._make(before, reason and masked_text(reason)[:_REASON_LIMIT_CHARS])
             attempt.again_on = self._on if left else ()
             yield attempt
             if attempt.failure is None:

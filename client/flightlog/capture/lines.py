@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from flightlog.masking import masked_text
 from flightlog_schemas.codec import RefusalError, decode_line, encode_event
 from flightlog_schemas.events import Log
 
@@ -133,6 +134,9 @@ def _structured(data: bytes, stream: str) -> Entry | None:
 
 
 def _cut(text: str, skipped_chars: int) -> tuple[str, int]:
+    if len(text) > LINE_LIMIT_CHARS or skipped_chars:
+        # Before it is cut, for half a secret would not be found.
+        text = masked_text(text)
     over = max(len(text) - LINE_LIMIT_CHARS, 0) + skipped_chars
     if not over:
         return text, 0

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from flightlog.capture.child import Child
 from flightlog.capture.lines import Entry, LineSplitter, RawLine, entry
+from flightlog.masking import KeyBlock
 
 CAPTURE_GRACE_S: Final = 0.5
 """How long output is awaited after the command ended; another process may hold its pipes for ever."""
@@ -62,6 +63,7 @@ class _Stream:
         self.source = source
         self.target = target
         self.splitter = LineSplitter()
+        self.key_block = KeyBlock()
         self.open = True
         self.unwritten = memoryview(b"")
         self.owed_bytes = 0
@@ -205,6 +207,7 @@ class Recorder:
     def _record(self, stream: _Stream, lines: list[RawLine]) -> None:
         for line in lines:
             said = entry(line, stream.name)
+            said = said._replace(message=stream.key_block.masked(said.message))
             if said.cut_chars:
                 self._cut_lines += 1
                 self._cut_chars += said.cut_chars

@@ -24,6 +24,7 @@ from flightlog.context import EXECUTION_ID_VARIABLE
 from flightlog.dial import dial
 from flightlog.errors import DaemonAway
 from flightlog.ids import new_id
+from flightlog.masking import masked_text
 from flightlog.process import this_process
 from flightlog.scope import Scope
 from flightlog_schemas.events.envelope import ErrorInfo
@@ -162,7 +163,8 @@ def recorded_args(command: tuple[str, ...]) -> tuple[str, ...]:
     kept: list[str] = []
     for number, argument in enumerate(command):
         if len(argument) > left:
-            kept.append(f"{argument[:left]}… [{len(argument) - left:,} more characters cut]")
+            # Masked before it is cut, for half a secret would not be found.
+            kept.append(f"{masked_text(argument)[:left]}… [{len(argument) - left:,} more characters cut]")
             if number + 1 < len(command):
                 kept.append(f"… [{len(command) - number - 1:,} more arguments cut]")
             break

@@ -1,0 +1,118 @@
+"""What this process keeps secret: nothing of it is buffered, spooled, hashed or sent.
+
+Registered are, beside what `flightlog.mask` is given, from the first event on:
+
+- values of environment variables whose names call them secret, such as `DB_PASSWORD` or `GITHUB_TOKEN`
+  (not with `FLIGHTLOG_MASK_ENVIRONMENT=0`)
+- the lines of the files that `FLIGHTLOG_MASK_FILE` names, separated by colons
+
+A secret is one whichever client says it: there is one registry for the process, and a forked child has it.
+"""
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Final
+
+from flightlog.notice import tell
+from flightlog_schemas.masking import MASK, Values, is_secret_key, mask_line, mask_text, may_hold_secret
+from flightlog_schemas.masking.values import LEAST_CHARS
+
+ENVIRONMENT_VARIABLE: Final = "FLIGHTLOG_MASK_ENVIRONMENT"
+FILE_VARIABLE: Final = "FLIGHTLOG_MASK_FILE"
+
+_KEY_LINE: Final = re.compile(r"\s*(?:[A-Za-z0-9+/=]*|(?:Proc-Type|DEK-Info|Version|Comment):.*)\s*")
+"""Base64, and the headers that may come before it."""
+
+_values = Values()
+_adding = threading.RLock()
+_gathered = False
+
+
+def mask(*values: str) -> None:
+    """Have values masked in everything that this process records from here on, in any spelling.
+
+    Beside the value as it is: in JSON, URL-encoded and base64; a value of several lines also line by line.
+
+    Args:
+        *values: What is secret. White space around it does not belong to it.
+
+    Raises:
+        ValueError: a value has fewer than 6 characters or more than 65,536, or there are more than 1,000.
+    """
+    with _adding:
+        for value in values:
+            _values.add(value)
+
+
+def is_clean(text: str) -> bool:
+    """Say at little cost that a text holds no secret; False where it has to be looked at."""
+    if not _gathered:
+        _gather()
+    return not (may_hold_secret(text) or _values.may_hold(text))
+
+
+def masked_text(text: str) -> str:
+    """Return a text with its secrets masked."""
+    return text if is_clean(text) else _mask(text)
+
+
+def masked_line(line: bytes) -> bytes:
+    """Return an event's line with its secrets masked; one that is no event is masked as a text."""
+    # A line that holds no registered value as it is written holds none in what is written there.
+    return line if is_clean(line.decode(errors="surrogateescape")) else mask_line(line, _mask)
+
+
+class KeyBlock:
+    """Masks a private key in output that comes line by line: no line of its middle looks secret by itself."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def masked(self, text: str) -> str:
+        """Return the next line of the output, masked where it is in a private key."""
+        if not self._inside:
+            begin = text.rfind("-----BEGIN ") if "PRIVATE KEY" in text else -1
+            self._inside = begin >= 0 and "-----END " not in text[begin:]
+            return text
+        # Anything else ends a key that was cut short.
+        self._inside = _KEY_LINE.fullmatch(text) is not None
+        return MASK if (self._inside or "-----END " in text) and text.strip() else text
+
+
+def _mask(text: str) -> str:
+    # Values first: a pattern may end within one.
+    return mask_text(_values.mask(text))
+
+
+def _gather() -> None:
+    """Register what the environment says is secret."""
+    global _gathered  # one registry for the process is what this module is
+    with _adding:
+        if _gathered:
+            return
+        if os.environ.get(ENVIRONMENT_VARIABLE, "1") != "0":
+            for name, value in os.environ.items():
+                if is_secret_key(name):
+                    _add_found(value, f"${name}")
+        for name in filter(None, os.environ.get(FILE_VARIABLE, "").split(":")):
+            try:
+                content = Path(name).read_text("utf-8")
+            except (OSError, ValueError) as error:
+                tell(f"{FILE_VARIABLE}: {name} cannot be read, nothing of it is masked: {error}")
+            else:
+                for line in content.splitlines():
+                    _add_found(line, name)
+        _gathered = True
+
+
+def _add_found(value: str, origin: str) -> None:
+    """Register a value that nobody chose for it; what is too short for it is left to the other rules."""
+    value = value.strip()
+    if len(value) < LEAST_CHARS or not value.strip("*"):
+        return
+    try:
+        _values.add(value)
+    except ValueError as error:
+        tell(f"{origin}: not all of it is masked: {error}")
