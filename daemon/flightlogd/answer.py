@@ -99,7 +99,7 @@ def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[
     """Return an execution with what is asked for of it, as answer lines; True with more there than a page."""
     found = one_execution(db, text)
     name = found.execution_id
-    pages: dict[str, tuple[list[Any], int | None]] = {}
+    pages: dict[str, tuple[list[Any], int | str | None]] = {}
     if request.tasks:
         pages["task"] = task_page(db, wire.Tasks(execution_id=name, oldest_first=True))
     if request.agents:

@@ -170,6 +170,7 @@ class AuditEntry(Struct, kw_only=True):
     seq: int
     time: int
     execution_id: str | None
+    task_id: str | None
     event_type: str
     from_state: str | None
     to_state: str | None

@@ -42,6 +42,17 @@ OF_ARTIFACTS: Final[dict[str, Arguments]] = {
     "page": {"after": 5},
 }
 
+OF_AUDIT: Final[dict[str, Arguments]] = {
+    "execution": {"execution_id": "ex"},
+    "task": {"task_id": "t"},
+    "type": {"type": ("CREATED",)},
+    "types": {"type": ("CREATED", "STARTED")},
+    "since": {"since": 1},
+    "until": {"until": 2**60},
+    "last": {"last": 5},
+    "page": {"after": "1:0"},
+}
+
 
 def combinations(filters: Mapping[str, Arguments], most: int) -> Iterator[Arguments]:
     """Yield the arguments of every combination of filters, up to that many at once."""
@@ -144,6 +155,19 @@ def test_every_list_of_artifacts_walks_an_index(daemon: Daemon) -> None:
                 database.ask(lambda db, request=request: artifact_page(db, request))  # type: ignore[misc]
 
     assert database.slow == []
+
+
+@pytest.mark.covers("S0.6", "S1.6")
+def test_every_part_of_the_audit_trail_walks_an_index(daemon: Daemon) -> None:
+    """Every combination of three filters is one walk along an index, a short one for a task or a type."""
+    with watched(daemon) as database:
+        for arguments in combinations(OF_AUDIT, 3):
+            request = Audit(**arguments)
+            database.ask(lambda db, request=request: audit_entries(db, request))  # type: ignore[misc]
+
+    assert [sql for sql in database.slow if " from audit " in sql] == []
+    for index in ("audit_execution (execution_id=?", "audit_of_task (task_id=?", "audit_type (event_type=?"):
+        assert any(index in step for step in database.steps), index
 
 
 @pytest.mark.covers("S3.6")

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from flightlog.cli.output import Output
-from flightlog.cli.render import AGENT_STYLES, STATUS_STYLES, duration, pairs_text, running_for
+from flightlog.cli.render import AGENT_STYLES, STATUS_STYLES, duration, pairs_text, running_for, short_id
 from flightlog.cli.tables import Column
 from flightlog_schemas.answers import Agent, Artifact, AuditEntry, TaskAttempt
 
@@ -49,8 +49,13 @@ ARTIFACT_COLUMNS: Final[list[Column[Artifact]]] = [
 ]
 
 
-def audit_columns(output: Output) -> list[Column[AuditEntry]]:
-    """Return the columns of an audit trail: a program gets everything, a person what fits."""
+def audit_columns(output: Output, *, everything: bool = False) -> list[Column[AuditEntry]]:
+    """Return the columns of an audit trail: a program gets everything, a person what fits.
+
+    Args:
+        output: Where they go.
+        everything: The entries are of more than one execution.
+    """
     columns: list[Column[AuditEntry]] = [
         Column(head="SEQ", value=lambda e: str(e.seq), right=True),
         Column(head="TIME", value=lambda e: output.time(e.time)),
@@ -59,7 +64,12 @@ def audit_columns(output: Output) -> list[Column[AuditEntry]]:
         Column(head="TO", value=lambda e: e.to_state),
     ]
     if output.terminal:
+        if everything:
+            columns.insert(
+                2, Column(head="EXECUTION", value=lambda e: e.execution_id and short_id(e.execution_id))
+            )
         columns += [
+            Column(head="TASK", value=lambda e: e.task_id),
             Column(head="WHO", value=lambda e: f"{e.uid}:{e.pid}"),
             Column(head="REASON", value=_why, wraps=True),
         ]
@@ -69,6 +79,8 @@ def audit_columns(output: Output) -> list[Column[AuditEntry]]:
             Column(head="UID", value=lambda e: str(e.uid)),
             Column(head="PID", value=lambda e: str(e.pid)),
             Column(head="DETAIL", value=_detail),
+            Column(head="TASK", value=lambda e: e.task_id),
+            Column(head="EXECUTION", value=lambda e: e.execution_id),
         ]
     return columns
 

@@ -258,6 +258,13 @@ def execution_argument(function: Function) -> Function:
     )(function)
 
 
+def any_execution_argument(function: Function) -> Function:
+    """Add the argument EXEC as above, for a verb that goes without one, too."""
+    return click.argument(
+        "execution", metavar="[EXEC]", required=False, envvar=EXECUTION_ID_VARIABLE, type=ID
+    )(function)
+
+
 def execution_and(what: str, kind: click.ParamType[Any] | None = None) -> Callable[[Function], Function]:
     """Add the arguments [EXEC] WHAT as one pair `named`; given one, it is WHAT, and EXEC the default.
 

@@ -25,7 +25,7 @@ def event_pages(daemon: Connection, request: Events) -> Iterator[Recorded]:
         yield from daemon.recorded(replace(request, after=after))
 
 
-def _next(daemon: Connection) -> int | None:
+def _next(daemon: Connection) -> int | str | None:
     """Return the `after` of the next page, None after the last one."""
     end = daemon.end
-    return int(end.next or 0) if end is not None and end.truncated else None
+    return end.next if end is not None and end.truncated else None

@@ -16,24 +16,35 @@ from flightlog_schemas.events import (
     DaemonStarted,
     DaemonStopped,
     ProducerDropped,
+    TaskCreated,
+    TaskEnded,
+    TaskResumed,
+    TaskStarted,
+    TaskWaiting,
     type_of,
 )
+from flightlog_schemas.wire.query import TERMINAL
 from flightlogd.lifecycle import Finding, State, is_lifecycle, judge
+from flightlogd.projections import audit_task
+from flightlogd.projections.audit_task import TaskEntry, TaskEvent
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
-VERSION: Final = 2
+VERSION: Final = 3
 TABLES: Final = {
     "audit": ("seq", "place"),
     "audit_state": ("execution_id",),
     "audit_agent": ("execution_id", "agent_id"),
+    "audit_task": ("execution_id", "task_id", "span_id"),
 }
-SCHEMA: Final = """
+SCHEMA: Final = (
+    """
 CREATE TABLE audit (
     seq          INTEGER NOT NULL,
     place        INTEGER NOT NULL,      -- an event may leave several entries
     time         INTEGER NOT NULL,
     execution_id TEXT,
+    task_id      TEXT,                  -- the task that it is about
     event_type   TEXT    NOT NULL,
     from_state   TEXT,
     to_state     TEXT,
@@ -44,6 +55,9 @@ CREATE TABLE audit (
     PRIMARY KEY (seq, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audit_execution ON audit (execution_id, seq, place);
+CREATE INDEX audit_of_task ON audit (task_id, seq, place) WHERE task_id IS NOT NULL;
+CREATE INDEX audit_type ON audit (event_type, seq, place);
+CREATE INDEX audit_anomaly ON audit (execution_id, reason) WHERE event_type = 'ANOMALY';
 
 -- What the rules of the life cycle need to know; the audit trail reads nobody else's tables.
 CREATE TABLE audit_state (
@@ -58,8 +72,12 @@ CREATE TABLE audit_agent (
     PRIMARY KEY (execution_id, agent_id)
 ) STRICT, WITHOUT ROWID;
 """
+    + audit_task.SCHEMA
+)
 
 _STATE: Final = msgspec.json.Decoder(State)
+
+_UNANNOUNCED: Final = "it was never announced, and things happen in it"
 
 
 def apply(db: apsw.Connection, recorded: Recorded) -> None:
@@ -77,8 +95,12 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
             )
         for place, finding in enumerate(verdict.findings):
             _write(db, recorded, place, finding.type, finding)
+        if verdict.state.status in TERMINAL and verdict.state.status != state.status:
+            audit_task.end_with_execution(db, recorded, len(verdict.findings), verdict.state.status)
         return
     match event:
+        case TaskCreated() | TaskStarted() | TaskWaiting() | TaskResumed() | TaskEnded():
+            _follow_task(db, recorded, event)
         case AgentAdded() | AgentUpdated() | AgentUsage() | ArtifactAdded():
             _look_for_anomalies(db, recorded, event)
         case AuditRecorded():
@@ -106,15 +128,33 @@ apply_quiet: Final = None
 """Log lines are no acts."""
 
 
+def _follow_task(db: apsw.Connection, recorded: Recorded, event: TaskEvent) -> None:
+    """Write what happens to a task; what is heard of only after its execution ended, ends with it at once."""
+    state = _state(db, event.execution_id)
+    entries = audit_task.follow_task(db, recorded)
+    for place, entry in enumerate(entries):
+        _write(db, recorded, place, entry.type, entry)
+    if state.status in TERMINAL and isinstance(event, TaskCreated | TaskStarted):
+        audit_task.end_with_execution(db, recorded, len(entries), state.status, event.task_id)
+    if not state.announced:
+        # Behind all the others: of one event, at most one of each is written.
+        place = db.execute("select count(*) from audit where seq = ?", (recorded.seq,)).get
+        _note_anomalies(db, recorded, place, [_UNANNOUNCED])
+
+
+def _state(db: apsw.Connection, execution_id: str) -> State:
+    row = db.execute("select state from audit_state where execution_id = ?", (execution_id,)).get
+    return State() if row is None else _STATE.decode(row)
+
+
 def _look_for_anomalies(
     db: apsw.Connection, recorded: Recorded, event: AgentAdded | AgentUpdated | AgentUsage | ArtifactAdded
 ) -> None:
     """Note what cannot be: things in an execution nobody announced, an agent twice, or one never added."""
     execution_id = event.execution_id
     reasons: list[str] = []
-    state = db.execute("select state from audit_state where execution_id = ?", (execution_id,)).get
-    if state is None or not _STATE.decode(state).announced:
-        reasons.append("it was never announced, and things happen in it")
+    if not _state(db, execution_id).announced:
+        reasons.append(_UNANNOUNCED)
     if isinstance(event, AgentAdded):
         db.execute(
             "insert into audit_agent values (?, ?) on conflict do nothing", (execution_id, event.agent_id)
@@ -126,22 +166,32 @@ def _look_for_anomalies(
         known = "select 1 from audit_agent where execution_id = ? and agent_id = ?"
         if db.execute(known, key).get is None:
             reasons.append(f"agent {event.agent_id} was never added")
-    for place, reason in enumerate(reasons):
+    _note_anomalies(db, recorded, 0, reasons)
+
+
+def _note_anomalies(db: apsw.Connection, recorded: Recorded, place: int, reasons: list[str]) -> None:
+    """Write those of an execution's anomalies that were not written before."""
+    execution_id = recorded.event.execution_id
+    for here, reason in enumerate(reasons, place):
         noted = "select 1 from audit where execution_id = ? and event_type = 'ANOMALY' and reason = ?"
         if db.execute(noted, (execution_id, reason)).get is None:
-            finding = Finding(type="ANOMALY", reason=reason, detail={"event": type_of(event)})
-            _write(db, recorded, place, finding.type, finding)
+            detail = {"event": type_of(recorded.event)}
+            finding = Finding(type="ANOMALY", reason=reason, detail=detail)
+            _write(db, recorded, here, finding.type, finding)
 
 
-def _write(db: apsw.Connection, recorded: Recorded, place: int, event_type: str, finding: Finding) -> None:
+def _write(
+    db: apsw.Connection, recorded: Recorded, place: int, event_type: str, finding: Finding | TaskEntry
+) -> None:
     detail: dict[str, Any] | None = finding.detail
     db.execute(
-        "insert into audit values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into audit values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             recorded.seq,
             place,
             recorded.time,
             recorded.event.execution_id,
+            recorded.event.task_id,
             event_type,
             finding.from_state,
             finding.to_state,

@@ -276,10 +276,26 @@ class Cursors(Request, kw_only=True):
 
 
 class Audit(Request, kw_only=True):
-    """The audit trail of one execution, or of the whole log without one, oldest first."""
+    """The audit trail of one execution, or of the whole log without one, oldest first, a page at a time.
+
+    Attributes:
+        execution_id: Its id, or a prefix that fits no other.
+        task_id: Entries about this task; without an execution, in any.
+        type: Entries of any of these types (`FAILED`, `TASK_RETRIED`).
+        since: Recorded at or after this time, by the daemon's clock.
+        until: Recorded before this time.
+        last: Only the last that many entries that match.
+        after: The `next` of the page before; or a position: entries of later events.
+        limit: Most on a page.
+    """
 
     execution_id: Id | None = None
-    after: Count = 0
+    task_id: Id | None = None
+    type: tuple[str, ...] = ()
+    since: Micros | None = None
+    until: Micros | None = None
+    last: Count | None = None
+    after: Count | str = 0
     limit: Limit = PAGE_LIMIT
 
 
