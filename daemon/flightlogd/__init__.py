@@ -13,6 +13,7 @@
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
+- `search`: the index of words follows the log, behind the writer (`store.searchdb`, fed by `store.searchfeed`)
 - `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, reload
 - `rebuild`, `touched`: read models computed again beside the live ones, and which rows change meanwhile

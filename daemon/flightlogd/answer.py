@@ -5,10 +5,13 @@ A question takes the request, the daemon and the way back; it sends its answer l
 
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from typing import Any, Final
 
 import apsw
+import trio
 
+from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire import query as wire
 from flightlog_schemas.wire.query import REQUESTS, End
 from flightlogd.follow import answer_line, run_logs, run_wait
@@ -19,6 +22,7 @@ from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.cursor import change_cursor, cursor_page
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
+from flightlogd.queries.search import HITS_AT_ONCE, PAGE_HITS, find_hits, full_id, look_up
 from flightlogd.queries.status import daemon_status
 from flightlogd.queries.task import task_page
 from flightlogd.tail import run_tail
@@ -28,6 +32,9 @@ Send = Callable[[bytes], Awaitable[None]]
 Ask = Callable[[Any, Hub, Send], Awaitable[End]]
 AskAs = Callable[[Any, Hub, Send, int], Awaitable[End]]
 """A question whose answer depends on who asks: the uid of the peer, by the kernel, comes last."""
+
+_CATCH_UP_S: Final = 0.25
+"""How long a search waits for the newest lines to be indexed."""
 
 
 def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]) -> Ask:
@@ -72,6 +79,34 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
     await send(answer_line("phase", found))
     return End(count=1, seq=seq)
+
+
+async def _search(request: wire.Search, hub: Hub, send: Send) -> End:
+    head = hub.head.seq
+    with trio.move_on_after(_CATCH_UP_S):
+        await hub.search.wait_past(head - 1)
+    execution_id = request.execution_id
+    if execution_id is not None:
+        execution_id = await hub.readers.run(partial(full_id, text=execution_id))
+    indexed = hub.search.position
+    before = INT64_MAX if request.before is None else request.before
+    sent = looked_at = 0
+    more = True
+    while more and sent < request.limit and looked_at < PAGE_HITS:
+        hits = await hub.search.read(
+            partial(find_hits, request=request, execution_id=execution_id, before=before)
+        )
+        if not hits:
+            more = False
+            break
+        look = partial(look_up, request=request, hits=hits, limit=request.limit - sent)
+        found = await hub.readers.run(look)
+        await send(b"".join(answer_line("log", line) for line in found.lines))
+        sent, looked_at, before = sent + len(found.lines), looked_at + len(hits), found.position
+        more = len(hits) == HITS_AT_ONCE or before > hits[-1]
+    return End(
+        count=sent, seq=indexed, lag=max(0, head - indexed), truncated=more, next=before if more else None
+    )
 
 
 async def _status(_request: wire.StatusRequest, hub: Hub, send: Send) -> End:
@@ -121,6 +156,7 @@ ASK: Final[dict[str, Ask]] = {
     "tasks": _page("task", task_page),
     "agents": _page("agent", agent_page),
     "artifacts": _page("artifact", artifact_page),
+    "search": _search,
     "audit": _page("audit", audit_entries),
     "wait": run_wait,
     "status": _status,

@@ -43,6 +43,7 @@ from flightlogd.project import Projector, read_positions
 from flightlogd.query import serve_query
 from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.search import Search
 from flightlogd.session import Session, reply_line
 from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer
 from flightlogd.store.eventlog import read_head
@@ -114,7 +115,8 @@ async def run_daemon(
         on_fault=lambda fault: hub.on_fault(fault),
         on_wal_limit=readers.interrupt,
     )
-    hub = Hub(config, head, inbox, writer, readers, log_id=stored.log_id, started_us=stamp())
+    search = Search(config, head, inbox, readers, stored.log_id)
+    hub = Hub(config, head, inbox, writer, readers, search, log_id=stored.log_id, started_us=stamp())
     voice = Voice(writer, said)
     reactions = Reactions(hub, voice, sockets["ingest"])
     daemon = Daemon(hub, voice, reactions, load_config)
@@ -162,6 +164,7 @@ class Daemon:
         """Accept and serve until a signal says stop; returns its name once connections have drained."""
         hub = self._hub
         async with trio.open_nursery() as living:
+            living.start_soon(hub.search.run)
             async with trio.open_nursery() as accepting:
                 serve = {"ingest": self._ingest, "query": self._query, "control": self._control}
                 for name in NAMES:

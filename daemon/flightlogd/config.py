@@ -52,6 +52,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         query_timeout_ms: Longest single read of the database.
         reader_limit: Threads (and connections to the database) that answer questions.
         cursor_limit: Named cursors of one user.
+        search: Whether words are indexed, in search.db, for `flightlog search`.
         retry_ms: Pause between attempts while storage fails.
         drain_timeout_ms: Longest orderly stop.
     """
@@ -81,6 +82,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     query_timeout_ms: Positive = 10_000
     reader_limit: Annotated[int, Meta(ge=1, le=64)] = 4
     cursor_limit: Positive = 1000
+    search: bool = True
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
 

@@ -11,6 +11,7 @@ from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
 
 if TYPE_CHECKING:
+    from flightlogd.search import Search
     from flightlogd.session import Session
     from flightlogd.store.readers import Readers
     from flightlogd.writer import Inbox, Writer
@@ -27,6 +28,7 @@ class Hub:
         inbox: The way to the writer.
         writer: The writer.
         readers: Connections for questions.
+        search: The index of words.
         log_id: Which log this is.
         unfinished: Bytes of unfinished lines over all connections.
         fault: What storage fault is being waited out.
@@ -45,6 +47,7 @@ class Hub:
         inbox: "Inbox",
         writer: "Writer",
         readers: "Readers",
+        search: "Search",
         *,
         log_id: str,
         started_us: int,
@@ -54,6 +57,7 @@ class Hub:
         self.inbox = inbox
         self.writer = writer
         self.readers = readers
+        self.search = search
         self.log_id = log_id
         self.started_us = started_us
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)

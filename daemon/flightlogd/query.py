@@ -11,7 +11,7 @@ import msgspec
 import structlog
 import trio
 
-from flightlog_schemas.wire.query import REQUESTS, QueryError, Request
+from flightlog_schemas.wire.query import REQUESTS, QueryError, Request, Search
 from flightlogd.answer import ASK, ASK_AS
 from flightlogd.errors import PeerError, QuestionError
 from flightlogd.framing import LineSplitter, Oversize
@@ -71,9 +71,13 @@ async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
 
 
 async def _wait_readable(request: Request, hub: Hub) -> None:
-    if request.min_seq > hub.head.seq:
+    if isinstance(request, Search):
+        reached, wait_past = hub.search.position, hub.search.wait_past
+    else:
+        reached, wait_past = hub.head.seq, hub.head.wait_past
+    if request.min_seq > reached:
         with trio.move_on_after(request.wait_ms / 1000):
-            await hub.head.wait_past(request.min_seq - 1)
+            await wait_past(request.min_seq - 1)
             return
         raise QuestionError(
             "timed_out", f"position {request.min_seq} was not there within {request.wait_ms} ms"

@@ -1,6 +1,6 @@
 """What queries answer with. Times are integer microseconds here; `--json` and HTTP show RFC 3339."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -9,6 +9,8 @@ from flightlog_schemas.events.envelope import ErrorInfo, Provenance
 from flightlog_schemas.events.execution import Owner
 from flightlog_schemas.events.task import Retrieval, Runner, TaskIO
 from flightlog_schemas.wire.query import Status, TaskStatus
+
+SearchState = Literal["ok", "starting", "failing", "off"]
 
 
 class Execution(Struct, kw_only=True):
@@ -200,6 +202,21 @@ class ProjectionStatus(Struct, kw_only=True):
     error: str | None
 
 
+class SearchStatus(Struct, kw_only=True):
+    """How the index of words is.
+
+    `state` is `ok`, `starting`, `failing` (it tries again, `reason` says what is wrong) or `off`. The log is
+    indexed up to `position`; `lag` positions are not, the oldest of them for `lag_us` microseconds.
+    """
+
+    state: SearchState
+    reason: str | None
+    position: int
+    lag: int
+    lag_us: int
+    index_bytes: int
+
+
 class DaemonStatus(Struct, kw_only=True):
     """How the daemon is.
 
@@ -233,5 +250,6 @@ class DaemonStatus(Struct, kw_only=True):
     queued_lines: int
     queued_bytes: int
     projections: list[ProjectionStatus]
+    search: SearchStatus
     state_dir: str
     runtime_dir: str

@@ -22,6 +22,9 @@ _BY_NAME: Final[dict[str, int]] = {name: 4 * index + 1 for index, name in enumer
     "NOTICE": INFO + 1,
 }
 
+SPELLINGS: Final = tuple(_BY_NAME)
+"""All names that are a level, in upper case."""
+
 
 def level_number(level: object) -> int | None:
     """Return the OpenTelemetry severity number of a level, or None for what is not one.

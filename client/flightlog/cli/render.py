@@ -1,5 +1,6 @@
 """Executions, log lines and recorded events as a person reads them."""
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,11 @@ LEVEL_STYLES: Final = {
     "FATAL": "reverse red",
 }
 
+FOUND_STYLE: Final = "bold red"
+"""What was searched for, as grep shows it."""
+
+Pieces = Callable[[str], Iterable[tuple[str, bool]]]
+
 _ENVELOPE: Final = frozenset(
     {"type", "execution_id", "time", "id", "trace_id", "span_id", "v", "provenance", "expect_seq", "owner"}
 )
@@ -63,14 +69,24 @@ def running_for(execution: Execution | TaskAttempt, now_us: int) -> str | None:
     return duration(execution)
 
 
-def log_text(line: LogLine, output: Output) -> str:
-    """Return a log line as `TIME LEVEL [source] [task] message`, continuation lines indented."""
+def log_text(line: LogLine, output: Output, pieces: Pieces | None = None) -> str:
+    """Return a log line as `TIME LEVEL [source] [task] message`, continuation lines indented.
+
+    Args:
+        line: The line.
+        output: Where it goes.
+        pieces: Takes the message apart, True for what is to be emphasised.
+    """
     style = LEVEL_STYLES.get(line.level)
     head = f"{output.paint(output.time(line.time), 'dim')} {output.paint(f'{line.level:<5}', style)}"
     for part in (line.source, line.task_id):
         if part is not None:
             head += f" [{output.safe(part)}]"
-    return f"{head} {output.paint(indent(output.safe(line.message)), style)}"
+    text = indent(output.safe(line.message))
+    if pieces is None:
+        return f"{head} {output.paint(text, style)}"
+    parts = (output.paint(part, FOUND_STYLE if found else style) for part, found in pieces(text) if part)
+    return f"{head} {''.join(parts)}"
 
 
 class RecordedText:

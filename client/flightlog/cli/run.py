@@ -16,7 +16,7 @@ INTERRUPTED: Final = 130
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
-    "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit"),
+    "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit", "search"),
     "Follow": ("tail", "wait"),
     "The daemon and its language": ("status", "schema"),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 
 from flightlog_schemas import SCHEMA_VERSION
-from flightlog_schemas.answers import DaemonStatus, ProjectionStatus
+from flightlog_schemas.answers import DaemonStatus, ProjectionStatus, SearchStatus
 from flightlogd import __version__
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
@@ -14,6 +14,7 @@ from flightlogd.project import read_positions
 from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.searchfeed import unindexed_since
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -23,6 +24,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     head_seq, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
     cursors, cursor_lag = await hub.readers.run(_cursors)
     fault = hub.fault
+    search = await _search_status(hub, head_seq)
     database = Path(hub.config.state_dir) / DATABASE
     broken = [projection.name for projection in projections if projection.broken_at is not None]
     state, reason = "ok", None
@@ -30,6 +32,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         state, reason = fault.state, f"{fault.reason}; {fault.hint}"
     elif broken:
         state, reason = "degraded", f"read models stopped: {', '.join(broken)}; flightlogd rebuild"
+    elif search.state == "failing":
+        state, reason = "degraded", f"search: {search.reason}"
     return DaemonStatus(
         schema_version=SCHEMA_VERSION,
         version=__version__,
@@ -55,6 +59,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         queued_lines=hub.inbox.queued_lines,
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,
+        search=search,
         state_dir=hub.config.state_dir,
         runtime_dir=hub.config.runtime_dir,
     )
@@ -82,6 +87,22 @@ def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], in
 def _cursors(db: apsw.Connection) -> tuple[int, int]:
     count, hindmost = sum_up_cursors(db)
     return count, 0 if hindmost is None else max(0, read_head(db).seq - hindmost)
+
+
+async def _search_status(hub: Hub, head_seq: int) -> SearchStatus:
+    search = hub.search
+    position = search.position
+    since = None
+    if search.state != "off" and position < head_seq:
+        since = await hub.readers.run(lambda db: unindexed_since(db, position))
+    return SearchStatus(
+        state=search.state,
+        reason=search.reason,
+        position=position,
+        lag=0 if search.state == "off" else max(0, head_seq - position),
+        lag_us=0 if since is None else max(0, system_clock() - since),
+        index_bytes=_size(search.path) + _size(search.path.with_name(f"{search.path.name}-wal")),
+    )
 
 
 def _size(path: Path) -> int:

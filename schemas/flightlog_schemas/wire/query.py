@@ -33,6 +33,7 @@ QueryErrorCode = Literal[
     "ambiguous",  # the id prefix fits several
     "timed_out",  # what was waited for did not come
     "outcome",  # wait: the execution ended in another way than asked for
+    "search_unavailable",  # the index of words is off, or cannot be read; it comes back by itself
     "projection_broken",  # the read model that answers this stopped at an error
     "too_many_connections",
     "line_too_long",
@@ -275,6 +276,40 @@ class Cursors(Request, kw_only=True):
     limit: Limit = PAGE_LIMIT
 
 
+class Search(Request, kw_only=True):
+    """Log lines in which words occur, newest first, a page at a time: `{"log":{...}}`, as `logs` has them.
+
+    The words are looked up in an index that is a little behind the log: a search waits a moment for it, one
+    with `min_seq` until that position is in it, and `end.lag` says how many positions are not. `words` has
+    the rules for the text. Lines are found whole words at a time, whatever their case, accents and
+    punctuation: `user_id` is `user` followed by `id`.
+
+    Attributes:
+        text: Words that all occur, "words in a row", beginnings*, and -what must not occur.
+        execution_id: Lines of this execution: its id, or a prefix that fits no other.
+        level: Any of these level ranges (1, 5, 9, 13, 17, 21).
+        source: Exactly this source.
+        task_id: Lines of this task.
+        project: Lines of executions of this project.
+        since: Lines at or after this time.
+        until: Lines before this time.
+        before: Lines with a lower seq: the `next` of the page before. A page may hold fewer lines than its
+            limit although there are more.
+        limit: Most on a page.
+    """
+
+    text: str
+    execution_id: Id | None = None
+    level: tuple[LevelNumber, ...] = ()
+    source: str | None = None
+    task_id: Id | None = None
+    project: str | None = None
+    since: Micros | None = None
+    until: Micros | None = None
+    before: Count | None = None
+    limit: Limit = 50
+
+
 class Audit(Request, kw_only=True):
     """The audit trail of one execution, or of the whole log without one, oldest first, a page at a time.
 
@@ -326,6 +361,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "logs": Logs,
     "cursor": Cursor,
     "cursors": Cursors,
+    "search": Search,
     "audit": Audit,
     "wait": Wait,
     "status": StatusRequest,
@@ -356,11 +392,13 @@ class Pruned(Struct, kw_only=True):
 class End(Struct, kw_only=True, omit_defaults=True):
     """The answer is complete: how many lines, the position it was read at, whether there is more.
 
-    With `truncated`, `next` continues: the `before` of executions, the `after` of the others.
+    With `truncated`, `next` continues: the `before` of executions and of a search, the `after` of the others.
+    `lag` is how many of the newest positions a search could not find yet.
     """
 
     count: int
     seq: int
+    lag: int = 0
     truncated: bool = False
     next: str | int | None = None
 

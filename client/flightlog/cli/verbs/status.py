@@ -5,7 +5,7 @@ from typing import Any
 from flightlog.cli.output import Output
 from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
-from flightlog_schemas.answers import DaemonStatus
+from flightlog_schemas.answers import DaemonStatus, SearchStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
 
@@ -26,7 +26,11 @@ def command(session: Session, as_json: bool) -> None:
 
 
 def _show(output: Output, status: DaemonStatus) -> None:
-    healthy = status.state == "ok" and all(model.broken_at is None for model in status.projections)
+    healthy = (
+        status.state == "ok"
+        and status.search.state != "failing"
+        and all(model.broken_at is None for model in status.projections)
+    )
     state = status.state if status.state_reason is None else f"{status.state}: {status.state_reason}"
     facts: list[tuple[str, str, str | None]] = [
         ("state", state, "green" if healthy else "red"),
@@ -52,6 +56,7 @@ def _show(output: Output, status: DaemonStatus) -> None:
             )
         else:
             facts.append((model.name, f"broken at {model.broken_at}: {model.error}", "red"))
+    facts.append(("search", *_search(status.search)))
     facts += [("state dir", status.state_dir, None), ("sockets", status.runtime_dir, None)]
     for name, value, style in facts:
         if output.terminal:
@@ -60,6 +65,16 @@ def _show(output: Output, status: DaemonStatus) -> None:
             )
         else:
             output.line(tsv([name, value]))
+
+
+def _search(search: SearchStatus) -> tuple[str, str | None]:
+    if search.state != "ok":
+        text = search.state if search.reason is None else f"{search.state}: {search.reason}"
+        return text, "red" if search.state == "failing" else None
+    behind = "up to date"
+    if search.lag:
+        behind = f"{search.lag:,} events behind, for {duration_text(search.lag_us)}"
+    return f"{behind}, {bytes_text(search.index_bytes)}", None
 
 
 def _peers(status: DaemonStatus) -> str:
