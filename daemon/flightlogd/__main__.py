@@ -13,6 +13,8 @@ examples:
   flightlogd --state-dir /tmp/fl/state --runtime-dir /tmp/fl/run
   flightlogd check-config --config /etc/flightlog.toml
   flightlogd rebuild --check
+  flightlogd retention --dry-run
+  flightlogd retention --older-than 7d --level DEBUG
   flightlogd rebuild --shadow audit
   echo "select type, count(*) from event group by 1;" | flightlogd sql
 
@@ -73,6 +75,28 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--shadow", action="store_true", help="insist on doing it beside a running daemon; exit 2 without one"
     )
     rebuild.add_argument("--json", action="store_true", help="one object per differing table")
+    retention = verb(
+        "retention", "remove what is over its time, now; a running daemon does so daily by itself"
+    )
+    retention.add_argument("--dry-run", action="store_true", help="only show what would go")
+    retention.add_argument(
+        "--older-than",
+        metavar="DURATION",
+        help="not by the settings: log lines of ended executions received so long ago (30d, 12h, 0s: all)",
+    )
+    retention.add_argument("--level", metavar="A,B", help="with --older-than: of these levels only")
+    retention.add_argument(
+        "--status",
+        metavar="A,B",
+        help="with --older-than: of executions that ended so only: failed, lost, ...",
+    )
+    retention.add_argument("--project", metavar="DIR", help="with --older-than: of this project only")
+    retention.add_argument("--json", action="store_true", help="one object")
+    verify = verb("verify", "prove that the log is what was stored, less what governance took; 1: it is not")
+    verify.add_argument(
+        "--head", metavar="SEQ:CHAIN", help="an earlier end of the log, as this verb printed it: still there?"
+    )
+    verify.add_argument("--json", action="store_true", help="one object")
     sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
     sql.add_argument(
         "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"

@@ -14,9 +14,11 @@ settle what came whole, the writer commits and acks it, then everything closes; 
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 import msgspec
@@ -28,11 +30,13 @@ from flightlog_schemas.wire.ingest import IngestError
 from flightlog_schemas.wire.query import QueryError
 from flightlogd import __version__
 from flightlogd.append import Committed, Transaction
+from flightlogd.batch import Batch
 from flightlogd.catch_up import catch_up
 from flightlogd.clock import SteadyStamp, system_clock
 from flightlogd.config import Config, changed_settings
 from flightlogd.control import serve_control
 from flightlogd.errors import ConfigError, StartError
+from flightlogd.governance.governor import Governor
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.listen import NAMES, accept_forever
@@ -54,6 +58,8 @@ from flightlogd.voice import Voice
 from flightlogd.writer import Inbox, Writer
 
 logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 LoadConfig = Callable[[], Config]
 
@@ -95,6 +101,38 @@ async def run_daemon(
         sockets: The listening sockets by name.
         load_config: Reads the settings again, for SIGHUP and control.sock.
     """
+    recovered = read_head(db)
+    watching: list[Reactions] = []
+    hub, voice = _assemble(config, db, lambda batches: watching[0].on_commit(batches))
+    watching.append(Reactions(hub, voice, sockets["ingest"]))
+    daemon = Daemon(hub, voice, watching[0], load_config)
+    async with _writing(hub):
+        # First in the queue, so first in the log, however long storage takes to allow it.
+        voice.say(DaemonStarted(version=__version__, recovered_seq=recovered.seq, boot_id=boot_id()))
+        reason = await daemon.serve(sockets)
+        with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
+            voice.say(DaemonStopped(reason=reason))
+            await voice.settled()
+    db.close()
+
+
+async def run_alone(config: Config, db: apsw.Connection, work: Callable[[Hub, Voice], Awaitable[T]]) -> T:
+    """Do something as the daemon would, with nobody connected.
+
+    Args:
+        config: The settings.
+        db: The writer's connection, from `open_log`; it stays open.
+        work: What to do.
+    """
+    hub, voice = _assemble(config, db, lambda _batches: None)
+    async with _writing(hub):
+        return await work(hub, voice)
+
+
+def _assemble(
+    config: Config, db: apsw.Connection, on_commit: Callable[[Sequence[Batch]], None]
+) -> tuple[Hub, Voice]:
+    """Put together what all connections share, and who speaks for the daemon."""
     stored = read_head(db)
     positions = read_positions(db)
     projector = Projector(broken=[found.name for found in positions.values() if found.broken_at is not None])
@@ -104,43 +142,39 @@ async def run_daemon(
     readers = Readers(Path(config.state_dir) / DATABASE, config.reader_limit, config.query_timeout_ms)
     _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
 
-    def on_commit(committed: Committed) -> None:
+    def tell(committed: Committed) -> None:
         head.advance(committed.batches)
-        reactions.on_commit(committed.batches)
+        on_commit(committed.batches)
 
     writer = Writer(
         Transaction(db, stored, projector, stamp, config),
         inbox,
-        on_commit=on_commit,
+        on_commit=tell,
         on_fault=lambda fault: hub.on_fault(fault),
         on_wal_limit=readers.interrupt,
     )
     search = Search(config, head, inbox, readers, stored.log_id)
     hub = Hub(config, head, inbox, writer, readers, search, log_id=stored.log_id, started_us=stamp())
-    voice = Voice(writer, said)
-    reactions = Reactions(hub, voice, sockets["ingest"])
-    daemon = Daemon(hub, voice, reactions, load_config)
+    return hub, Voice(writer, said)
+
+
+@asynccontextmanager
+async def _writing(hub: Hub) -> AsyncIterator[None]:
+    """Have the writer's thread run; in the end it is waited for, also when we are about to crash."""
 
     async def keep_writing() -> None:
         try:
-            await writer.run()
+            await hub.writer.run()
         finally:
             hub.abandon()
 
     async with trio.open_nursery() as keeping:
         keeping.start_soon(keep_writing)
-        # First in the queue, so first in the log, however long storage takes to allow it.
-        voice.say(DaemonStarted(version=__version__, recovered_seq=stored.seq, boot_id=boot_id()))
         try:
-            reason = await daemon.serve(sockets)
-            with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
-                voice.say(DaemonStopped(reason=reason))
-                await voice.settled()
+            yield
         finally:
-            # Its thread is waited for, also when we are about to crash.
-            writer.give_up()
-    readers.close()
-    db.close()
+            hub.writer.give_up()
+    hub.readers.close()
 
 
 class Daemon:
@@ -158,7 +192,8 @@ class Daemon:
         self._voice = voice
         self._reactions = reactions
         self._load_config = load_config
-        self._governing = trio.Lock()
+        self._busy = trio.Lock()
+        self._governor = Governor(hub, voice, self._busy)
 
     async def serve(self, sockets: dict[str, socket.socket]) -> str:
         """Accept and serve until a signal says stop; returns its name once connections have drained."""
@@ -173,6 +208,7 @@ class Daemon:
                     )
                 # Only while all that waits is accepted: who died may have said in there how it went.
                 accepting.start_soon(self._reactions.run)
+                accepting.start_soon(self._governor.run)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
                         "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq
@@ -230,7 +266,7 @@ class Daemon:
         await serve_query(stream, peer, self._hub)
 
     async def _control(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
-        await serve_control(stream, peer, self._hub, self._voice, self.reload, self._governing)
+        await serve_control(stream, peer, self._hub, self._voice, self._governor, self.reload, self._busy)
 
 
 def _turn_away(name: str) -> bytes:

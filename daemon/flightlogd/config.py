@@ -16,9 +16,11 @@ from msgspec import Meta, Struct
 
 from flightlog_schemas.limits import LINE_LIMIT_BYTES
 from flightlogd.errors import ConfigError
+from flightlogd.governance.policy import policy_of
 
 Positive = Annotated[int, Meta(ge=1, le=2**40)]
 Mode = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
+Days = Annotated[int, Meta(ge=0, le=36_500)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -53,6 +55,14 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         reader_limit: Threads (and connections to the database) that answer questions.
         cursor_limit: Named cursors of one user.
         search: Whether words are indexed, in search.db, for `flightlog search`.
+        retention_days: How long log lines of ended executions are kept; 0: for ever.
+        retention_bytes: The oldest log lines of ended executions go while the database is larger than this;
+            0: any size.
+        retention_rules: Exceptions to retention_days, as `level=DEBUG,TRACE status=succeeded project=/srv/app
+            keep=7d`; the first whose conditions all fit decides (`keep=forever` keeps). In the environment
+            they are separated by semicolons.
+        audit_retention_days: How long everything else of an ended execution is kept, at least as long as its
+            log; then it goes whole, from all read models; 0: for ever.
         retry_ms: Pause between attempts while storage fails.
         drain_timeout_ms: Longest orderly stop.
     """
@@ -83,6 +93,10 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     reader_limit: Annotated[int, Meta(ge=1, le=64)] = 4
     cursor_limit: Positive = 1000
     search: bool = True
+    retention_days: Days = 30
+    retention_bytes: Annotated[int, Meta(ge=0, le=2**50)] = 0
+    retention_rules: tuple[str, ...] = ()
+    audit_retention_days: Days = 365
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
 
@@ -99,11 +113,18 @@ RELOADABLE: Final = frozenset(
         "wal_limit_bytes",
         "query_timeout_ms",
         "cursor_limit",
+        "retention_days",
+        "retention_bytes",
+        "retention_rules",
+        "audit_retention_days",
         "retry_ms",
         "drain_timeout_ms",
     }
 )
 """Settings that SIGHUP takes over; the others need a restart, and say so."""
+
+_LISTS: Final = frozenset({"retention_rules"})
+"""Settings that hold several texts."""
 
 ENVIRONMENT_PREFIX: Final = "FLIGHTLOG_"
 
@@ -133,7 +154,7 @@ def load_config(
     for name in Config.__struct_fields__:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environ:
-            values[name], origin[name] = environ[variable], variable
+            values[name], origin[name] = _from_environment(name, environ[variable]), variable
     for name, given in (overrides or {}).items():
         if given is not None:
             values[name], origin[name] = given, f"--{name.replace('_', '-')}"
@@ -181,6 +202,13 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error}") from None
 
 
+def _from_environment(name: str, text: str) -> str | list[str]:
+    """Return a variable's text, or its parts where the setting is a list."""
+    if name not in _LISTS:
+        return text
+    return [part.strip() for part in text.split(";") if part.strip()]
+
+
 def _explain(error: msgspec.ValidationError, origin: Mapping[str, str]) -> ConfigError:
     """Say which setting is wrong and where it came from, in an operator's words."""
     what, _, where = str(error).partition(" - at `$.")
@@ -211,5 +239,19 @@ def _check_together(config: Config) -> None:
                 grp.getgrnam(group)
             except KeyError:
                 raise ConfigError(f"{name}: no group {group!r} on this machine") from None
+    try:
+        policy_of(
+            config.retention_days,
+            config.audit_retention_days,
+            config.retention_bytes,
+            config.retention_rules,
+        )
+    except ValueError as error:
+        raise ConfigError(f"retention_rules: {error}") from None
+    if 0 < config.audit_retention_days < config.retention_days:
+        raise ConfigError(
+            f"audit_retention_days: {config.audit_retention_days} is less than retention_days",
+            "what an execution was is kept at least as long as its log",
+        )
     if config.queue_limit_bytes < config.connection_queue_limit_bytes:
         raise ConfigError("queue_limit_bytes: less than connection_queue_limit_bytes")

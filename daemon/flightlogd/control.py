@@ -10,11 +10,12 @@ import structlog
 import trio
 
 from flightlog_schemas.events import DaemonRebuilt
-from flightlog_schemas.wire.control import CONTROL_REQUESTS, Difference, Progress, Rebuild
+from flightlog_schemas.wire.control import CONTROL_REQUESTS, Difference, Progress, Rebuild, Retention
 from flightlog_schemas.wire.query import End
 from flightlogd import rebuild
 from flightlogd.errors import ConfigError, QuestionError
 from flightlogd.follow import answer_line
+from flightlogd.governance.governor import Governor, asked_policy, configured_policy
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.query import decode_request, serve_requests
@@ -34,7 +35,13 @@ _PATIENCE_S = 10.0
 
 
 async def serve_control(
-    stream: trio.SocketStream, peer: Peer, hub: Hub, voice: Voice, reload: Reload, busy: trio.Lock
+    stream: trio.SocketStream,
+    peer: Peer,
+    hub: Hub,
+    voice: Voice,
+    governor: Governor,
+    reload: Reload,
+    busy: trio.Lock,
 ) -> None:
     """Carry out what one operator asks until the connection closes.
 
@@ -43,6 +50,7 @@ async def serve_control(
         peer: Who asks.
         hub: The daemon.
         voice: Says in the log what was done.
+        governor: Takes lines out of the log.
         reload: Takes over the configuration; returns the names changed and those that need a restart.
         busy: Held by the one verb that is under way.
     """
@@ -70,6 +78,11 @@ async def serve_control(
                         reason=f"asked for by uid {peer.uid}",
                     )
                 )
+        elif isinstance(request, Retention):
+            async with busy:
+                lines = await run_retention(
+                    hub, governor, request, f"uid {peer.uid}", say if request.progress else say_nothing
+                )
         else:
             try:
                 changed, needs_restart = reload()
@@ -80,6 +93,48 @@ async def serve_control(
         await stream.send_all(b'{"end":' + _encode(End(count=len(lines), seq=hub.head.seq)) + b"}\n")
 
     await serve_requests(stream, hub, answer)
+
+
+async def run_retention(hub: Hub, governor: Governor, request: Retention, by: str, say: Say) -> list[bytes]:
+    """Remove what is over its time while everything else goes on, and return the answer.
+
+    Args:
+        hub: The daemon.
+        governor: Carries it out.
+        request: What is asked.
+        by: Who asks.
+        say: Told how far it is.
+
+    Raises:
+        QuestionError: `invalid`, for a level that is none; `projection_broken`; `internal`, where storage
+            fails.
+    """
+    _require_state_dir(hub, request.state_dir)
+    try:
+        policy = asked_policy(request) or configured_policy(hub)
+    except ValueError as error:
+        raise QuestionError("invalid", str(error)) from None
+    try:
+        done, shares = await governor.retain(policy, by=by, dry_run=request.dry_run, say=say)
+    except apsw.Error as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        raise QuestionError("internal", fault.reason, fault.hint) from None
+    return [*(answer_line("share", share) for share in shares), answer_line("retention", done)]
+
+
+def _require_state_dir(hub: Hub, state_dir: str | None) -> None:
+    """Refuse what is meant for another daemon.
+
+    Raises:
+        QuestionError: `invalid`.
+    """
+    own = hub.config.state_dir
+    if state_dir is not None and not _is_same(state_dir, own):
+        raise QuestionError(
+            "invalid", f"the daemon here keeps {own}, not {state_dir}", "name its --runtime-dir, too"
+        )
 
 
 async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
@@ -96,17 +151,13 @@ async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
         QuestionError: `invalid`, for a projection that there is not; `projection_broken`, for one that cannot
             be computed; `internal`, where storage fails.
     """
-    own = hub.config.state_dir
-    if request.state_dir is not None and not _is_same(request.state_dir, own):
-        raise QuestionError(
-            "invalid", f"the daemon here keeps {own}, not {request.state_dir}", "name its --runtime-dir, too"
-        )
+    _require_state_dir(hub, request.state_dir)
     try:
         projections = rebuild.choose(request.projections)
     except KeyError as error:
         raise QuestionError("invalid", f"no read model {error.args[0]!r}") from None
     try:
-        scratch = await trio.to_thread.run_sync(rebuild.open_scratch, Path(own), projections)
+        scratch = await trio.to_thread.run_sync(rebuild.open_scratch, Path(hub.config.state_dir), projections)
         try:
             await _run_slices(hub, scratch, say, check=request.check)
         finally:

@@ -53,6 +53,11 @@ class Head:
             found.append(batch)
         return found[::-1]
 
+    def forget(self, seq: int) -> None:
+        """Keep nothing in memory that begins at or below a position: the log has changed there."""
+        while self._recent and self._recent[0].first_seq <= seq:
+            self._size -= _size(self._recent.popleft())
+
     async def wait_past(self, seq: int) -> None:
         """Return once the log has a position above `seq`."""
         while self.seq <= seq:

@@ -12,6 +12,7 @@ import apsw
 import structlog
 from msgspec import Struct
 
+from flightlog_schemas.events import QUIET_TYPES
 from flightlogd.batch import Batch
 from flightlogd.history import History
 from flightlogd.projections import PROJECTIONS, Projection
@@ -114,11 +115,14 @@ def _quiet(batches: Sequence[Batch]) -> list[Quiet]:
     """Add up, over all batches, what they hold beside state events."""
     found: dict[str, Quiet] = {}
     for batch in batches:
+        states = {index for index, event in batch.facts.singles if type(event) not in QUIET_TYPES}
         for execution_id, entry in batch.facts.tallies.items():
             if entry.state_count == len(entry.indexes):
                 continue
             first_time, _ = entry.bounds(batch.received)
-            first_seq, last_seq = batch.first_seq + entry.indexes[0], batch.first_seq + entry.indexes[-1]
+            first_seq = batch.first_seq + entry.indexes[0]
+            # Not a state event's: which of them shares a batch with log lines is no fact to be kept.
+            last_seq = batch.first_seq + next(i for i in reversed(entry.indexes) if i not in states)
             known = found.get(execution_id)
             if known is None:
                 found[execution_id] = Quiet(execution_id, list(entry.levels), first_seq, last_seq, first_time)
@@ -140,9 +144,8 @@ def create_tables(db: apsw.Connection, projection: Projection) -> None:
     )
 
 
-def forget(db: apsw.Connection, execution_ids: Sequence[str]) -> None:
-    """Delete all that any read model has of some executions, in the caller's transaction."""
-    marks = ", ".join("?" * len(execution_ids))
+def forget(db: apsw.Connection, execution_id: str) -> None:
+    """Delete all that any read model has of an execution, in the caller's transaction."""
     for projection in PROJECTIONS:
         for table in reversed(list(projection.TABLES)):  # children first
-            db.execute(f"delete from {table} where execution_id in ({marks})", execution_ids)
+            db.execute(f"delete from {table} where execution_id = ?", (execution_id,))

@@ -58,6 +58,8 @@ class Daemon:
         self.runtime_dir = runtime_dir
         self.argv = list(argv)
         self.config = config
+        self.clock_shift_us = 0
+        """How far its wall clock is from ours, from its next start on."""
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[bytes] = []
@@ -120,7 +122,10 @@ class Daemon:
             StartFailedError: it ended first, or took longer than START_TIMEOUT_S.
         """
         assert not self.running, "the daemon runs already"
-        command = [sys.executable, "-P", "-m", "flightlogd", *self.argv]
+        program = (
+            ["-c", _SHIFTED.format(self.clock_shift_us)] if self.clock_shift_us else ["-m", "flightlogd"]
+        )
+        command = [sys.executable, "-P", *program, *self.argv]
         command += ["--state-dir", str(self.state_dir), "--runtime-dir", str(self.runtime_dir)]
         if _SETPRIV and threading.current_thread() is threading.main_thread():
             # Dies with the tests even when those are killed. The kernel watches the thread that forks.
@@ -233,6 +238,15 @@ class Daemon:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+
+_SHIFTED = """
+from flightlogd import clock
+real = clock.system_clock
+clock.system_clock = lambda: real() + {}
+from flightlogd.__main__ import main
+main()
+"""
+"""A flightlogd whose wall clock is wrong: clock.py is the only place that reads it."""
 
 DaemonFactory = Callable[..., Daemon]
 """What the fixture `daemon_factory` gives: settings to a daemon that is ready."""

@@ -137,7 +137,7 @@ def policy_of(days: int, audit_days: int, size_bytes: int, rules: Sequence[str])
     """Return the policy that the settings say; 0 days and 0 bytes mean no bound.
 
     Raises:
-        ValueError: a rule is not understood, or log lines were to outlive their executions.
+        ValueError: a rule is not understood.
     """
     return Policy(
         rules=tuple(parse_rule(rule) for rule in rules),

@@ -38,15 +38,15 @@ def read_row(first_seq: int, received: int, lines: Sequence[bytes]) -> Row:
     )
 
 
-def without(row: Row, leaves: Callable[[Event], bool], *, counts: bool) -> Rewrite | None:
+def without(row: Row, leaves: Callable[[int, Event], bool], *, counts: bool) -> Rewrite | None:
     """Return the row without the lines of which `leaves` says so, or None where nothing changes.
 
     Args:
         row: The row.
-        leaves: Says of an event that is there whether it goes.
+        leaves: Says of an event that is there, and its place in the row, whether it goes.
         counts: Keep how many log lines executions had; False where they are forgotten altogether.
     """
-    gone = [event is not None and leaves(event) for event in row.events]
+    gone = [event is not None and leaves(index, event) for index, event in enumerate(row.events)]
     if not any(gone):
         return None
     new: list[bytes | None] = [

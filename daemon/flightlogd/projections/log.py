@@ -10,7 +10,7 @@ from flightlogd.recorded import Recorded
 from flightlogd.store.rows import insert_rows
 
 NAME: Final = "log"
-VERSION: Final = 1
+VERSION: Final = 2
 TABLES: Final = {"execution_log": ("execution_id",)}
 SCHEMA: Final = """
 CREATE TABLE execution_log (

@@ -9,8 +9,8 @@ class Quiet(Struct, gc=False):
     Attributes:
         execution_id: Whose.
         levels: Log lines by level range, TRACE to FATAL.
-        first_seq: Position of the first event of the execution in these batches.
-        last_seq: Position of the last.
+        first_seq: No later than the position of the first of them; an earlier one is another event's.
+        last_seq: Position of the last of them.
         first_time: Earliest time, microseconds since the epoch.
     """
 

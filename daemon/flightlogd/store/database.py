@@ -53,6 +53,8 @@ def open_writer(path: Path | str, *, limit_bytes: int = 0) -> apsw.Connection:
     db.execute("pragma foreign_keys = on")
     # Only the short reads of a shell or a backup can be in the way.
     db.execute("pragma busy_timeout = 5000")
+    # What is deleted is overwritten: a secret that left the log is in no free page (sqlite.org/pragma.html).
+    db.execute("pragma secure_delete = on")
     # 16 MiB: the upper pages of all trees stay, and the daemon stays small.
     db.execute("pragma cache_size = -16384")
     db.execute("pragma temp_store = memory")

@@ -125,20 +125,6 @@ def first_available(db: apsw.Connection, after: int) -> int:
     It is `after + 1` unless the whole batch of that position was taken away.
     """
     row = db.execute(
-        "select last_seq from event_batch where first_seq <= ? order by first_seq desc limit 1", (after + 1,)
-    ).fetchone()
-    if row is not None and row[0] > after:
-        return after + 1
-    found = db.execute("select min(first_seq) from event_batch where first_seq > ?", (after,)).get
-    return max(after, read_head(db).seq) + 1 if found is None else int(found)
-
-
-def first_available(db: apsw.Connection, after: int) -> int:
-    """Return the first position above `after` that is still there, or the one after the head.
-
-    It is `after + 1` unless the whole batch of that position was taken away.
-    """
-    row = db.execute(
         "select last_seq from event_batch where first_seq <= ?1 order by first_seq desc limit 1", (after + 1,)
     ).fetchone()
     if row is not None and row[0] > after:
@@ -217,6 +203,18 @@ def read_index(
     start = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (after + 1,)).get
     statement = _READ_INDEX[newest_first, state_only]
     return (IndexRow(*row) for row in db.execute(statement, (execution_id, start or 0, until)))
+
+
+def count_lines(db: apsw.Connection, execution_id: str) -> int:
+    """Return how many lines of an execution are in the log."""
+    return sum(
+        int(
+            db.execute(
+                f"select coalesce(sum(count), 0) from {table} where execution_id = ?", (execution_id,)
+            ).get
+        )
+        for table in ("execution_batch", "execution_batch_recent")
+    )
 
 
 def _read_index_sql(*, newest_first: bool, state_only: bool) -> str:

@@ -287,8 +287,26 @@ def holes_between(db: apsw.Connection, after: int, until: int) -> list[Tombstone
     return [hole for row in rows if (hole := Tombstone(*row)).last_seq > after]
 
 
-def unsealed(db: apsw.Connection) -> tuple[int, int, bytes] | None:
-    """Return (first id, last id, SHA-256 of the rows) of the tombstones that no event tells of yet."""
+def last_digest(db: apsw.Connection, first_seq: int) -> bytes | None:
+    """Return the digest of what is there of a row since governance last touched it; None: it never did."""
+    row = db.execute(
+        "select digest from tombstone where first_seq = ? order by tombstone_id desc limit 1", (first_seq,)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+class Sealing(Struct):
+    """Tombstones that one event tells of, added up; `digest` is the SHA-256 of their rows."""
+
+    first_id: int
+    last_id: int
+    lines: int
+    size_bytes: int
+    digest: bytes
+
+
+def unsealed(db: apsw.Connection) -> Sealing | None:
+    """Return the tombstones that no event tells of yet, None where there is none."""
     rows = db.execute(f"select {_COLUMNS} from tombstone where not sealed order by tombstone_id").fetchall()
     return _sealing(rows) if rows else None
 
@@ -299,14 +317,19 @@ def sealing_of(db: apsw.Connection, first_id: int, last_id: int) -> bytes:
         f"select {_COLUMNS} from tombstone where tombstone_id between ? and ? order by tombstone_id",
         (first_id, last_id),
     ).fetchall()
-    return _sealing(rows)[2] if rows else EMPTY_DIGEST
+    return _sealing(rows).digest if rows else EMPTY_DIGEST
 
 
-def _sealing(rows: Sequence[tuple[Any, ...]]) -> tuple[int, int, bytes]:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(Tombstone(*row).sealing())
-    return rows[0][0], rows[-1][0], digest.digest()
+def _sealing(rows: Sequence[tuple[Any, ...]]) -> Sealing:
+    found = [Tombstone(*row) for row in rows]
+    digest = hashlib.sha256(b"".join(one.sealing() for one in found))
+    return Sealing(
+        found[0].tombstone_id,
+        found[-1].tombstone_id,
+        sum(one.lines for one in found),
+        sum(one.size_bytes for one in found),
+        digest.digest(),
+    )
 
 
 def mark_sealed(db: apsw.Connection, last_id: int) -> None:

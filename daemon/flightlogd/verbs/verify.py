@@ -1,0 +1,47 @@
+"""`flightlogd verify`: is the log what was stored, less what governance took?"""
+
+import argparse
+from pathlib import Path
+
+from flightlogd.config import Config
+from flightlogd.errors import ConfigError, StartError
+from flightlogd.governance.verify import verify_log
+from flightlogd.store.database import DATABASE, open_reader
+from flightlogd.store.schema import check_database
+from flightlogd.verbs.ask import print_json
+from flightlogd.verbs.exits import DONE, FOUND_SOMETHING
+
+
+def run(config: Config, arguments: argparse.Namespace) -> int:
+    """Carry out the verb and return its exit code; a running daemon is not in the way."""
+    database = Path(config.state_dir) / DATABASE
+    if not database.exists():
+        raise StartError(f"{database}: no such file", "name the daemon's --state-dir")
+    check_database(database)
+    earlier = None if arguments.head is None else _head(arguments.head)
+    db = open_reader(database)
+    try:
+        db.execute("begin")
+        verdict = verify_log(db, earlier)
+    finally:
+        db.close()
+    if arguments.json:
+        print_json(verdict)
+        return FOUND_SOMETHING if verdict.damage else DONE
+    for damage in verdict.damage:
+        print(f"{damage.first_seq} to {damage.last_seq}: {damage.what}")
+    if not verdict.damage:
+        print(f"{verdict.lines:,} positions are as they were stored, {verdict.governed:,} of them governed")
+    if verdict.unsealed:
+        print(
+            f"{verdict.unsealed} tombstones are not sealed yet: a pass was cut off, the next one seals them"
+        )
+    print(f"head {verdict.seq}:{verdict.chain}")
+    return FOUND_SOMETHING if verdict.damage else DONE
+
+
+def _head(text: str) -> tuple[int, str]:
+    seq, colon, chain = text.partition(":")
+    if not colon or not seq.isdigit() or len(chain) != 64:
+        raise ConfigError(f"--head: {text!r} is not SEQ:CHAIN", "give what `flightlogd verify` printed")
+    return int(seq), chain.lower()
