@@ -187,9 +187,6 @@ class Search:
 
     async def _open(self) -> None:
         self._db = await trio.to_thread.run_sync(open_index, self.path, self._log_id, limiter=self._limiter)
-        self.position = read_indexed(self._db).position
-        self._readers = Readers(self.path, _READER_LIMIT, self._timeout_ms)
-        self._tell()
 
     async def _turn(self) -> None:
         """Index what is there by the time that it is due; gently, while ingestion goes on."""
@@ -233,6 +230,9 @@ class Search:
             # Whatever is wrong there, this index is not to blame.
             raise OSError(f"the log cannot be read: {error}") from error
         self.position = await trio.to_thread.run_sync(_index, db, feed, indexed, limiter=self._limiter)
+        if self._readers is None:
+            # Not before it is known to be an index of this log.
+            self._readers = Readers(self.path, _READER_LIMIT, self._timeout_ms)
         self._backoff_s = 0.0
         self._become("ok")
 
