@@ -42,9 +42,14 @@ class Daemon:
         """The directory that holds the daemon's sockets."""
         return runtime_dir(self._runtime_dir)
 
-    def ask(self, *, patient: bool = False) -> Connection:
-        """Return a connection for questions; `patient` for those whose answer may take any time."""
-        return Connection(query_socket(self.directory), None if patient else SILENCE_LIMIT_S)
+    def ask(self, *, patient: bool = False, wait: Callable[[int], None] | None = None) -> Connection:
+        """Return a connection for questions.
+
+        Args:
+            patient: The answer may take any time.
+            wait: As `Connection` takes it.
+        """
+        return Connection(query_socket(self.directory), None if patient else SILENCE_LIMIT_S, wait)
 
     def execution(self, execution_id: str, min_seq: int = 0) -> Execution:
         """Return an execution by its id or the beginning of one.

@@ -2,6 +2,7 @@
 
 FlightlogError       all of them
     DaemonAway       nobody answers on the socket, or the answer broke off
+        NotUnderstood  it answers in a way that is not known here
     QueryFailed      the question has no answer; `code` says why
     AppendRefused    lines were not stored; `refused` says which and why
     AppendFailed     the daemon ended the connection; `code` says why
@@ -26,6 +27,7 @@ _QUERY_EXIT_CODES: Final[dict[str, int]] = {
     "ambiguous": EXIT_NEGATIVE,
     "timed_out": EXIT_NEGATIVE,
     "outcome": EXIT_NEGATIVE,
+    "cursor_behind": EXIT_NEGATIVE,
     "invalid": EXIT_USAGE,
 }
 
@@ -49,6 +51,10 @@ class FlightlogError(Exception):
 
 class DaemonAway(FlightlogError):  # noqa: N818  # a state of affairs, named as people say it
     """Nobody answers on the socket, or the connection broke before the answer was complete."""
+
+
+class NotUnderstood(DaemonAway):
+    """What answers on the socket says what is not known here: another version, or no flightlogd."""
 
 
 class QueryFailed(FlightlogError):  # noqa: N818  # as above

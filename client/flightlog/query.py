@@ -1,7 +1,7 @@
 """Asking the daemon: one request at a time, answers as a stream of lines."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from flightlog.dial import away, dial
-from flightlog.errors import DaemonAway, QueryFailed
+from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
 from flightlog_schemas.wire.query import REQUESTS, End, Events, Pruned, QueryError, Recorded, Request, Tail
 
@@ -33,13 +33,18 @@ class Connection:
     Args:
         path: The socket.
         timeout_s: Longest silence in seconds while an answer is awaited; None waits for ever.
+        wait: Called with the descriptor before each receive, to return when it is readable: for callers that
+            have something to do meanwhile.
 
     Attributes:
         end: What the daemon said at the end of the last answer; None while one is under way.
     """
 
-    def __init__(self, path: Path, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, path: Path, timeout_s: float | None = None, wait: Callable[[int], None] | None = None
+    ) -> None:
         self.end: End | None = None
+        self._wait = wait
         self._path = path
         self._timeout_s = timeout_s
         self._peer: socket.socket | None = None
@@ -130,7 +135,7 @@ class Connection:
         """
         answers = list(self.all(request, kind))
         if len(answers) != 1:
-            raise DaemonAway(f"expected one answer, got {len(answers)}", _VERSION_HINT)
+            raise NotUnderstood(f"expected one answer, got {len(answers)}", _VERSION_HINT)
         return answers[0]
 
     def tail(self, request: Tail) -> Iterator[Recorded | Pruned]:
@@ -184,6 +189,8 @@ class Connection:
         assert peer is not None
         parts: list[bytes] = []
         while True:
+            if self._wait is not None:
+                self._wait(peer.fileno())
             try:
                 data = peer.recv(_RECEIVE_BYTES)
             except ConnectionResetError:
@@ -212,5 +219,5 @@ def _decode(line: bytes, kind: type[T]) -> T:
         raise _not_understood(error) from error
 
 
-def _not_understood(error: ValueError) -> DaemonAway:
-    return DaemonAway(f"the daemon's answer is not understood: {error}", _VERSION_HINT)
+def _not_understood(error: ValueError) -> NotUnderstood:
+    return NotUnderstood(f"the daemon's answer is not understood: {error}", _VERSION_HINT)

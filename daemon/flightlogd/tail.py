@@ -70,6 +70,8 @@ async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) ->
         start = request.after
         if start is None and request.cursor is not None:
             start = cursor_position(db, uid, request.cursor)
+            if start is not None:
+                return start
         if start is None and request.since is not None:
             start = position_since(db, request.since)
         if request.last is not None:

@@ -195,9 +195,10 @@ def test_a_terminal_is_not_harmed(flightlog: Cli) -> None:
     assert "\x1b[31m\x1b[" not in shown
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b" not in plain
-    assert "2026-11-18 08:26:45.000 FATAL um 100% rot" in plain
+    assert plain.startswith("── Wed 2026-11-18 ──\n08:26:40.000 INFO  [daemon] execution started: the run\n")
+    assert "08:26:45.000 FATAL            um 100% rot" in plain
     assert "\x1b[31mERROR\x1b[0m" in shown
-    assert "\x1b[31mmulti\n    line\x1b[0m" in shown
+    assert "\x1b[31mmulti\x1b[0m\n" in shown
 
 
 @pytest.mark.covers("S1.9")

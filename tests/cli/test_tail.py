@@ -54,7 +54,7 @@ def test_a_line_says_when_what_where(flightlog: Cli) -> None:
     assert lines == [
         '2026-11-18T08:26:40.000000Z EVENT a execution.started name="the run" args=["make","-j 4"]',
         "2026-11-18T08:26:40.000000Z DEBUG a [app] one",
-        '2026-11-18T08:26:40.000000Z INFO  a [app] said "hi"',
+        '2026-11-18T08:26:40.000000Z INFO  a [app] [t1] said "hi"',
         "2026-11-18T08:26:40.000000Z ERROR a multi",
         "    line",
         "2026-11-18T08:26:40.000000Z EVENT a deploy.done host=a1",
@@ -143,16 +143,12 @@ def test_a_reader_that_has_seen_enough_is_no_error(flightlog: Cli) -> None:
         assert tail.process.stderr.read() == b""
 
 
-def test_a_daemon_that_stops_is_a_failure(daemon: Daemon) -> None:
-    """A follower whose daemon goes away says so, with exit code 2."""
-    flightlog = Cli(daemon.runtime_dir)
-    with flightlog.running("tail", "--after", "0") as tail:
-        assert "daemon.started" in tail.line()
-        daemon.kill()
-        done = tail.end()
+def test_without_a_daemon_at_the_start_it_fails(alone: Cli) -> None:
+    """Nothing is waited for that was not there at the start: exit code 2."""
+    done = alone("tail")
 
     assert done.code == 2
-    assert done.err.startswith("flightlog tail: the daemon closed the connection")
+    assert done.err.startswith("flightlog tail: no daemon listens on ")
 
 
 def test_a_terminal_shows_short_ids_and_colours(flightlog: Cli) -> None:

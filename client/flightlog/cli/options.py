@@ -10,7 +10,7 @@ from flightlog.cli.times import parse_time
 from flightlog.cli.verb import Session
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
-from flightlog_schemas.levels import NAMES, level_number
+from flightlog_schemas.levels import FATAL, NAMES, level_number
 from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
 from flightlog_schemas.times import parse_duration
 
@@ -82,7 +82,10 @@ class LevelType(click.ParamType[str]):
 
 
 class LevelsType(click.ParamType[tuple[int, ...]]):
-    """Several levels, separated by commas: the first numbers of their ranges, as questions name them."""
+    """Several levels, separated by commas: the first numbers of their ranges, as questions name them.
+
+    A level with a plus sign stands for itself and all that are more severe.
+    """
 
     name = "levels"
 
@@ -90,8 +93,13 @@ class LevelsType(click.ParamType[tuple[int, ...]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
         """Return the first number of each level's range (1, 5, 9, 13, 17, 21)."""
-        numbers = [_level_number(self, part.strip(), param, ctx) for part in value.split(",")]
-        return tuple(dict.fromkeys((number - 1) // 4 * 4 + 1 for number in numbers))
+        firsts: list[int] = []
+        for part in value.split(","):
+            text = part.strip()
+            number = _level_number(self, text.removesuffix("+"), param, ctx)
+            first = (number - 1) // 4 * 4 + 1
+            firsts += range(first, FATAL + 1, 4) if text.endswith("+") else [first]
+        return tuple(dict.fromkeys(firsts))
 
 
 def _level_number(

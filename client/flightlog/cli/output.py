@@ -14,7 +14,17 @@ from flightlog.clock import now_us
 from flightlog_schemas.times import rfc3339
 
 _TIMES: Final = frozenset(
-    {"time", "received", "started_at", "finished_at", "deadline", "created_at", "updated_at", "scheduled_at"}
+    {
+        "time",
+        "received",
+        "started_at",
+        "finished_at",
+        "deadline",
+        "created_at",
+        "updated_at",
+        "scheduled_at",
+        "moved_at",
+    }
 )
 """Keys of answers that hold microseconds since the epoch."""
 
@@ -46,6 +56,7 @@ class Output:
 
     Attributes:
         terminal: A person reads this; else a program does.
+        now_us: When this was made, which is what times are told from, in microseconds since the epoch.
     """
 
     def __init__(self, color: str) -> None:
@@ -54,8 +65,9 @@ class Output:
         # Text in the locale's encoding, JSON in UTF-8 whatever the locale; one verb writes one or the other.
         self._write = sys.stdout.write
         self._bytes = sys.stdout.buffer
+        self.now_us = now_us()
         if self.terminal:
-            clock = LocalClock(now_us())
+            clock = LocalClock(self.now_us)
             self.time = clock.__call__
             self.safe = safe
         else:
@@ -97,7 +109,11 @@ class Output:
 
     def json_line(self, encoded: bytes) -> None:
         """Write JSON as it is, and end the line."""
-        self._bytes.write((_harmless_json(encoded) if self.terminal else encoded) + b"\n")
+        self._bytes.write(self.harmless(encoded) + b"\n")
+
+    def harmless(self, encoded: bytes) -> bytes:
+        """Return JSON as it may be written here."""
+        return _harmless_json(encoded) if self.terminal else encoded
 
     def json_array(self, answers: Iterable[Any]) -> None:
         """Write an array, each element on a line of its own, as the elements come."""
@@ -105,7 +121,7 @@ class Output:
         for answer in answers:
             self.json_line(start)
             encoded = msgspec.json.encode(answer)
-            self._bytes.write(_harmless_json(encoded) if self.terminal else encoded)
+            self._bytes.write(self.harmless(encoded))
             start = b","
         self.json_line(b"[]" if start == b"[" else b"\n]")
 

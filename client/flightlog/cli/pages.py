@@ -6,12 +6,14 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from flightlog.query import Connection
-from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Events, Recorded, Tasks
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Cursors, Events, Recorded, Tasks
 
 T = TypeVar("T")
 
 
-def pages(daemon: Connection, request: Audit | Tasks | Agents | Artifacts, kind: type[T]) -> Iterator[T]:
+def pages(
+    daemon: Connection, request: Audit | Tasks | Agents | Artifacts | Cursors, kind: type[T]
+) -> Iterator[T]:
     """Yield all answers, oldest first; a page is asked for when the one before it is used up."""
     yield from daemon.all(request, kind)
     while (after := _next(daemon)) is not None:

@@ -17,7 +17,7 @@ SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit", "search"),
-    "Follow": ("tail", "wait"),
+    "Follow": ("tail", "wait", "cursor"),
     "The daemon and its language": ("status", "schema"),
 }
 """All verbs, as the help shows them; each is `verbs/NAME.py` with its `command`."""

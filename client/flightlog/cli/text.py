@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from textwrap import TextWrapper
 from typing import Final
 
+from flightlog_schemas.times import rfc3339
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _COLOURING: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u2028\u2029"  # line and paragraph separators
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # direction marks and overrides, which reorder what is seen
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # direction marks and overrides, which reorder text
 )
 _TSV_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -87,6 +89,90 @@ class LocalClock:
             pattern = "%H:%M:%S" if moment.date() == self._today else "%Y-%m-%d %H:%M:%S"
             self._second, self._text = second, moment.strftime(pattern)
         return f"{self._text}.{rest // 1000:03d}"
+
+
+class SecondClock:
+    """Times as RFC 3339 in UTC for programs."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self, micros: int) -> str:
+        """Return `2026-11-21T04:57:33.123456Z`."""
+        second, rest = divmod(micros, 1_000_000)
+        if second != self._second:  # as above
+            self._second, self._text = second, rfc3339(micros)[:-7]
+        return f"{self._text}{rest:06d}Z"
+
+
+class DayClock:
+    """Times as a person at this machine reads them, the day apart from the time."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._day = ""
+        self._text = ""
+
+    def __call__(self, micros: int) -> tuple[str, str]:
+        """Return the day and the time: `Sat 2026-11-21`, `04:57:33.123`."""
+        second, rest = divmod(micros, 1_000_000)
+        if second != self._second:  # lines of one second share their text: they come by the thousand
+            moment = _moment(micros).astimezone()
+            self._second = second
+            self._day, self._text = moment.strftime("%a %Y-%m-%d"), moment.strftime("%H:%M:%S")
+        return self._day, f"{self._text}.{rest // 1000:03d}"
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # here, for most lines are ASCII and rich takes a while to load
+
+    return cell_len(text)
+
+
+def fit(text: str, width: int) -> str:
+    """Return text of exactly so many columns: padded, or cut with an ellipsis."""
+    size = cells(text)
+    if size > width:
+        text = fold(text, max(width - 1, 1))[0] + "…"
+        size = cells(text)
+    return text + " " * (width - size)
+
+
+def fold(line: str, room: int) -> list[str]:
+    """Return a line as several of at most `room` columns each, broken at spaces where there are any."""
+    if cells(line) <= room:
+        return [line]
+    found: list[str] = []
+    start = 0
+    while start < len(line):
+        end = _end_of(line, start, room)
+        if end < len(line):
+            space = line.rfind(" ", start + (end - start) // 3, end + 1)
+            if space > start:
+                found.append(line[start:space])
+                start = space + 1
+                continue
+        found.append(line[start:end])
+        start = end
+    return found
+
+
+def _end_of(line: str, start: int, room: int) -> int:
+    """Return where a part that begins at `start` and takes at most `room` columns ends."""
+    end = min(start + room, len(line))
+    if line[start:end].isascii():
+        return end
+    end, taken = start, 0
+    while end < len(line):
+        taken += cells(line[end])
+        if taken > room and end > start:
+            break
+        end += 1
+    return end
 
 
 def _moment(micros: int) -> datetime:

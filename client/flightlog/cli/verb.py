@@ -33,9 +33,9 @@ class Session:
         """The daemon that this is about."""
         return Daemon(self.runtime_dir, on_busy=BusyNotice(self.say))
 
-    def ask(self, *, patient: bool = False) -> Connection:
-        """Return a connection for questions; `patient` for those whose answer may take any time."""
-        return self.daemon.ask(patient=patient)
+    def ask(self, *, patient: bool = False, wait: Callable[[int], None] | None = None) -> Connection:
+        """Return a connection for questions, as `Daemon.ask` does."""
+        return self.daemon.ask(patient=patient, wait=wait)
 
     def output(self) -> Output:
         """Return the way to stdout."""

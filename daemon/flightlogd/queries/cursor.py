@@ -60,7 +60,8 @@ def cursor_position(db: apsw.Connection, uid: int, name: str, last_seq: int | No
 def cursor_page(db: apsw.Connection, request: Cursors, uid: int) -> tuple[list[NamedCursor], int | None]:
     """Return a page of a user's cursors, for root of everybody's, and the `after` of the next one, if any."""
     head = read_head(db).seq
-    found = list(list_cursors(db, None if uid == ROOT else uid, request.after, request.limit + 1))
+    whose = None if uid == ROOT else uid
+    found = list(list_cursors(db, whose, request.name, request.after, request.limit + 1))
     more = request.after + request.limit if request.limit and len(found) > request.limit else None
     return [_shown(cursor, head) for cursor in found[: request.limit]], more
 

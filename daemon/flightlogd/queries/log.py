@@ -102,6 +102,8 @@ def start_after(db: apsw.Connection, request: Logs, uid: int) -> int:
                 "select last_seq from execution where execution_id = ?", (execution_id,)
             ).get
         start = cursor_position(db, uid, request.cursor, last_seq)
+        if start is not None:
+            return start
     start = start or 0
     return start if request.last is None else _before_last(db, request, start, request.last)
 

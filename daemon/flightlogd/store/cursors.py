@@ -37,12 +37,14 @@ def drop_cursor(db: apsw.Connection, uid: int, name: str) -> None:
     db.execute("delete from cursor where uid = ? and name = ?", (uid, name))
 
 
-def list_cursors(db: apsw.Connection, uid: int | None, skip: int, limit: int) -> Iterator[StoredCursor]:
-    """Yield a user's cursors by name, or those of all users, from the `skip`th on."""
-    where = "" if uid is None else "where uid = ?3"
-    values = (limit, skip) if uid is None else (limit, skip, uid)
+def list_cursors(
+    db: apsw.Connection, uid: int | None, name: str | None, skip: int, limit: int
+) -> Iterator[StoredCursor]:
+    """Yield cursors by user and name, from the `skip`th on: of one user or of all, of one name or of all."""
     for row in db.execute(
-        f"select uid, name, seq, moved_at from cursor {where} order by uid, name limit ?1 offset ?2", values
+        "select uid, name, seq, moved_at from cursor where (?1 is null or uid = ?1)"
+        " and (?2 is null or name = ?2) order by uid, name limit ?3 offset ?4",
+        (uid, name, limit, skip),
     ):
         yield StoredCursor(*row)
 

@@ -62,8 +62,8 @@ class Tail(Request, kw_only=True):
         last: Only the last that many matching events of what is there.
         since: Begin at the first batch received at or after this time instead.
         until: End before the first batch received at or after this time, and do not follow.
-        cursor: Begin after this named cursor of the peer's user; `after` wins, and where there is no such
-            cursor the other three say where. Reading does not move it: the request `cursor` does.
+        cursor: Begin after this named cursor of the peer's user. `after` wins over it, and it over `last` and
+            `since`, which say where where there is none. Reading does not move it: the request `cursor` does.
         follow: False ends at the position that was the head when the request came.
         limit: End after that many matching events.
         type: Any of these types; a name ending in `.` or `.*` takes the family.
@@ -269,9 +269,10 @@ class Cursor(Request, kw_only=True):
 class Cursors(Request, kw_only=True):
     """Named cursors of the peer's user by name, for root those of all users: `{"cursor":{...}}`.
 
-    `after` is the `next` of the page before.
+    `name` is an equal match; `after` is the `next` of the page before.
     """
 
+    name: Id | None = None
     after: Count = 0
     limit: Limit = PAGE_LIMIT
 

@@ -1,102 +1,138 @@
-"""`flightlog logs`: the log of one execution, oldest first."""
+"""`flightlog logs`: the log of one execution, or of all runs of a task."""
 
-from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import click
 import msgspec
 from msgspec.structs import replace
 
-from flightlog.cli.options import LEVELS, PATTERN, TIME, Pattern, execution_argument
-from flightlog.cli.output import shown
-from flightlog.cli.render import log_text
+from flightlog.cli.choice import choice_options, keep_by, literals
+from flightlog.cli.cursors import NamedPosition, cursor_option
+from flightlog.cli.follow import Patience, Said
+from flightlog.cli.lines import LogText, Names
+from flightlog.cli.options import ID, Pattern, is_id
+from flightlog.cli.output import Output, shown
+from flightlog.cli.stream import Stream
 from flightlog.cli.verb import Session, json_option, verb
-from flightlog.query import Connection
+from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
+from flightlog.errors import UsageError
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.wire.query import Logs
 
 
 @verb(
     "logs",
-    "flightlog logs EXEC --level WARN,ERROR --since 1h",
-    "flightlog logs EXEC -f -g 'time(d )?out'",
+    "flightlog logs EXEC --level WARN+ --since 1h",
+    "flightlog logs EXEC -f -g 'time(d )?out' --exclude retry",
+    "flightlog logs --task extract -n 100",
 )
-@execution_argument
-@click.option("--task", metavar="ID", help="Lines of this task.")
-@click.option("--level", type=LEVELS, metavar="A,B", help="Lines of exactly these levels.")
-@click.option("-S", "--since", type=TIME, help="At or after: 5m, 2h, 1d, today, RFC 3339.")
-@click.option("-U", "--until", type=TIME, help="Before.")
-@click.option("--source", help="Lines of exactly this source.")
-@click.option("-g", "--grep", type=PATTERN, metavar="REGEX", help="Messages in which this is found.")
+@click.argument("execution", metavar="[EXEC]", required=False, type=ID)
+@choice_options("message")
+@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="After this position.")
+@cursor_option
 @click.option(
     "-n", "count", type=click.IntRange(min=0), metavar="N", help="Only the last N that match [default: all]."
 )
+@click.option("-r", "--reverse", is_flag=True, help="Newest first.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the execution has ended.")
 @json_option
 def command(
     session: Session,
-    execution: str,
-    task: str | None,
+    execution: str | None,
     level: tuple[int, ...] | None,
+    task: str | None,
+    agent: str | None,
+    source: str | None,
+    grep: tuple[Pattern, ...],
+    exclude: tuple[Pattern, ...],
     since: int | None,
     until: int | None,
-    source: str | None,
-    grep: Pattern | None,
+    after: int | None,
+    cursor_name: str | None,
     count: int | None,
+    reverse: bool,
     follow: bool,
     as_json: bool,
 ) -> None:
     """Show the log of an execution, oldest first.
 
     A line is TIME LEVEL [source] [task] message. What happened to the execution stands between its lines,
-    with the source `daemon`. --follow misses and doubles nothing, and ends by itself with the execution's
-    last line.
+    with the source `daemon`. With --task and no EXEC: the lines of that task in all executions. On a terminal
+    long lines are folded and control characters made harmless; elsewhere text is as it is stored.
+
+    --follow misses and doubles nothing, waits for a daemon that goes away, and ends by itself with the
+    execution's last line (that of a task does not end). A --cursor is a position of the whole log: take
+    another name for each execution.
     """
+    if reverse and (follow or cursor_name is not None):
+        raise UsageError("--reverse goes neither with --follow nor with --cursor")
+    cursor = None if cursor_name is None else NamedPosition(session, cursor_name, back=after is not None)
+    resumed = cursor is not None and after is None and cursor.exists()
+    if resumed:
+        count = None
     request = Logs(
-        execution_id=execution,
+        execution_id=execution or _surrounding(task),
+        after=after,
+        cursor=cursor_name if resumed else None,
         task_id=task,
+        agent_id=agent,
         level=level or (),
         since=since,
         until=until,
         source=source,
-        grep=grep.literal or () if grep is not None else (),
+        grep=literals(grep),
+        exclude=literals(exclude),
         follow=follow,
     )
-    with session.ask(patient=follow) as daemon:
-        if grep is None or grep.regex is None:
-            lines = daemon.all(replace(request, last=count), LogLine)
-        else:
-            lines = _search(daemon, request, grep, count)
-        output = session.output()
-        written = 0
+    keep = keep_by(grep, exclude)
+    output = session.output()
+    written = 0
+    with (
+        Stream(cursor) as stream,
+        Patience(session, waits=follow, wait=stream.wait, pause=stream.pause) as daemon,
+    ):
+        text = LogText(output, Names(session) if request.execution_id is None else None)
+        lines = (
+            _newest_first(daemon, request, count, keep)
+            if reverse
+            else daemon.read(request, keep=keep, count=count, passed=stream.passed)
+        )
         for line in lines:
+            assert isinstance(line, LogLine)
             written += 1
             if as_json:
-                output.json_line(msgspec.json.encode(shown(msgspec.to_builtins(line))))
+                stream.line_bytes(_json(output, line), line.seq)
             else:
-                output.line(log_text(line, output))
-            if follow:
-                output.flush()
+                stream.line(text(line), line.seq)
     if not written:
-        session.say("no lines match" if _narrowed(request, grep) else "it has no log")
+        session.say(_nothing(request, kept=keep is not None, resumed=resumed))
 
 
-def _search(daemon: Connection, request: Logs, grep: Pattern, count: int | None) -> Iterator[LogLine]:
-    """Yield the lines in which a pattern is found: the last `count` of what is there, then live ones."""
-    regex = grep.regex
-    assert regex is not None
-    if count is None:
-        yield from (line for line in daemon.all(request, LogLine) if regex.search(line.message))
-        return
-    history = daemon.all(replace(request, follow=False), LogLine)
-    yield from deque((line for line in history if regex.search(line.message)), maxlen=count)
-    if request.follow:
-        assert daemon.end is not None
-        live = daemon.all(replace(request, after=daemon.end.seq), LogLine)
-        yield from (line for line in live if regex.search(line.message))
+def _surrounding(task: str | None) -> str | None:
+    """Return the execution that is meant where none is named; with a task it is any."""
+    if task is not None:
+        return None
+    execution_id = inherited_execution_id()
+    if execution_id is None or not is_id(execution_id):
+        raise UsageError(f"which execution? Give its id, or set {EXECUTION_ID_VARIABLE}; or a --task")
+    return execution_id
 
 
-def _narrowed(request: Logs, grep: Pattern | None) -> bool:
-    narrowing: tuple[Any, ...] = (request.task_id, request.since, request.until, request.source, grep)
-    return bool(request.level) or any(value is not None for value in narrowing)
+def _newest_first(
+    daemon: Patience, request: Logs, count: int | None, keep: Callable[[Said], bool] | None
+) -> Iterator[Said]:
+    lines = daemon.said(replace(request, reverse=True))
+    return islice(lines if keep is None else filter(keep, lines), count)
+
+
+def _json(output: Output, line: LogLine) -> bytes:
+    return output.harmless(msgspec.json.encode(shown(msgspec.to_builtins(line))))
+
+
+def _nothing(request: Logs, *, kept: bool, resumed: bool) -> str:
+    if resumed:
+        return "nothing new"
+    narrowing = (request.level, request.grep, request.exclude, request.source, request.agent_id)
+    times = (request.since, request.until, request.after, request.task_id)
+    return "no lines match" if kept or any(narrowing) or times != (None,) * 4 else "it has no log"

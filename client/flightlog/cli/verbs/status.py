@@ -44,6 +44,7 @@ def _show(output: Output, status: DaemonStatus) -> None:
         ("wal", bytes_text(status.wal_bytes), None),
         ("memory", bytes_text(status.memory_bytes), None),
         ("running", f"{status.running:,}", None),
+        ("cursors", f"{status.cursors:,}, the hindmost {status.cursor_lag:,} events behind", None),
         ("owners", _owners(status), None),
         ("peers", _peers(status), None),
         ("refused", f"{status.refused:,}", "yellow" if status.refused else None),

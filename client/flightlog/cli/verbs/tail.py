@@ -1,55 +1,52 @@
 """`flightlog tail`: events as they are recorded."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
 
 import click
 import msgspec
-from msgspec.structs import replace
 
-from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern
+from flightlog.cli.choice import as_stored, choice_options, keep_by, literals
+from flightlog.cli.cursors import NamedPosition, cursor_option
+from flightlog.cli.follow import Patience, Said, position_of
+from flightlog.cli.lines import Names, RecordedText, pruned_text
+from flightlog.cli.options import ID, Pattern
 from flightlog.cli.output import Output
-from flightlog.cli.render import RecordedText, pruned_text
+from flightlog.cli.stream import Stream
 from flightlog.cli.verb import Session, verb
-from flightlog.errors import QueryFailed
-from flightlog.query import Connection
+from flightlog.errors import QueryFailed, UsageError
+from flightlog_schemas.answers import LogLine
 from flightlog_schemas.times import rfc3339
-from flightlog_schemas.wire.query import PAGE_LIMIT, Pruned, Recorded, Tail
+from flightlog_schemas.wire.query import Pruned, Tail
 
 DEFAULT_COUNT = 10
-
-Said: TypeAlias = Recorded | Pruned
-Keep: TypeAlias = Callable[[Said], bool]
 
 
 @verb(
     "tail",
-    "flightlog tail --level WARN,ERROR",
+    "flightlog tail --level WARN+ --exclude heartbeat",
+    "flightlog tail --cursor shipper -o json | ship",
     "flightlog tail --type execution. --since 1h --no-follow -o json",
 )
 @click.option("--execution", type=ID, metavar="EXEC", help="Of this execution, which may yet come.")
 @click.option(
     "--type", "types", metavar="A,B", default="", help="Of these types; `task.` is all that begin so."
 )
-@click.option("--level", type=LEVELS, metavar="A,B", help="Log lines of exactly these levels.")
-@click.option("--task", type=ID, metavar="ID", help="Of this task.")
-@click.option("--agent", type=ID, metavar="ID", help="Of this agent.")
-@click.option("--source", help="Log lines of exactly this source.")
-@click.option("-g", "--grep", type=PATTERN, metavar="REGEX", help="In whose JSON text this is found.")
-@click.option(
-    "--exclude", type=PATTERN, metavar="REGEX", multiple=True, help="In whose JSON text this is not."
-)
+@choice_options("JSON text")
 @click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="After this position.")
-@click.option("-S", "--since", type=TIME, help="Recorded at or after: 5m, 2h, 1d, today, RFC 3339.")
+@cursor_option
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Begin with the last N that match [default: {DEFAULT_COUNT}, or all after --after or --since].",
+    help=f"Begin with the last N that match [default: {DEFAULT_COUNT}, or all from a --cursor, --after or"
+    " --since on].",
 )
-@click.option("-f", "--follow/--no-follow", default=True, help="Go on with what comes [default].")
+@click.option(
+    "-f", "--follow/--no-follow", default=None, help="Go on with what comes [default without -r and -U]."
+)
+@click.option("-r", "--reverse", is_flag=True, help="What is there, newest first.")
 @click.option(
     "-o",
     "form",
@@ -67,22 +64,40 @@ def command(
     task: str | None,
     agent: str | None,
     source: str | None,
-    grep: Pattern | None,
+    grep: tuple[Pattern, ...],
     exclude: tuple[Pattern, ...],
-    after: int | None,
     since: int | None,
+    until: int | None,
+    after: int | None,
+    cursor_name: str | None,
     count: int | None,
-    follow: bool,
+    follow: bool | None,
+    reverse: bool,
     form: str,
     as_json: bool,
 ) -> None:
     """Watch all executions as they happen.
 
-    Shows recorded events as they come, beginning with the last few; Ctrl-C ends it.
+    Shows recorded events as they come, beginning with the last few; Ctrl-C ends it. --since and --until go by
+    when the daemon received them. A daemon that goes away is waited for. On a terminal long lines are folded
+    and control characters made harmless; elsewhere text is as it is stored.
     """
+    if follow and (reverse or until is not None):
+        raise UsageError("-f goes neither with --reverse nor with --until")
+    if reverse and cursor_name is not None:
+        raise UsageError("--reverse does not go with --cursor")
+    follow = not reverse and until is None and follow is not False
+    cursor = None if cursor_name is None else NamedPosition(session, cursor_name, back=after is not None)
+    resumed = cursor is not None and after is None and cursor.exists()
+    if resumed:
+        since = count = None
+    elif count is None and after is None and since is None:
+        count = DEFAULT_COUNT
     request = Tail(
-        after=after,
+        after=0 if after is None and since is None and not resumed else after,
         since=since,
+        until=until,
+        cursor=cursor_name if resumed else None,
         follow=follow,
         type=tuple(part for part in types.split(",") if part),
         execution_id=None if execution is None else _whole_id(session, execution),
@@ -90,18 +105,22 @@ def command(
         agent_id=agent,
         level=level or (),
         source=source,
-        grep=_as_stored(grep.literal) or () if grep is not None else (),
-        exclude=tuple(text for pattern in exclude if (text := _as_stored(pattern.literal)) is not None),
+        grep=tuple(map(as_stored, literals(grep))),
+        exclude=tuple(map(as_stored, literals(exclude))),
     )
-    if count is None and after is None and since is None:
-        count = DEFAULT_COUNT
     output = session.output()
-    write = _writer(output, "json" if as_json else form)
-    with session.ask(patient=follow) as daemon:
-        for said in _events(daemon, request, count, _keep(grep, exclude)):
-            write(said)
-            if follow:
-                output.flush()
+    with (
+        Stream(cursor) as stream,
+        Patience(session, waits=follow, wait=stream.wait, pause=stream.pause) as daemon,
+    ):
+        write = _writer(session, output, stream, "json" if as_json else form, mixed=execution is None)
+        said: Iterable[Said] = daemon.read(
+            request, keep=keep_by(grep, exclude), count=count, passed=stream.passed
+        )
+        if reverse:
+            said = reversed(deque(said))
+        for one in said:
+            write(one)
 
 
 def _whole_id(session: Session, execution_id: str) -> str:
@@ -114,59 +133,24 @@ def _whole_id(session: Session, execution_id: str) -> str:
         return execution_id
 
 
-def _events(daemon: Connection, request: Tail, count: int | None, keep: Keep | None) -> Iterator[Said]:
-    """Yield events: those that the daemon chose, and of these the ones to keep, the last `count` first."""
-    if count is None:
-        yield from _kept(daemon.tail(request), keep)
-        return
-    from_start = request.after is not None or request.since is not None
-    if keep is None and not from_start and count <= PAGE_LIMIT:
-        yield from daemon.tail(replace(request, last=count))
-        return
-    # The last N of what only we can choose: read on from where the reading ended.
-    start = request if from_start else replace(request, after=0)
-    yield from deque(_kept(daemon.tail(replace(start, follow=False)), keep), maxlen=count)
-    if request.follow:
-        assert daemon.end is not None
-        yield from _kept(daemon.tail(replace(request, after=daemon.end.seq, since=None)), keep)
-
-
-def _kept(events: Iterator[Said], keep: Keep | None) -> Iterator[Said]:
-    return events if keep is None else (said for said in events if keep(said))
-
-
-def _keep(grep: Pattern | None, exclude: tuple[Pattern, ...]) -> Keep | None:
-    """Return the test that the daemon cannot do, None if it does them all."""
-    wanted = None if grep is None else grep.regex
-    unwanted = [pattern.regex for pattern in exclude if pattern.regex is not None]
-    if wanted is None and not unwanted:
-        return None
-
-    def keep(said: Said) -> bool:
-        if isinstance(said, Pruned):
-            return True
-        text = bytes(said.event).decode()
-        return (wanted is None or wanted.search(text) is not None) and not any(
-            regex.search(text) for regex in unwanted
-        )
-
-    return keep
-
-
-def _as_stored(text: str | None) -> str | None:
-    """Return plain text as it stands within JSON, where a quote has a backslash."""
-    return None if text is None else msgspec.json.encode(text).decode()[1:-1]
-
-
-def _writer(output: Output, form: str) -> Callable[[Said], None]:
+def _writer(
+    session: Session, output: Output, stream: Stream, form: str, *, mixed: bool
+) -> Callable[[Said], None]:
     """Return what writes one event."""
     if form == "json":
-        return lambda said: output.json_line(_json(said))
-    text = RecordedText(output, short=form == "short")
-    return lambda said: output.line(pruned_text(said) if isinstance(said, Pruned) else text(said))
+        return lambda said: stream.line_bytes(output.harmless(_json(said)), position_of(said))
+    names = Names(session) if mixed or not output.terminal else None
+    text = RecordedText(output, names, bare=form == "cat")
+
+    def write(said: Said) -> None:
+        assert not isinstance(said, LogLine)
+        stream.line(pruned_text(said) if isinstance(said, Pruned) else text(said), position_of(said))
+
+    return write
 
 
 def _json(said: Said) -> bytes:
+    assert not isinstance(said, LogLine)
     if isinstance(said, Pruned):
         return msgspec.json.encode({"pruned": said})
     return msgspec.json.encode({**msgspec.structs.asdict(said), "received": rfc3339(said.received)})
