@@ -25,7 +25,10 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _unrecorded() -> Iterator[None]:
-    """Take flightlog's own variables out of the environment: the tests may be what is being recorded."""
+    """Take flightlog's own variables out of the environment, for the tests may be what is being recorded.
+
+    What they spool themselves goes to a directory that is gone after them.
+    """
     ours = {
         name: os.environ[name]
         for name in os.environ
@@ -33,7 +36,10 @@ def _unrecorded() -> Iterator[None]:
     }
     for name in ours:
         del os.environ[name]
-    yield
+    with short_directory() as spool:
+        os.environ["FLIGHTLOG_SPOOL_DIR"] = str(spool)
+        yield
+    del os.environ["FLIGHTLOG_SPOOL_DIR"]
     os.environ.update(ours)
 
 

@@ -71,6 +71,9 @@ def configure(
     flush_lines: int = 100,
     flush_interval_s: float = 1.0,
     exit_timeout_s: float = 2.0,
+    spool: bool | str | os.PathLike[str] | None = None,
+    spool_limit_bytes: int = 64 * 1024 * 1024,
+    spool_total_limit_bytes: int = 256 * 1024 * 1024,
 ) -> None:
     """Set the process's client up anew, best before it is used; what the old one holds is delivered first.
 
@@ -83,6 +86,9 @@ def configure(
         flush_lines=flush_lines,
         flush_interval_s=flush_interval_s,
         exit_timeout_s=exit_timeout_s,
+        spool=spool,
+        spool_limit_bytes=spool_limit_bytes,
+        spool_total_limit_bytes=spool_total_limit_bytes,
     )
     old, _client = _client, new
     old.close()

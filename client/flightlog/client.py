@@ -29,7 +29,9 @@ class Statistics(Struct, frozen=True, kw_only=True):
         acked: Those of them that are settled: on disk, or refused.
         refused: Those that the daemon refused.
         dropped: Events left out, beside `lines`.
-        held_bytes: Bytes held for lines that are not settled.
+        held_bytes: Bytes held in memory for lines that are not settled.
+        spooled_lines: Lines that are not settled and wait on disk.
+        spooled_bytes: Size of the file in which they do.
         connected: Whether the daemon answers at the moment.
     """
 
@@ -39,22 +41,30 @@ class Statistics(Struct, frozen=True, kw_only=True):
     refused: int
     dropped: int
     held_bytes: int
+    spooled_lines: int
+    spooled_bytes: int
     connected: bool
 
 
 class Client:
     """Emits to one daemon. Safe for threads; nothing but `flush` and `close` ever waits.
 
-    No daemon is needed: what fits the buffer is kept, the rest is counted, and the program goes on. After a
-    fork the child begins anew as a producer of its own, with nothing of the parent's.
+    No daemon is needed: what fits the buffer and the spool on disk is kept and delivered later, by this
+    process or another one of this user's; the rest is counted, and the program goes on. After a fork the
+    child begins anew as a producer of its own, with nothing of the parent's.
 
     Args:
         runtime_dir: Directory of the daemon's sockets; None looks where `paths.runtime_dir` says, anew at
             every connection.
-        buffer_limit_bytes: Most bytes held, those included that were sent and are not acked.
+        buffer_limit_bytes: Most bytes held in memory, those included that were sent and are not acked.
         flush_lines: Send when this many lines wait.
         flush_interval_s: Send at the latest this many seconds after a line was emitted.
-        exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds.
+        exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds; shorter where
+            nothing moves and there is a spool.
+        spool: The directory in which lines wait on disk while the daemon is away or slow; True for the one
+            that `paths.spool_dir` says, None for that one unless $FLIGHTLOG_SPOOL is off, False for none.
+        spool_limit_bytes: Most bytes of this client's there.
+        spool_total_limit_bytes: Most bytes of all programs' there, about: each looks before it writes.
 
     Raises:
         ValueError: a limit that cannot work.
@@ -68,17 +78,25 @@ class Client:
         flush_lines: int = 100,
         flush_interval_s: float = 1.0,
         exit_timeout_s: float = 2.0,
+        spool: bool | str | os.PathLike[str] | None = None,
+        spool_limit_bytes: int = 64 * 1024 * 1024,
+        spool_total_limit_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         if buffer_limit_bytes < LEAST_BUFFER_BYTES:
             raise ValueError(f"buffer_limit_bytes: at least {LEAST_BUFFER_BYTES}, got {buffer_limit_bytes}")
         if flush_lines < 1 or flush_interval_s < 0 or exit_timeout_s < 0:
             raise ValueError("flush_lines is at least 1, times are not negative")
+        if spool_limit_bytes < 0 or spool_total_limit_bytes < 0:
+            raise ValueError("limits of the spool are not negative")
         self._settings = Settings(
             runtime_dir=None if runtime_dir is None else os.fspath(runtime_dir),
             buffer_limit_bytes=buffer_limit_bytes,
             flush_lines=flush_lines,
             flush_interval_s=flush_interval_s,
             exit_timeout_s=exit_timeout_s,
+            spool=spool if spool is None or isinstance(spool, bool) else os.fspath(spool),
+            spool_limit_bytes=spool_limit_bytes,
+            spool_total_limit_bytes=spool_total_limit_bytes,
         )
         self.producer = Producer(self._settings)
         self._open: dict[str, Execution] = {}
@@ -171,7 +189,8 @@ class Client:
                 answered is tried once more and not waited for.
 
         Returns:
-            False when events were lost; stderr says how many.
+            False when not everything reached the daemon. What is in the spool is delivered later; stderr says
+            how much that is, or how much is lost.
         """
         producer, self.producer = self.producer, Producer(self._settings)
         return producer.close(self._settings.exit_timeout_s if timeout_s is None else timeout_s)
@@ -187,6 +206,8 @@ class Client:
                 refused=producer.refused,
                 dropped=producer.outbox.dropped,
                 held_bytes=producer.outbox.held_bytes,
+                spooled_lines=producer.outbox.spooled_lines,
+                spooled_bytes=producer.spooled_bytes,
                 connected=producer.connected,
             )
 

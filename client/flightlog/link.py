@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from flightlog.descriptors import identity
 from flightlog_schemas import PROTOCOL_VERSION
 from flightlog_schemas.wire.ingest import Bye, ByeLine, Hello, HelloLine, IngestReply
 
@@ -37,6 +38,7 @@ class Link:
         self.said_bye = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.setblocking(False)
+        self._identity = identity(self._socket.fileno())
         self._unsent = memoryview(b"")
         self._rest = b""
 
@@ -80,6 +82,7 @@ class Link:
         Raises:
             LinkBroken: the daemon is gone. What it said last may still be there to be read.
         """
+        self._check()
         try:
             while self._unsent:
                 self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -96,6 +99,7 @@ class Link:
         Raises:
             LinkBroken: the daemon has closed, or says what is no reply.
         """
+        self._check()
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except BlockingIOError:
@@ -112,4 +116,12 @@ class Link:
 
     def close(self) -> None:
         """Close; twice does nothing."""
-        self._socket.close()
+        if identity(self._socket.fileno()) == self._identity:
+            self._socket.close()
+        else:
+            self._socket.detach()
+
+    def _check(self) -> None:
+        """Make sure that what is written goes to the daemon, whatever the program did to its descriptors."""
+        if identity(self._socket.fileno()) != self._identity:
+            raise LinkBroken("the program closed the connection")

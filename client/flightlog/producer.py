@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from flightlog import guard
 from flightlog.clock import now_us
+from flightlog.descriptors import Identity, identity
 from flightlog.encode import encode_line
 from flightlog.ids import new_id
 from flightlog.notice import Notices
-from flightlog.outbox import EVENT, DropReason, Outbox
+from flightlog.outbox import DropReason, Outbox
+from flightlog.overflow import EVENT
 from flightlog_schemas.events.execution import ExecutionCounted
 from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 
@@ -42,6 +44,9 @@ class Settings(Struct, kw_only=True, frozen=True):
         flush_lines: Send when this many lines wait.
         flush_interval_s: Send at the latest this many seconds after a line was emitted.
         exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds.
+        spool: Where lines wait on disk; None or True is the default place, False none.
+        spool_limit_bytes: Most bytes of this producer's there.
+        spool_total_limit_bytes: Most bytes of all producers' there, about.
     """
 
     runtime_dir: str | None = None
@@ -49,6 +54,9 @@ class Settings(Struct, kw_only=True, frozen=True):
     flush_lines: int = 100
     flush_interval_s: float = 1.0
     exit_timeout_s: float = 2.0
+    spool: bool | str | None = None
+    spool_limit_bytes: int = 64 * 1024 * 1024
+    spool_total_limit_bytes: int = 256 * 1024 * 1024
 
 
 class Producer:
@@ -85,6 +93,7 @@ class Producer:
         self.counts: dict[str, dict[str, int]] = {}
         self.wake_fd = -1
         """An eventfd that the sending thread polls, once there is a sender."""
+        self._wake_identity: Identity = None
         self._flush_lines = settings.flush_lines
         self._stalled_at: int | None = None
         """How many lines were acked when a fork waited in vain for more."""
@@ -95,6 +104,11 @@ class Producer:
     def connected(self) -> bool:
         """Whether a daemon answers right now."""
         return self._sender is not None and self._sender.connected
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Size of the file in which lines wait on disk."""
+        return 0 if self._sender is None else self._sender.spooled_bytes
 
     def put(self, line: bytes, level: object = EVENT, execution_id: str | None = None) -> None:
         """Take a line in, or drop and count it. Never waits for the daemon."""
@@ -177,7 +191,7 @@ class Producer:
         return outbox.acked == outbox.last_line and not outbox.undeclared and not self.counts
 
     def close(self, timeout_s: float) -> bool:
-        """Deliver the rest, say bye, end the thread; False when something stayed undelivered."""
+        """Deliver the rest or leave it on disk, end the thread; False when something stayed undelivered."""
         with self.lock:
             if self._sender is None and self._is_settled():
                 return True
@@ -206,7 +220,7 @@ class Producer:
             self.pausing = True
             thread = self._thread
             if self._sender is not None:
-                os.eventfd_write(self.wake_fd, 1)
+                self._signal()
         if thread is not None and thread.ident is not None and thread is not threading.current_thread():
             thread.join(_GRACE_S)
             _wait_until_gone(thread)
@@ -230,11 +244,13 @@ class Producer:
         """Let go of what was inherited, in the process that was forked: its owner goes on with it."""
         if self._sender is not None:
             self._sender.close()
-            os.close(self.wake_fd)
+            if identity(self.wake_fd) == self._wake_identity:
+                os.close(self.wake_fd)
 
     def woken(self) -> None:
         """Take note of all wakes so far, in the sending thread."""
-        with suppress(BlockingIOError):
+        with self.lock, suppress(OSError):
+            self._mend_wake_fd()
             os.eventfd_read(self.wake_fd)
 
     def _wake(self) -> None:
@@ -243,7 +259,7 @@ class Producer:
             return
         if self._prepare():
             # No flag spares this call: a signal handler could find it set before anything is written.
-            os.eventfd_write(self.wake_fd, 1)
+            self._signal()
             if not self._has_thread() and self._sender is not None:
                 self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
                 try:
@@ -254,6 +270,20 @@ class Producer:
                     if self._thread.ident is None:
                         self._thread = None
                     self.notices.tell_once("thread", f"cannot send: {error}")
+
+    def _signal(self) -> None:
+        """Wake the thread; called with the lock held."""
+        try:
+            self._mend_wake_fd()
+            os.eventfd_write(self.wake_fd, 1)
+        except OSError as error:
+            self.notices.tell_once("thread", f"cannot send: {error}")
+
+    def _mend_wake_fd(self) -> None:
+        """Make a new eventfd where the program has closed this one with all that it found."""
+        if identity(self.wake_fd) != self._wake_identity:
+            self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self._wake_identity = identity(self.wake_fd)
 
     def _has_thread(self) -> bool:
         # A thread without ident is being started right now, further up in this one.
@@ -276,6 +306,7 @@ class Producer:
         sender = Sender(self)
         if self.wake_fd < 0:
             self.wake_fd, self._sender = wake_fd, sender
+            self._wake_identity = identity(wake_fd)
             guard.arm(self)
         else:
             # A signal handler was here meanwhile.

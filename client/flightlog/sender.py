@@ -4,7 +4,9 @@
                       ▲  backoff                   │
                       └──────── lost link ◄────────┘   what was in flight is sent again
 
-It waits in poll alone, for its socket and for an eventfd that the program's threads write.
+Lines that are not settled in time go to the spool on disk, and are sent from there, before those in memory.
+When all of its own is settled, it delivers what dead programs left in theirs. It waits in poll alone, for its
+sockets and for an eventfd that the program's threads write.
 """
 
 import os
@@ -14,10 +16,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from flightlog import paths
+from flightlog.courier import Round
 from flightlog.dial import away
 from flightlog.link import Link, LinkBroken, NotUnderstood
 from flightlog.notice import tell
 from flightlog.outbox import DROP_REASONS
+from flightlog.spill import SPILL_AFTER_S, Spill
 from flightlog_schemas.wire.ingest import IngestReply, Ready
 
 if TYPE_CHECKING:
@@ -28,6 +32,12 @@ _CHUNK_BYTES: Final = 128 * 1024
 
 _CHUNKS_LIMIT: Final = 8
 """Most of them before acks are looked for. Each system call gives a busy program the interpreter for 5 ms."""
+
+_IDLE_S: Final = 10.0
+"""Longest sleep: a program that closed our descriptors cannot wake this thread."""
+
+_ROUND_EXIT_S: Final = 0.25
+"""Longest that the end of a program waits for what it delivers for others."""
 
 _BACKOFF_MIN_S: Final = 0.05
 _BACKOFF_MAX_S: Final = 5.0
@@ -52,7 +62,18 @@ class Sender:
         """Whether a daemon ever answered: one that never did is not waited for at exit."""
         self._said_bye = False
         self._closing_since: float | None = None
+        self._round_until: float | None = None
         self._alone = threading.Lock()
+        self._spill = Spill(producer)
+        self._stuck_since: float | None = None
+        """Since when lines should have been settled and none was."""
+        settings = producer.settings
+        self._round = Round(paths.spool_dir(settings.spool), paths.asked_for(settings.runtime_dir))
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Size of the spool."""
+        return self._spill.size_bytes
 
     @property
     def connected(self) -> bool:
@@ -60,9 +81,11 @@ class Sender:
         return self._link is not None and self._link.ready
 
     def close(self) -> None:
-        """Let go of the socket; no thread runs this (any more)."""
+        """Let go of sockets and files; no thread runs this (any more)."""
         if self._link is not None:
             self._link.close()
+        self._round.close()
+        self._spill.close()
 
     def run(self) -> None:
         """Send until everything is delivered and the producer closed, or until it pauses.
@@ -85,12 +108,17 @@ class Sender:
             link = self._link
             if link is not None:
                 poll.register(link, select.POLLIN if link.idle else select.POLLIN | select.POLLOUT)
+            courier = self._round.courier
+            if courier is not None:
+                poll.register(courier, courier.events)
             # Rounded up: a wait that ends early would come round again at once.
-            ready = dict(poll.poll(None if wait_s is None else int(wait_s * 1000) + 1))
+            ready = dict(poll.poll(int(min(_IDLE_S if wait_s is None else wait_s, _IDLE_S) * 1000) + 1))
             if self._producer.wake_fd in ready:
                 self._producer.woken()
             if link is not None:
                 self._serve(link, ready.get(link.fileno(), 0))
+            if courier is not None:
+                self._round.serve(ready.get(courier.fileno(), 0))
 
     def _step(self) -> float | None:
         """Do what can be done now.
@@ -105,28 +133,60 @@ class Sender:
             drops = self._outbox.undeclared_reasons
             over = self._is_over(now)
             wait_s = self._due_in_s(now)
+            self._watch(now, due=wait_s == 0)
+            spill_in_s = self._spill.due_in_s(now, self._stuck_since)
         for reason in drops:
             self._notices.tell_once(reason, f"{DROP_REASONS[reason]}; counted, and told in the log")
         if over:
+            if self._round_goes_on(now):
+                return _ROUND_EXIT_S
             self._finish()
             return _OVER
+        if spill_in_s is not None and spill_in_s <= 0:
+            self._spill.write()
+            return 0.0
         if wait_s == 0:
             wait_s = self._dial(now) if self._link is None else self._send(self._link)
-        if producer.close_by is None:
-            return wait_s
-        left_s = max(producer.close_by - now, 0.0)
-        return left_s if wait_s is None else min(wait_s, left_s)
+        elif wait_s is None and self.connected:
+            self._round.begin(now)
+        waits = [wait_s, spill_in_s]
+        if producer.close_by is not None:
+            waits.append(max(producer.close_by - now, 0.0))
+            if self._stuck_since is not None:
+                waits.append(max(self._stuck_since + SPILL_AFTER_S - now, 0.0))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _watch(self, now: float, *, due: bool) -> None:
+        """Note since when nothing moves that should. Under the lock."""
+        outbox = self._outbox
+        if outbox.acked == outbox.last_line:
+            self._stuck_since = None
+        elif self._stuck_since is None and (due or outbox.in_flight):
+            self._stuck_since = now
+
+    def _is_stuck(self, now: float) -> bool:
+        return self._stuck_since is not None and now >= self._stuck_since + SPILL_AFTER_S
+
+    def _round_goes_on(self, now: float) -> bool:
+        """Whether the end waits a moment more for what others left, which the daemon is taking."""
+        outbox = self._outbox
+        if outbox.acked < outbox.last_line or not self._known or self._closing_since is None:
+            return False
+        if self._round_until is None:
+            self._round_until = now + _ROUND_EXIT_S
+        return now < self._round_until and self._round.begin(now)
 
     def _due_in_s(self, now: float) -> float | None:
         """Return how long what waits may still wait, None if nothing does. Under the lock."""
         producer, outbox = self._producer, self._outbox
         waits = outbox.pending > 0 or bool(producer.counts)
-        if outbox.in_flight:
-            # Sent on a link that is gone: it has waited before. On a live one its acks come by themselves.
-            if self._link is None:
-                return 0.0
-        elif outbox.undeclared:
+        if not outbox.in_flight and outbox.undeclared:
             waits = True
+        if not (outbox.held_lines or producer.counts or outbox.undeclared):
+            producer.urgent = False
+        if outbox.next_is_spooled or (outbox.in_flight and self._link is None):
+            # It has waited before. What was sent on a live link is acked by itself.
+            return 0.0
         if not waits:
             self._due_at = None
             producer.urgent = False
@@ -161,10 +221,7 @@ class Sender:
             with producer.lock:
                 producer.reachable = False
                 producer.settled.notify_all()
-            limit_mib = producer.settings.buffer_limit_bytes / 2**20
-            self._notices.tell_once(
-                "away", f"{away(path, error).reason}; keeping up to {limit_mib:g} MiB of events meanwhile"
-            )
+            self._notices.tell_once("away", f"{away(path, error).reason}; {self._spill.promise}")
             return self._backoff_s
         return None
 
@@ -174,10 +231,20 @@ class Sender:
         for _ in range(_CHUNKS_LIMIT):
             if self._link is not link or not link.ready or not link.idle or link.said_bye:
                 break
-            with producer.lock:
-                producer.collect()
-                lines = self._outbox.take(_CHUNK_BYTES)
+            if self._outbox.next_is_spooled:
+                try:
+                    lines = self._spill.read(_CHUNK_BYTES)
+                except OSError as error:
+                    # Somebody else has it, and delivers it; or it is gone. Look again later.
+                    self._notices.tell_once("spool", f"cannot read the spool: {error}")
+                    self._lose()
+                    break
                 last_line = self._outbox.last_line
+            else:
+                with producer.lock:
+                    producer.collect()
+                    lines = self._outbox.take(_CHUNK_BYTES)
+                    last_line = self._outbox.last_line
             if lines:
                 link.hand_over(lines)
             elif producer.close_by is not None:
@@ -218,7 +285,10 @@ class Sender:
                     "refused", f"an event was refused, {reply.refused.code}: {reply.refused.reason}"
                 )
             elif reply.busy is not None:
-                self._notices.tell_once("busy", f"the daemon waits ({reply.busy.code}); keeping events")
+                self._stuck_since = float("-inf")
+                self._notices.tell_once(
+                    "busy", f"the daemon waits ({reply.busy.code}); {self._spill.promise}"
+                )
             elif reply.error is not None and reply.error.code != "shutting_down":
                 self._notices.tell_once(reply.error.code, f"the daemon says: {reply.error.reason}")
 
@@ -240,10 +310,13 @@ class Sender:
     def _settle(self, lines: int) -> None:
         try:
             with self._producer.lock:
+                if lines > self._outbox.acked:
+                    self._stuck_since = None
                 self._outbox.ack(lines)
                 self._producer.settled.notify_all()
         except ValueError as error:
             raise NotUnderstood(str(error)) from error
+        self._spill.settled()
 
     def _lose(self) -> None:
         with self._producer.lock:
@@ -265,22 +338,31 @@ class Sender:
         if self._link is None:
             if outbox.acked == outbox.last_line and not outbox.undeclared and not producer.counts:
                 return self._said_bye or not outbox.last_line
-            if not self._known and self._dialled_at >= self._closing_since:
+            if self._dialled_at >= self._closing_since and (not self._known or self._is_stuck(now)):
                 return True
+        elif self._spill.enabled and self._is_stuck(now):
+            return True
         return now >= producer.close_by
 
     def _finish(self) -> None:
-        """Say what is lost for good, and let go of whoever waits."""
+        """Put on disk what is left, say what is lost for good, and let go of whoever waits."""
         self._lose()
+        self._round.close()
         producer, outbox = self._producer, self._outbox
         with producer.lock:
             producer.collect()
-            undelivered, dropped = outbox.last_line - outbox.acked, outbox.dropped
-        if not undelivered and dropped:
+        where = self._spill.where
+        lost = self._spill.finish()
+        with producer.lock:
+            kept, dropped = outbox.spooled_lines, outbox.dropped
+        left_out = f" ({dropped} more were left out)" if dropped else ""
+        if lost:
+            tell(f"{lost} events did not reach the daemon{left_out}")
+        elif kept:
+            sentence = f"{kept} events wait in {where} for the daemon{left_out}"
+            self._notices.tell_once("dropped" if dropped else "away", sentence)
+        elif dropped:
             tell(f"{dropped} events were left out; the log says so")
-        if undelivered:
-            left_out = f" ({dropped} more were left out)" if dropped else ""
-            tell(f"{undelivered} events did not reach the daemon{left_out}")
         with producer.lock:
             producer.finished = True
             producer.settled.notify_all()

@@ -38,7 +38,7 @@ def test_daemon_away_costs_neither_time_nor_memory(
     home: Path, client_factory: ClientFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Without a daemon, emitting goes on within the bound, the rest is counted, each trouble told once."""
-    client = client_factory(home, buffer_limit_bytes=LIMIT_BYTES)
+    client = client_factory(home, buffer_limit_bytes=LIMIT_BYTES, spool=False)
 
     _, worst_s = emit_timed(client, 20_000)
 
@@ -89,7 +89,7 @@ def stopped(daemon: Daemon) -> Iterator[Daemon]:
 @pytest.mark.covers("D5", "D9")
 def test_daemon_that_stands_still_blocks_nobody(stopped: Daemon, client_factory: ClientFactory) -> None:
     """A stopped daemon never makes emitting wait; what was left out meanwhile is declared when it goes on."""
-    client = client_factory(stopped.runtime_dir, buffer_limit_bytes=LIMIT_BYTES)
+    client = client_factory(stopped.runtime_dir, buffer_limit_bytes=LIMIT_BYTES, spool=False)
 
     execution_id, worst_s = emit_timed(client, 30_000)
     assert worst_s < BLOCKED_S
@@ -119,7 +119,7 @@ def test_program_ends_although_the_daemon_stands_still(stopped: Daemon) -> None:
     done = run_program(
         """
         import flightlog
-        flightlog.configure(exit_timeout_s=0.3)
+        flightlog.configure(exit_timeout_s=0.3, spool=False)
         with flightlog.execution("short") as run:
             run.info("hello")
         """,
@@ -140,6 +140,7 @@ def test_program_without_a_daemon_ends_at_once(home: Path) -> None:
         flightlog.log("hello", execution_id="e")
         """,
         home,
+        FLIGHTLOG_SPOOL="off",
     )
 
     assert done.returncode == 0

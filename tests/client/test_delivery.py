@@ -150,7 +150,7 @@ def test_busy_daemon_is_waited_for(
     fake: FakeDaemon, home: Path, client_factory: ClientFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A daemon that is busy keeps the connection; what it says is told once, and its ack is waited for."""
-    client = client_factory(home, flush_lines=1)
+    client = client_factory(home, flush_lines=1, spool=home / "spool")
     client.emit({"type": "test.line"})
     with fake.accept() as producer:
         producer.ready(0)
@@ -160,7 +160,10 @@ def test_busy_daemon_is_waited_for(
         producer.say(ack={"lines": 1, "seq": 1})
         assert client.flush()
 
-    assert capfd.readouterr().err == "flightlog: the daemon waits (storage_full); keeping events\n"
+    assert capfd.readouterr().err == (
+        "flightlog: the daemon waits (storage_full);"
+        f" up to 64 MiB of events are kept in {home}/spool and delivered later\n"
+    )
 
 
 def test_dismissal_is_told(

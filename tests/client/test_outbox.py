@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from flightlog.outbox import EVENT, OVERHEAD_BYTES, Outbox
+from flightlog.outbox import OVERHEAD_BYTES, Outbox
+from flightlog.overflow import EVENT
 
 LIMIT_BYTES = 4096
 

@@ -32,11 +32,15 @@ class StartFailedError(AssertionError):
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """Return the environment without anything of flightlog's, for tests may themselves be recorded."""
+    """Return the environment without anything of flightlog's, for tests may themselves be recorded.
+
+    Only the spool stays where the tests have put it.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("FLIGHTLOG_") and name not in ("TRACEPARENT", "NOTIFY_SOCKET", "LISTEN_FDS")
+        if (not name.startswith("FLIGHTLOG_") or name == "FLIGHTLOG_SPOOL_DIR")
+        and name not in ("TRACEPARENT", "NOTIFY_SOCKET", "LISTEN_FDS")
     }
     return inherited | extra
 
