@@ -3,6 +3,7 @@
 - `listen`: bind or inherit the three sockets, accept, ask the kernel who is there
 - `framing`: bytes to whole lines
 - `session`: one ingest connection: hello, lines in, acks out
+- `masking`: what is secret in lines is masked, whoever sent them
 - `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
 - `writer`: the thread that commits what all sessions have, and reports it
 - `append`: one transaction: what is stored, refused, known already
@@ -14,6 +15,7 @@
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
 - `search`: the index of words follows the log, behind the writer (`store.searchdb`, fed by `store.searchfeed`)
+- `completeness`: whether all that was said of an execution is here
 - `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, reload
 - `rebuild`, `touched`: read models computed again beside the live ones, and which rows change meanwhile

@@ -248,6 +248,7 @@ class Daemon:
         config = msgspec.structs.replace(self._hub.config, **{name: getattr(new, name) for name in changed})
         self._hub.config = config
         self._hub.readers.timeout_ms = config.query_timeout_ms
+        self._hub.masker.configure(builtin=config.mask_builtin, patterns=config.mask_patterns)
         self._hub.writer.configure(config)
         configure_logging(config.log_level)
         logger.info("configuration reloaded", changed=changed, needs_restart=needs_restart)

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from flightlog_schemas.limits import LINE_LIMIT_BYTES
 from flightlogd.errors import ConfigError
 from flightlogd.governance.policy import policy_of
+from flightlogd.masking import Masker
 
 Positive = Annotated[int, Meta(ge=1, le=2**40)]
 Mode = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
@@ -45,6 +46,10 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         queue_limit_bytes: Lines decoded and not yet committed, over all connections.
         connection_queue_limit_bytes: The same for one connection.
         reply_limit_bytes: Answers a peer has not read before the daemon stops reading from it.
+        mask_builtin: Whether to mask what looks secret or is called so, where the peer did not.
+        mask_patterns: What else is secret: patterns in RE2's syntax, looked for in lines as they are written,
+            and what they match in texts, values and keys is masked. In the environment they are separated by
+            semicolons.
         refused_limit_rows: Refused lines whose bytes are kept.
         refused_line_limit_bytes: How much of a refused line is kept.
         database_limit_bytes: Largest database file; 0 leaves it to the disk.
@@ -83,6 +88,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     queue_limit_bytes: Positive = 8 * 1024 * 1024
     connection_queue_limit_bytes: Positive = 2 * 1024 * 1024
     reply_limit_bytes: Positive = 256 * 1024
+    mask_builtin: bool = True
+    mask_patterns: tuple[str, ...] = ()
     refused_limit_rows: Positive = 10_000
     refused_line_limit_bytes: Positive = 4096
     database_limit_bytes: Annotated[int, Meta(ge=0, le=2**45)] = 0
@@ -106,6 +113,8 @@ RELOADABLE: Final = frozenset(
         "log_level",
         "line_timeout_ms",
         "connection_limit",
+        "mask_builtin",
+        "mask_patterns",
         "refused_limit_rows",
         "refused_line_limit_bytes",
         "database_limit_bytes",
@@ -123,7 +132,7 @@ RELOADABLE: Final = frozenset(
 )
 """Settings that SIGHUP takes over; the others need a restart, and say so."""
 
-_LISTS: Final = frozenset({"retention_rules"})
+_LISTS: Final = frozenset({"mask_patterns", "retention_rules"})
 """Settings that hold several texts."""
 
 ENVIRONMENT_PREFIX: Final = "FLIGHTLOG_"
@@ -253,5 +262,6 @@ def _check_together(config: Config) -> None:
             f"audit_retention_days: {config.audit_retention_days} is less than retention_days",
             "what an execution was is kept at least as long as its log",
         )
+    Masker(builtin=config.mask_builtin, patterns=config.mask_patterns)
     if config.queue_limit_bytes < config.connection_queue_limit_bytes:
         raise ConfigError("queue_limit_bytes: less than connection_queue_limit_bytes")

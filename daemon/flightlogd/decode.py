@@ -1,4 +1,7 @@
-"""Whole lines to what they say, or to the refusal that each deserves. Pure."""
+"""Whole lines to what they say, or to the refusal that each deserves; first of all, secrets are masked. Pure.
+
+Nothing that was not masked leaves this module: not into a digest, a row, a refusal or a tail.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -17,7 +20,7 @@ from flightlog_schemas.events import (
 from flightlogd.batch import SEAL_AHEAD_LINES, Sealed, cuts, seal
 from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.framing import Oversize
-from flightlogd.lines import join_lines
+from flightlogd.masking import Masker
 
 _DAEMON_TYPES: Final = frozenset({DaemonStarted, DaemonStopped, DaemonRebuilt, DaemonPruned})
 
@@ -26,7 +29,7 @@ class Plain(Struct):
     """Lines that are all simply stored.
 
     Attributes:
-        lines: The bytes as they came.
+        lines: The bytes, masked.
         facts: What they say.
         size_bytes: What they take in memory.
         sealed: The lines joined, where there are enough of them.
@@ -42,7 +45,7 @@ class Mixed(Struct):
     """Lines to be decided one by one: some are refused, have a key, or expect a state.
 
     Attributes:
-        lines: The bytes as they came; of an oversize line its beginning.
+        lines: The bytes, masked; of an oversize line its beginning.
         events: The event of each, or why there is none.
         size_bytes: What they take in memory.
     """
@@ -52,12 +55,15 @@ class Mixed(Struct):
     size_bytes: int
 
 
-def decode_lines(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Iterator[Plain | Mixed]:
+def decode_lines(
+    lines: Sequence[bytes | Oversize], limit_bytes: int, masker: Masker
+) -> Iterator[Plain | Mixed]:
     """Decode what one read brought, in parts that each fit a batch. One bad line leaves its neighbours alone.
 
     Args:
         lines: Whole lines, without newlines.
         limit_bytes: The limit that an oversize line broke, for its reason.
+        masker: Masks what is secret in them.
     """
     oversize = Oversize in map(type, lines)
     if oversize:
@@ -67,14 +73,22 @@ def decode_lines(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Iterato
     start = 0
     for stop in cuts(sizes):
         part = lines if stop - start == len(lines) else lines[start:stop]
-        plain = None if oversize else _decode_plain(part)  # type: ignore[arg-type]  # none is oversize
-        yield plain or _decode_mixed(part, limit_bytes)
+        if oversize:
+            yield _decode_mixed([_masked_alone(line, masker) for line in part], limit_bytes, masker)
+        else:
+            masked, blob = masker.masked(part)  # type: ignore[arg-type]  # none is oversize
+            yield _decode_plain(masked, blob) or _decode_mixed(masked, limit_bytes, masker)
         start = stop
 
 
-def _decode_plain(lines: Sequence[bytes]) -> Plain | None:
+def _masked_alone(line: bytes | Oversize, masker: Masker) -> bytes | Oversize:
+    if isinstance(line, Oversize):
+        return Oversize(masker.head(line.head), line.size_bytes)
+    return masker.masked([line])[0][0]
+
+
+def _decode_plain(lines: Sequence[bytes], blob: bytes) -> Plain | None:
     """Decode lines that are all simply stored; None at the first that is not."""
-    blob = join_lines(lines)
     logs = decode_logs(blob, lines)
     facts = (None if logs is None else tally_logs(logs)) or _note_each(lines)
     if facts is None:
@@ -96,7 +110,7 @@ def _note_each(lines: Sequence[bytes]) -> Facts | None:
     return facts
 
 
-def _decode_mixed(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Mixed:
+def _decode_mixed(lines: Sequence[bytes | Oversize], limit_bytes: int, masker: Masker) -> Mixed:
     kept: list[bytes] = []
     events: list[Event | RefusalError] = []
     for line in lines:
@@ -106,7 +120,11 @@ def _decode_mixed(lines: Sequence[bytes | Oversize], limit_bytes: int) -> Mixed:
             events.append(RefusalError("too_long", reason))
             continue
         kept.append(line)
-        events.append(_decode_one(line))
+        event = _decode_one(line)
+        if isinstance(event, RefusalError):
+            # A reason may quote the line, also what is left alone in it.
+            event = RefusalError(event.code, masker.text(event.reason))
+        events.append(event)
     return Mixed(kept, events, sum(map(len, kept)))
 
 

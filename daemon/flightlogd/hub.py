@@ -9,6 +9,7 @@ from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
+from flightlogd.masking import Masker
 
 if TYPE_CHECKING:
     from flightlogd.search import Search
@@ -30,6 +31,7 @@ class Hub:
         readers: Connections for questions.
         search: The index of words.
         log_id: Which log this is.
+        masker: Masks what peers did not.
         unfinished: Bytes of unfinished lines over all connections.
         fault: What storage fault is being waited out.
         abandoned: True once a stop no longer waits for the writer.
@@ -61,6 +63,7 @@ class Hub:
         self.log_id = log_id
         self.started_us = started_us
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
+        self.masker = Masker(builtin=config.mask_builtin, patterns=config.mask_patterns)
         self.fault: StorageFault | None = None
         self.abandoned = False
         self.connections: dict[str, int] = {"ingest": 0, "query": 0, "control": 0}

@@ -263,7 +263,7 @@ class Session:
             first_line += again
         if not lines and bye is None:
             return
-        for part in decode_lines(lines, self._hub.config.line_limit_bytes):
+        for part in decode_lines(lines, self._hub.config.line_limit_bytes, self._hub.masker):
             end_line = first_line + len(part.lines) - 1
             last = end_line == self._next_line - 1
             if isinstance(part, Mixed) and any(map(_is_bye, part.lines)):

@@ -223,7 +223,8 @@ class DaemonStatus(Struct, kw_only=True):
     `state` is `ok`, or the fault that it waits out: `storage_full`, `storage_failing`. `phase` is what the
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
-    positions the hindmost of the named cursors is behind.
+    positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
+    in them, since it started.
     """
 
     schema_version: int
@@ -242,6 +243,7 @@ class DaemonStatus(Struct, kw_only=True):
     watched: int
     unwatched: int
     refused: int
+    masked_lines: int
     line_gaps: int
     connections: dict[str, int]
     followers: int

@@ -14,6 +14,7 @@ from flightlog_schemas.events import Log
 from flightlogd.decode import Mixed, Plain, decode_lines
 from flightlogd.facts import facts_of
 from flightlogd.lines import join_lines
+from flightlogd.masking import Masker
 from schemas.builders import json_values, text
 
 PLAIN = b'{"type":"log","execution_id":"e","time":5,"message":"m"}'
@@ -61,7 +62,7 @@ def test_many_lines_are_what_each_is(several: list[bytes], data: st.DataObject) 
     several = [bytes(line) for line in damaged if line.strip() and b"\n" not in line]
     if not several:
         return
-    (part,) = decode_lines(several, 1 << 20)
+    (part,) = decode_lines(several, 1 << 20, Masker(builtin=True, patterns=()))
     try:
         events = [decode_line(line) for line in several]
     except RefusalError:

@@ -51,6 +51,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         watched=hub.watched,
         unwatched=hub.unwatched,
         refused=refused,
+        masked_lines=hub.masker.masked_lines,
         line_gaps=line_gaps,
         connections=dict(hub.connections),
         followers=hub.followers,

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -96,19 +96,22 @@ class _Frame:
         self.masked_keys = 0
 
 
-def mask_line(line: bytes, mask: Callable[[str], str]) -> bytes:
+def mask_line(
+    line: bytes, mask: Callable[[str], str], is_secret: Callable[[str], bool] = is_secret_key
+) -> bytes:
     """Return an event's line with everything masked that is secret; the same bytes where nothing is.
 
     Args:
         line: An event, without its newline. What is no JSON object is masked as one text.
         mask: Masks what is secret within a text.
+        is_secret: Says which names call a value secret.
     """
     try:
         kind = _decode_type(line).type
         text = line.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return mask_bytes(line, mask)
-    masked = _Walk(mask, reserved=is_reserved(kind)).run(text)
+    masked = _Walk(mask, is_secret, reserved=is_reserved(kind)).run(text)
     return line if masked is None else masked.encode()
 
 
@@ -121,8 +124,11 @@ def mask_bytes(data: bytes, mask: Callable[[str], str]) -> bytes:
 class _Walk:
     """One walk through a line of valid JSON."""
 
-    def __init__(self, mask: Callable[[str], str], *, reserved: bool) -> None:
+    def __init__(
+        self, mask: Callable[[str], str], is_secret: Callable[[str], bool], *, reserved: bool
+    ) -> None:
         self._mask = mask
+        self._is_secret = is_secret
         self._reserved = reserved
         self._frames: list[_Frame] = []
         self._edits: list[tuple[int, int, str]] = []
@@ -177,8 +183,8 @@ class _Walk:
 
     def _key(self, token: str, frame: _Frame) -> str:
         """Take note of what a key says of its value, and return it masked."""
-        key: str = json.loads(token)
-        secret = is_secret_key(key)
+        key = _said(token)
+        secret = self._is_secret(key)
         frame.value_secret = secret or frame.secret
         if len(self._frames) == 1:
             frame.value_kind = self._kind_of(key, secret=secret)
@@ -208,16 +214,23 @@ class _Walk:
             return _QUOTED_MASK if secret or self._mask(token) != token else token
         if len(token) == 2:
             return token
-        said: Any = json.loads(token) if "\\" in token else token[1:-1]
+        said = _said(token)
         if not frame.is_object:
             flag = _FLAG.fullmatch(said) is not None
             # In a command line: what follows --password is one.
-            frame.value_secret = frame.secret or (flag and is_secret_key(said))
+            frame.value_secret = frame.secret or (flag and self._is_secret(said))
             secret = frame.secret or (secret and not flag)
         if secret:
             return token if said == MASK else _QUOTED_MASK
         masked = self._mask(said)
         return token if masked == said else _quoted(masked)
+
+
+def _said(token: str) -> str:
+    if "\\" not in token:
+        return token[1:-1]
+    said: str = json.loads(token)
+    return said
 
 
 def _quoted(text: str) -> str:

@@ -48,6 +48,7 @@ def _show(output: Output, status: DaemonStatus) -> None:
         ("owners", _owners(status), None),
         ("peers", _peers(status), None),
         ("refused", f"{status.refused:,}", "yellow" if status.refused else None),
+        ("masked", f"{status.masked_lines:,}", None),
         ("gaps", f"{status.line_gaps:,}", "yellow" if status.line_gaps else None),
     ]
     for model in status.projections:

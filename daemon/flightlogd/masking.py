@@ -1,0 +1,185 @@
+"""The second line against secrets: what a peer did not mask is masked before it is decoded, hashed or stored.
+
+One search by RE2 over all lines that came together finds the few that may hold a secret; only these are
+looked at closely. So a line without secrets keeps its bytes and costs next to nothing.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+import re2
+
+from flightlog_schemas.masking import MASK, is_secret_key, mask_line, mask_text
+from flightlog_schemas.masking.lines import mask_bytes
+from flightlogd.errors import ConfigError
+from flightlogd.lines import SEPARATOR, join_lines
+
+_NAMES: Final = (
+    r"passw(?:or)?d|passphrase|pwd|secret|credential|authorization"
+    r"|(?:api|private|access|secret|signing|encryption)[\W_]{0,3}key|(?:auth|access|refresh)token"
+    r"|(?:access|api|auth|bearer|refresh|session)[\W_]{0,3}tokens"
+)
+_REST: Final = r"""[^"':=,{}\[\]\\]"""
+"""What a name may go on with."""
+_SAYS: Final = r"""\\*["']?\s*[:=]"""
+
+_GATE: Final = "|".join(
+    (
+        # Names of secrets and what follows a name; `tokens`, which models count all the time, is none.
+        rf"(?i:(?:{_NAMES}){_REST}*{_SAYS})",
+        rf"(?i:token)(?:S[a-z]{_REST}*|[^sS\"':=,{{}}\[\]\\]{_REST}*)?{_SAYS}",
+        # Options, in a text or in a list of arguments.
+        rf"(?i:-[\w-]*(?:{_NAMES}|token)[^\s\"\\]*[\s\"\\])",
+        r"""(?i:bearer(?:\s|\\t)+[\w.~+/\\-]{16})""",
+        r""":\\*/\\*/[^\s:/?#@"]*:[^\s/?#"]+@""",
+        r"PRIVATE KEY",
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{35}|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|gl(?:pat|dt|rt|ptt|cbt)-",
+        r"xox[a-z][.-]|xapp-|eyJ[\w-]{8,}\.|[rs]k_(?:live|test)_|sk-[\w-]{20}",
+    )
+)
+"""Finds whatever `mask_line` would mask, and little else."""
+
+_ANCHORS: Final = re.compile(r"[\^$]|\\[AzZ]")
+_IN_PATTERN: Final = re.compile(r"\\[^AzZ]|\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+_NAME: Final = re.compile(rb"""([A-Za-z0-9_.-]+)\\*["']?\s*[:=]""")
+_NAME_BEFORE: Final = re.compile(rb"[A-Za-z0-9_.-]*\Z")
+_NAME_BYTES: Final = 64
+
+_UNFINISHED: Final = re.compile(rb"[^\s\"',;:={}\[\]()]*\Z")
+
+
+class Masker:
+    """Masks lines by patterns of our own and by the operator's.
+
+    Attributes:
+        masked_lines: How many lines were changed since the daemon started.
+
+    Args:
+        builtin: Whether to mask what `flightlog_schemas.masking` knows.
+        patterns: More of what is secret, in RE2's syntax.
+
+    Raises:
+        ConfigError: a pattern that cannot work.
+    """
+
+    def __init__(self, *, builtin: bool, patterns: Sequence[str]) -> None:
+        self.masked_lines = 0
+        self._builtin = builtin
+        self._gates: list[Any] = []
+        self._extra: Any = None
+        self.configure(builtin=builtin, patterns=patterns)
+
+    def configure(self, *, builtin: bool, patterns: Sequence[str]) -> None:
+        """Mask by other patterns from here on. Arguments and errors are those of the class."""
+        gates = [_compile(_GATE, re2.Options.Encoding.LATIN1)] if builtin else []
+        for pattern in patterns:
+            _check(pattern)
+        extra = "|".join(f"(?:{pattern})" for pattern in patterns)
+        self._extra = _compile(extra, re2.Options.Encoding.UTF8) if patterns else None
+        self._gates = gates if self._extra is None else [*gates, self._extra]
+        self._builtin = builtin
+
+    def masked(self, lines: Sequence[bytes]) -> tuple[Sequence[bytes], bytes]:
+        """Return lines with what is secret masked, and joined; the very same lines where nothing is.
+
+        Args:
+            lines: Whole lines, also such as will be refused.
+        """
+        blob = join_lines(lines)
+        found: set[int] = set()
+        for gate in self._gates:
+            found |= _lines_with(gate, blob, lines, builtin=gate is not self._extra)
+        changed = {index: line for index in found if (line := self._line(lines[index])) != lines[index]}
+        if not changed:
+            return lines, blob
+        self.masked_lines += len(changed)
+        masked = [changed.get(index, line) for index, line in enumerate(lines)]
+        return masked, join_lines(masked)
+
+    def head(self, head: bytes) -> bytes:
+        """Return the beginning of a line that was too long, masked; a last word that was cut is left out."""
+        if not self._gates:
+            return head
+        # Half a secret is not found.
+        whole = _UNFINISHED.sub(b"", head)
+        masked = mask_bytes(whole, self.text)
+        if masked != whole:
+            self.masked_lines += 1
+        return masked
+
+    def text(self, text: str) -> str:
+        """Return a text with what is secret masked."""
+        if self._builtin:
+            text = mask_text(text)
+        if self._extra is not None:
+            text = self._extra.sub(MASK.encode(), text.encode(errors="surrogatepass")).decode(
+                errors="surrogatepass"
+            )
+        return text
+
+    def _line(self, line: bytes) -> bytes:
+        return mask_line(line, self.text, is_secret_key if self._builtin else _never)
+
+
+def _lines_with(gate: Any, blob: bytes, lines: Sequence[bytes], *, builtin: bool) -> set[int]:
+    """Return the indexes of the lines in which a pattern is found."""
+    match = gate.search(blob)
+    if match is None:
+        return set()
+    found = set()
+    starts = list(accumulate((len(line) + len(SEPARATOR) for line in lines), initial=1))
+    while match is not None:
+        start, end = match.span()
+        if builtin and _names_no_secret(blob, start, end):
+            # What it ends with may begin another.
+            match = gate.search(blob, end - 1)
+            continue
+        index = bisect_right(starts, start) - 1
+        found.add(index)
+        # One is enough to look at a line, and a match that went on into the next says nothing of that.
+        match = gate.search(blob, starts[index + 1]) if index + 1 < len(lines) else None
+    return found
+
+
+def _names_no_secret(blob: bytes, start: int, end: int) -> bool:
+    """Say at once that a match is only a name such as `token_count`: some logs have one in each line."""
+    if blob[end - 1] not in b":=":
+        return False
+    named = _NAME.fullmatch(blob, start, end)
+    if named is None:
+        return False
+    before = _NAME_BEFORE.search(blob[max(start - _NAME_BYTES, 0) : start])
+    assert before is not None  # it matches nothing as well
+    return not is_secret_key((before[0] + named[1]).decode())
+
+
+def _never(_name: str) -> bool:
+    return False
+
+
+def _compile(pattern: str, encoding: Any) -> Any:
+    options = re2.Options()
+    options.encoding = encoding
+    options.log_errors = False
+    return re2.compile(pattern.encode(), options)
+
+
+def _check(pattern: str) -> None:
+    """Refuse a pattern that RE2 cannot read, or that would mask nothing or everything."""
+    try:
+        compiled = _compile(pattern, re2.Options.Encoding.UTF8)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+        raise ConfigError(
+            f"mask_patterns: {pattern!r}: {reason}", "the syntax is RE2's: no look-around, no back-references"
+        ) from None
+    if compiled.search(b"") is not None:
+        raise ConfigError(f"mask_patterns: {pattern!r} is found in everything: it matches the empty text")
+    if _ANCHORS.search(_IN_PATTERN.sub("", pattern)):
+        raise ConfigError(
+            f"mask_patterns: {pattern!r}: ^ and $ are found nowhere", r"use \b for the edge of a word"
+        )
