@@ -16,10 +16,23 @@ from flightlog.cli.verb import Session
 from flightlog.errors import DaemonAway, QueryFailed
 from flightlog_schemas.answers import Execution, LogLine
 from flightlog_schemas.levels import INFO, level_name, level_number
+from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import Inspect, Pruned, Recorded
 
 _ENVELOPE: Final = frozenset(
-    {"type", "execution_id", "time", "id", "trace_id", "span_id", "v", "provenance", "expect_seq", "owner"}
+    {
+        "type",
+        "execution_id",
+        "time",
+        "id",
+        "trace_id",
+        "span_id",
+        "v",
+        "provenance",
+        "expect_seq",
+        "owner",
+        "clock",
+    }
 )
 """Fields of an event that a line of `tail` shows elsewhere, or not at all."""
 
@@ -30,6 +43,11 @@ _ROOMY_CHARS: Final = 100
 
 _LEAST_ROOM_CHARS: Final = 24
 """With less room than this beside the columns, text goes on below them instead."""
+
+_STACK_ROOM_CHARS: Final = 80
+"""With less room than this beside the columns, stacks stand below them, where their lines are whole."""
+
+_LEAST_COLUMN_CHARS: Final = 8
 
 _EXECUTION_STYLES: Final = ("cyan", "green", "magenta", "blue", "yellow")
 
@@ -65,6 +83,10 @@ class Names:
             except QueryFailed:
                 self.learn(execution_id, None)
         return self._names[execution_id]
+
+
+Block = tuple[str, str, str]
+"""Head, its colour, and the text below it."""
 
 
 class Line(Struct):
@@ -132,19 +154,26 @@ class Layout:
         margin = len(time) + 7
         if self._names is not None:
             shown = self._execution(line.execution_id, roomy=width >= _ROOMY_CHARS)
-            self._execution_chars = max(self._execution_chars, min(cells(shown), max(16, width // 5)))
+            most = max(16, width // 5)
+            self._execution_chars = max(self._execution_chars, min(cells(shown), most), _LEAST_COLUMN_CHARS)
             text = fit(shown, self._execution_chars)
             head += f"{paint(text, _style_of(line.execution_id))} "
             margin += self._execution_chars + 1
         label = one_line(line.label)
-        self._label_chars = max(self._label_chars, min(cells(label), max(10, width // 6)))
+        if label:
+            most = min(max(10, width // 6), 24)
+            self._label_chars = max(self._label_chars, min(cells(label), most), _LEAST_COLUMN_CHARS)
         if self._label_chars:
-            head += f"{paint(fit(label, self._label_chars), 'dim')} "
+            head += f"{paint(fit(label, self._label_chars), 'dim' if label else None)} "
             margin += self._label_chars + 1
         if width - margin < _LEAST_ROOM_CHARS:
             head, margin = f"{head.rstrip()}\n    ", 4
-        body = self._body(line, width - margin)
-        text = head + ("\n" + " " * margin).join(body)
+        text = head + ("\n" + " " * margin).join(self._body(line, width - margin))
+        blocks, _ = _blocks(line.fields or {})
+        if blocks:
+            indent_chars = margin if width - margin >= _STACK_ROOM_CHARS else 4
+            below = "\n" + " " * indent_chars
+            text += below + below.join(self._told(blocks, width - indent_chars))
         if day != self._day:
             self._day = day
             text = f"{paint(f'── {day} ──', 'dim')}\n{text}"
@@ -160,23 +189,28 @@ class Layout:
         return one_line(f"{short} {name}" if roomy else name)
 
     def _body(self, line: Line, room: int) -> list[str]:
-        """Return message and fields as lines of at most `room` columns."""
+        """Return message and short fields as lines of at most `room` columns."""
         paint, safe = self._output.paint, self._output.safe
         plain = [part for text in _split(safe(line.text)) for part in fold(text, room)]
         body = [paint(part, line.text_style) for part in plain]
         if not line.fields:
             return body
-        blocks, rest = _blocks(line.fields)
+        _, rest = _blocks(line.fields)
         pairs = pairs_text(rest)
-        if pairs:
-            if len(plain) == 1 and cells(plain[0]) + 2 + cells(pairs) <= room:
-                body[-1] += "  " + paint(pairs, "dim")
-            else:
-                body += [paint(part, "dim") for part in fold(pairs, room)]
-        for head, style, lines in blocks:
-            body += [paint(part, style) for part in fold(safe(head), room)]
-            body += [paint(part, "dim") for text in _split(safe(lines)) for part in fold(text, room)]
-        return body
+        if not pairs:
+            return body
+        if len(plain) == 1 and cells(plain[0]) + 2 + cells(pairs) <= room:
+            return [body[0] + "  " + paint(pairs, "dim")]
+        return body + [paint(part, "dim") for part in fold(pairs, room)]
+
+    def _told(self, blocks: list[Block], room: int) -> list[str]:
+        """Return what stands on lines of its own as lines of at most `room` columns."""
+        paint, safe = self._output.paint, self._output.safe
+        told: list[str] = []
+        for head, style, text in blocks:
+            told += [paint(part, style) for whole in _split(safe(head)) for part in fold(whole, room)]
+            told += [paint(part, "dim") for whole in _split(safe(text)) for part in fold(whole, room)]
+        return told
 
 
 def _split(text: str) -> list[str]:
@@ -184,9 +218,9 @@ def _split(text: str) -> list[str]:
     return [line.expandtabs(8) for line in text.rstrip("\n").split("\n")]
 
 
-def _blocks(fields: dict[str, Any]) -> tuple[list[tuple[str, str | None, str]], dict[str, Any]]:
+def _blocks(fields: dict[str, Any]) -> tuple[list[Block], dict[str, Any]]:
     """Return (head, style, text) of what is shown on lines of its own, stacks above all, and the rest."""
-    blocks: list[tuple[str, str | None, str]] = []
+    blocks: list[Block] = []
     rest: dict[str, Any] = {}
     for key, value in fields.items():
         if isinstance(value, str) and "\n" in value.rstrip("\n"):
@@ -259,8 +293,9 @@ class RecordedText:
         """Return what is shown of an event, without the newline at its end."""
         event = self._decode(recorded.event)
         event_type = event["type"]
-        fields = None
+        fields = task_id = None
         if event_type == "log":
+            task_id = event.get("task_id")
             level = level_name(level_number(event.get("level", "INFO")) or INFO)
             style = text_style = LEVEL_STYLES[level]
             text, fields = event["message"], event.get("fields")
@@ -273,13 +308,16 @@ class RecordedText:
             if self._names is not None and isinstance(event.get("name"), str) and event_type in _NAMING:
                 self._names.learn(event["execution_id"], event["name"])
             told = {key: value for key, value in event.items() if key not in _ENVELOPE}
-            if self._output.terminal and isinstance(told.get("error"), dict):
-                fields = {"error": told.pop("error")}
+            if self._output.terminal and not self._bare:
+                task_id = told.pop("task_id", None)
+                if isinstance(told.get("duration_us"), int):
+                    told["duration"] = duration_text(told.pop("duration_us"))
+                if isinstance(told.get("error"), dict):
+                    fields = {"error": told.pop("error")}
             text = f"{event_type} {pairs_text(told)}".rstrip()
         if self._bare:
             return indent(self._output.safe(text))
         time = event.get("time")
-        task_id = event.get("task_id") if event_type == "log" else None
         return self._layout(
             Line(
                 recorded.received if time is None else time,

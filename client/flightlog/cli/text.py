@@ -137,7 +137,7 @@ def fit(text: str, width: int) -> str:
     """Return text of exactly so many columns: padded, or cut with an ellipsis."""
     size = cells(text)
     if size > width:
-        text = fold(text, max(width - 1, 1))[0] + "…"
+        text = text[: _end_of(text, 0, max(width - 1, 1))] + "…"
         size = cells(text)
     return text + " " * (width - size)
 
