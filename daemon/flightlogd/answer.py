@@ -14,6 +14,7 @@ import trio
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire import query as wire
 from flightlog_schemas.wire.query import REQUESTS, End
+from flightlogd.completeness import run_check
 from flightlogd.follow import answer_line, run_logs, run_wait
 from flightlogd.hub import Hub
 from flightlogd.queries.agent import agent_page
@@ -158,6 +159,7 @@ ASK: Final[dict[str, Ask]] = {
     "artifacts": _page("artifact", artifact_page),
     "search": _search,
     "audit": _page("audit", audit_entries),
+    "check": run_check,
     "wait": run_wait,
     "status": _status,
 }

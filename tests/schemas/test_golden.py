@@ -12,6 +12,7 @@ from flightlog_schemas.events import BY_TAG, ErrorInfo, Owner, Retrieval, Runner
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, query
 from schemas.builders import example
+from schemas.verdict import CHECK
 from support.golden import check_golden, load_golden
 
 LOG_ID = "0192f0c1a2b37c4d8e5f60718293a4b5"
@@ -124,6 +125,7 @@ REQUESTS: list[query.Request] = [
     query.Audit(),
     query.Audit(execution_id="e", after=1, limit=2),
     query.Audit(task_id="t", type=("TASK_FAILED",), since=1, until=2, last=3, after="4:5"),
+    query.Check(execution_id="e"),
     query.Wait(execution_id="e"),
     query.Wait(execution_id="e", until="succeeded", timeout_ms=9),
     query.StatusRequest(),
@@ -282,6 +284,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         pid=7,
         detail=None,
     ),
+    "check": CHECK,
     "difference": control.Difference(table="audit", missing=1, extra=2, changed=3),
     "progress": control.Progress(step="feed", done=20_000, total=48_112),
 }

@@ -12,6 +12,7 @@ from msgspec import Meta, Raw, Struct
 from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import Provenance
 from flightlog_schemas.limits import Count, Id, Micros, TraceId
+from flightlog_schemas.wire.codes import QueryErrorCode
 
 Status = Literal[
     "pending", "running", "waiting", "succeeded", "partial", "failed", "cancelled", "timed_out", "lost"
@@ -26,25 +27,6 @@ PAGE_LIMIT = 1000
 Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
 LevelNumber = Annotated[int, Meta(ge=1, le=24)]
 WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
-
-QueryErrorCode = Literal[
-    "invalid",  # the request is not one
-    "not_found",  # no such execution
-    "ambiguous",  # the id prefix fits several
-    "timed_out",  # what was waited for did not come
-    "outcome",  # wait: the execution ended in another way than asked for
-    "search_unavailable",  # the index of words is off, or cannot be read; it comes back by itself
-    "projection_broken",  # the read model that answers this stopped at an error
-    "too_many_connections",
-    "line_too_long",
-    "internal",  # a bug here; the daemon logged it and goes on
-    "deadline",  # the query ran longer than the daemon allows
-    "cursor_behind",  # the named cursor is older than what retention has left
-    "cursor_limit",  # this user has as many cursors as the daemon allows
-    "storage_full",  # what was asked to be written was not
-    "storage_failing",
-    "shutting_down",
-]
 
 
 class Request(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -322,7 +304,6 @@ class Audit(Request, kw_only=True):
         until: Recorded before this time.
         last: Only the last that many entries that match.
         after: The `next` of the page before; or a position: entries of later events.
-        limit: Most on a page.
     """
 
     execution_id: Id | None = None
@@ -333,6 +314,12 @@ class Audit(Request, kw_only=True):
     last: Count | None = None
     after: Count | str = 0
     limit: Limit = PAGE_LIMIT
+
+
+class Check(Request, kw_only=True):
+    """Whether all that was said of an execution is here, and what is missing: `{"check":{...}}`."""
+
+    execution_id: Id
 
 
 class Wait(Request, kw_only=True):
@@ -364,6 +351,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "cursors": Cursors,
     "search": Search,
     "audit": Audit,
+    "check": Check,
     "wait": Wait,
     "status": StatusRequest,
 }

@@ -7,6 +7,7 @@ import click
 import msgspec
 from msgspec.structs import replace
 
+from flightlog.cli.check import run_check
 from flightlog.cli.choice import choice_options, keep_by, literals
 from flightlog.cli.cursors import NamedPosition, cursor_option
 from flightlog.cli.follow import Patience, Said
@@ -36,6 +37,11 @@ from flightlog_schemas.wire.query import Logs
 )
 @click.option("-r", "--reverse", is_flag=True, help="Newest first.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the execution has ended.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Instead: is all of it here, or what is missing and why? Exit code 1 then.",
+)
 @json_option
 def command(
     session: Session,
@@ -53,8 +59,9 @@ def command(
     count: int | None,
     reverse: bool,
     follow: bool,
+    check: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Show the log of an execution, oldest first.
 
     A line is TIME LEVEL [source] [task] message. What happened to the execution stands between its lines,
@@ -64,7 +71,14 @@ def command(
     --follow misses and doubles nothing, waits for a daemon that goes away, and ends by itself with the
     execution's last line (that of a task does not end). A --cursor is a position of the whole log: take
     another name for each execution.
+
+    --check tells what producers numbered and what came of it: all is here, or what is missing and why.
     """
+    if check:
+        said = (task, agent, level, grep, exclude, since, until, source, after, cursor_name, count)
+        if any(value not in (None, ()) for value in said) or reverse or follow:
+            raise UsageError("--check is about a whole execution: it goes with EXEC and --json alone")
+        return run_check(session, execution or _surrounding(None) or "", as_json=as_json)
     if reverse and (follow or cursor_name is not None):
         raise UsageError("--reverse goes neither with --follow nor with --cursor")
     cursor = None if cursor_name is None else NamedPosition(session, cursor_name, back=after is not None)
@@ -107,6 +121,7 @@ def command(
                 stream.line(text(line), line.seq)
     if not written:
         session.say(_nothing(request, kept=keep is not None, resumed=resumed))
+    return 0
 
 
 def _surrounding(task: str | None) -> str | None:
