@@ -14,7 +14,7 @@
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
-- `search`: the index of words follows the log, behind the writer (`store.searchdb`, fed by `store.searchfeed`)
+- `search`: the index of words (`store.searchdb`, `store.searchfeed`) follows the log, behind the writer
 - `completeness`: whether all that was said of an execution is here
 - `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, reload

@@ -8,14 +8,17 @@ from typing import Any, Final
 import apsw
 import pytest
 
-from flightlog_schemas.wire.query import ACTIVE, Agents, Artifacts, Audit, Executions, Status
+from flightlog_schemas.wire.query import ACTIVE, Agents, Artifacts, Audit, Executions, Search, Status
 from flightlogd.queries.agent import agent_page
 from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
+from flightlogd.queries.search import find_hits, look_up
 from support.daemon import Daemon
 from support.lines import event, log
 from support.peers import IngestPeer
+from support.searching import search as searching
+from support.searching import tell
 
 Arguments = dict[str, Any]
 
@@ -51,6 +54,14 @@ OF_AUDIT: Final[dict[str, Arguments]] = {
     "until": {"until": 2**60},
     "last": {"last": 5},
     "page": {"after": "1:0"},
+}
+OF_SEARCHES: Final[dict[str, Arguments]] = {
+    "execution": {"execution_id": "ex"},
+    "level": {"level": (17, 21)},
+    "source": {"source": "s"},
+    "task": {"task_id": "t"},
+    "project": {"project": "/p"},
+    "times": {"since": 1, "until": 9},
 }
 
 
@@ -194,3 +205,25 @@ def test_every_part_of_inspect_walks_an_index(daemon: Daemon, name: str) -> None
             database.ask(question)
 
     assert database.slow == []
+
+
+@pytest.mark.covers("S0.6")
+def test_a_search_walks_the_index_of_words(daemon: Daemon) -> None:
+    """Whatever narrows it, a search is one walk along words and facts; lines are looked up by position."""
+    tell(daemon, log("ex", "m"))
+    searching(daemon, "m")
+    requests = [
+        Search(text="a b* -c", **arguments) for arguments in combinations(OF_SEARCHES, len(OF_SEARCHES))
+    ]
+    with watched(daemon) as database:
+        for request in requests:
+            database.ask(lambda db, request=request: look_up(db, request, [5, 3, 2], 10))  # type: ignore[misc]
+    index = apsw.Connection(str(daemon.state_dir / "search.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    words = Watched(index)
+    for request in requests:
+        words.ask(lambda db, request=request: find_hits(db, request, request.execution_id, 10))  # type: ignore[misc]
+    index.close()
+
+    assert database.slow == []
+    # One row for thousands of lines is what the times are looked for in.
+    assert [statement for statement in words.slow if not statement.endswith("['SCAN span']")] == []

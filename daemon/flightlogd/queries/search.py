@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.codec import decode_stored
-from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 from flightlog_schemas.wire.query import Search
 from flightlog_schemas.words import Word, search_words
 from flightlogd.errors import QuestionError
@@ -42,9 +41,7 @@ def find_hits(db: apsw.Connection, request: Search, execution_id: str | None, be
         QuestionError: `invalid`.
     """
     expression = match_expression(db, request, execution_id)
-    since = INT64_MIN if request.since is None else request.since
-    until = INT64_MAX if request.until is None else request.until
-    return find_lines(db, expression, (since, until), before, HITS_AT_ONCE)
+    return find_lines(db, expression, request.since, request.until, before, HITS_AT_ONCE)
 
 
 def match_expression(db: apsw.Connection, request: Search, execution_id: str | None) -> str:

@@ -276,27 +276,31 @@ def tokens(db: apsw.Connection, text: str) -> list[str]:
 
 
 def find_lines(
-    db: apsw.Connection, expression: str, times: tuple[int, int], before: int, limit: int
+    db: apsw.Connection, expression: str, since: int | None, until: int | None, before: int, limit: int
 ) -> list[int]:
     """Return positions of lines, newest first.
 
     Args:
         db: The index.
         expression: What FTS5 is asked.
-        times: Lines of other times than from the first to before the second may be left out.
+        since: Lines before this time may be left out.
+        until: Lines at or after this time may be left out.
         before: Only positions below this one.
         limit: How many.
     """
-    since, until = times
-    first, last = db.execute(
-        "select min(first_seq), max(last_seq) from span where max_time >= ? and min_time < ?", (since, until)
-    ).get
-    if first is None:
-        return []
-    return [
-        seq
-        for (seq,) in db.execute(
-            "select rowid from line where line match ? and rowid between ? and ? order by rowid desc limit ?",
-            (expression, first, min(last, before - 1), limit),
-        )
-    ]
+    first, last = 0, before - 1
+    if since is not None or until is not None:
+        bounds = db.execute(_BOUNDS, (since, until)).fetchone()
+        if bounds is None or bounds[0] is None:
+            return []
+        first, last = bounds[0], min(last, bounds[1])
+    return [seq for (seq,) in db.execute(_FIND, (expression, first, last, limit))]
+
+
+_BOUNDS: Final = (
+    "select min(first_seq), max(last_seq) from span"
+    " where (?1 is null or max_time >= ?1) and (?2 is null or min_time < ?2)"
+)
+_FIND: Final = (
+    "select rowid from line where line match ? and rowid between ? and ? order by rowid desc limit ?"
+)
