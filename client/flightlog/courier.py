@@ -26,6 +26,7 @@ LOOK_INTERVAL_S: Final = 60.0
 """How long a program does not look again, once nothing was found."""
 
 _CHUNK_BYTES: Final = 128 * 1024
+_LOOK_MS: Final = 1000
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -248,8 +249,8 @@ class Round:
             self.courier = None
 
 
-def deliver(spool: SpoolFile, runtime_dir: Path) -> Iterator[int]:
-    """Deliver one spool to its end; yield the number of the last settled line as it moves.
+def deliver(spool: SpoolFile, runtime_dir: Path) -> Iterator[Courier]:
+    """Deliver one spool to its end; yield its courier as it gets on.
 
     Args:
         spool: The file, with its lock; it is closed in the end.
@@ -268,8 +269,8 @@ def deliver(spool: SpoolFile, runtime_dir: Path) -> Iterator[int]:
         while not courier.done:
             poll = select.poll()
             poll.register(courier, courier.events)
-            ready = poll.poll(1000)
+            ready = poll.poll(_LOOK_MS)
             courier.serve(ready[0][1] if ready else 0)
-            yield courier.settled
+            yield courier
     finally:
         courier.close()

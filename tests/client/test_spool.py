@@ -52,9 +52,8 @@ def test_program_without_a_daemon_leaves_its_lines_for_the_next_one(
 ) -> None:
     """What a program says without a daemon is kept on disk, and delivered by the user's next program."""
     daemon = daemon_factory(start=False)
-    environment = {"FLIGHTLOG_SPOOL_DIR": str(spool)}
 
-    done = run_program(COUNTING.format(code="pass"), daemon.runtime_dir, **environment)
+    done = run_program(COUNTING.format(code="pass"), daemon.runtime_dir, FLIGHTLOG_SPOOL_DIR=str(spool))
 
     assert done.returncode == 0
     assert done.stderr == (
@@ -68,7 +67,9 @@ def test_program_without_a_daemon_leaves_its_lines_for_the_next_one(
 
     daemon.start()
     later = run_program(
-        "import flightlog; flightlog.log('hi', execution_id='later')", daemon.runtime_dir, **environment
+        "import flightlog; flightlog.log('hi', execution_id='later')",
+        daemon.runtime_dir,
+        FLIGHTLOG_SPOOL_DIR=str(spool),
     )
 
     assert (later.returncode, later.stderr) == (0, "")

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from flightlog import paths
 from flightlog.cli.output import Output
 from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
+from flightlog.errors import DaemonAway
+from flightlog.waiting import waiting_spools
 from flightlog_schemas.answers import DaemonStatus, SearchStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
@@ -18,14 +21,38 @@ def command(session: Session, as_json: bool) -> None:
     Its state, how much it holds, whether its read models keep up. Exit code 2 when no daemon answers.
     """
     output = session.output()
-    with session.ask() as daemon:
-        if as_json:
-            output.json(daemon.one(StatusRequest(), dict[str, Any]))
-        else:
-            _show(output, daemon.one(StatusRequest(), DaemonStatus))
+    spool = _spool()
+    try:
+        with session.ask() as daemon:
+            if as_json:
+                output.json(daemon.one(StatusRequest(), dict[str, Any]) | {"spool": spool})
+            else:
+                _show(output, daemon.one(StatusRequest(), DaemonStatus), spool)
+    except DaemonAway:
+        if spool["lines"]:
+            session.say(_spool_text(spool))
+        raise
 
 
-def _show(output: Output, status: DaemonStatus) -> None:
+def _spool() -> dict[str, Any]:
+    """Return what waits on disk for a daemon, as far as this user can see."""
+    directory = paths.spool_dir(True)
+    found = [] if directory is None else waiting_spools(directory)
+    return {
+        "directory": None if directory is None else str(directory),
+        "files": len(found),
+        "lines": sum(spool.lines or 0 for spool in found),
+        "size_bytes": sum(spool.size_bytes for spool in found),
+        "unreadable": sum(spool.state == "unreadable" for spool in found),
+    }
+
+
+def _spool_text(spool: dict[str, Any]) -> str:
+    unreadable = f", {spool['unreadable']:,} cannot be read" if spool["unreadable"] else ""
+    return f"{spool['lines']:,} lines wait in {spool['directory']}{unreadable}"
+
+
+def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
     healthy = (
         status.state == "ok"
         and status.search.state != "failing"
@@ -51,6 +78,8 @@ def _show(output: Output, status: DaemonStatus) -> None:
         ("masked", f"{status.masked_lines:,}", None),
         ("gaps", f"{status.line_gaps:,}", "yellow" if status.line_gaps else None),
     ]
+    if spool["files"]:
+        facts.append(("spool", _spool_text(spool), "yellow"))
     for model in status.projections:
         if model.broken_at is None:
             facts.append(
