@@ -124,6 +124,8 @@ def _decode_mixed(lines: Sequence[bytes | Oversize], limit_bytes: int, masker: M
         if isinstance(event, RefusalError):
             # A reason may quote the line, also what is left alone in it.
             event = RefusalError(event.code, masker.text(event.reason))
+            # What is kept of it is no event: nothing in it is an id.
+            kept[-1] = masker.anything(line)
         events.append(event)
     return Mixed(kept, events, sum(map(len, kept)))
 

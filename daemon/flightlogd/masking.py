@@ -24,7 +24,7 @@ _NAMES: Final = (
 )
 _REST: Final = r"""[^"':=,{}\[\]\\]"""
 """What a name may go on with."""
-_SAYS: Final = r"""\\*["']?\s*[:=]"""
+_SAYS: Final = r"""[\\"'\s]*[:=]"""
 
 _GATE: Final = "|".join(
     (
@@ -105,9 +105,12 @@ class Masker:
         if not self._gates:
             return head
         # Half a secret is not found.
-        whole = _UNFINISHED.sub(b"", head)
-        masked = mask_bytes(whole, self.text)
-        if masked != whole:
+        return self.anything(_UNFINISHED.sub(b"", head))
+
+    def anything(self, data: bytes) -> bytes:
+        """Return bytes that are no event with what is secret masked."""
+        masked = mask_bytes(data, self.text)
+        if masked != data:
             self.masked_lines += 1
         return masked
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.codec import RefusalError, decode_line, encode_event
@@ -13,7 +13,8 @@ from flightlog_schemas.events import KNOWN_TYPES, Event, tag_of
 from flightlog_schemas.masking import MASK, Values, mask_line, mask_text
 from flightlog_schemas.masking.lines import ENVELOPE, FREE, KEPT, KEPT_INSIDE
 from schemas.builders import EXAMPLES, SHA, events_of, example, json_values, known_events, user_events
-from schemas.test_masking_values import SECRETS, base64_spellings, spellings
+from schemas.test_masking_values import SECRETS
+from support.secrets import base64_spellings, spellings
 
 UNTOUCHED = ENVELOPE | KEPT | KEPT_INSIDE
 
@@ -60,6 +61,7 @@ def test_every_text_of_every_type(event_type: str) -> None:
 
 
 @pytest.mark.covers("S1.12")
+@settings(deadline=None)
 @given(user_events() | known_events(), SECRETS, st.data())
 def test_a_secret_vanishes_from_any_event(event: Event, secret: str, data: st.DataObject) -> None:
     """Any spelling of a registered value vanishes from any free place of any event, and the ids stay."""
@@ -75,6 +77,7 @@ def test_a_secret_vanishes_from_any_event(event: Event, secret: str, data: st.Da
     assert masked(after, secret) == after
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KNOWN_TYPES).flatmap(lambda kind: events_of(tag_of(kind))))
 def test_what_was_valid_stays_valid(event: Event) -> None:
     """A line that could be stored can be stored after masking, whatever it holds."""
@@ -86,6 +89,7 @@ def test_what_was_valid_stays_valid(event: Event) -> None:
     decode_line(mask_line(line, lambda text: mask_text(text.replace("0", MASK))))
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_clean_lines_keep_their_bytes(value: Any) -> None:
     """A line that holds nothing secret is the same bytes, however it is spelt."""

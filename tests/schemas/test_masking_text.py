@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.masking import MASK, is_secret_key, mask_text, may_hold_secret
@@ -76,6 +76,8 @@ def test_names_that_only_resemble_one(name: str) -> None:
         ("GET /?api_key=abc&page=2", f"GET /?api_key={MASK}&page=2"),
         ("the API key: abc", f"the API key: {MASK}"),
         ("postgres://ann:p@ss@db/x", f"postgres://ann:{MASK}@db/x"),
+        ('{"cmd": "db --password=abc", "n": 1}', f'{{"cmd": "db --password={MASK}", "n": 1}}'),
+        ("a=token=abc", f"a=token={MASK}"),
         ("redis://:pass@db", f"redis://:{MASK}@db"),
         ("id AKIAABCDEFGHIJKLMNOP", f"id {MASK}"),
         ("push ghp_0123456789abcdefghijABCDEF0123456789", f"push {MASK}"),
@@ -113,6 +115,7 @@ def test_what_looks_harmless(text: str) -> None:
     assert mask_text(text) == text
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS, max_size=12).map("".join))
 def test_masking_is_idempotent(text: str) -> None:
     """Masking a text twice is masking it once."""
@@ -120,11 +123,12 @@ def test_masking_is_idempotent(text: str) -> None:
     assert mask_text(masked) == masked
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS | st.text(max_size=5), max_size=12).map("".join))
 def test_nothing_is_found_past_the_first_look(text: str) -> None:
     """A text that holds no needle holds nothing that a pattern finds."""
     if not may_hold_secret(text):
-        assert not any(pattern.regex.sub(pattern.put, text) != text for pattern in PATTERNS)
+        assert not any(pattern.mask(text) != text for pattern in PATTERNS)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)

@@ -6,6 +6,7 @@ asks for all needles at once. Patterns take time in proportion to the text: no n
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final, NamedTuple
 
 from flightlog_schemas.masking.keys import is_secret_key
@@ -22,36 +23,61 @@ class Pattern(NamedTuple):
         name: What it is.
         needles: One of these is in every text that it is in.
         folded: Whether needles are looked for in the lower-case text.
-        regex: Where it is.
-        put: What `re.sub` puts there.
+        mask: Masks it in a text.
     """
 
     name: str
     needles: tuple[str, ...]
     folded: bool
-    regex: re.Pattern[str]
-    put: str | Callable[[re.Match[str]], str]
+    mask: Callable[[str], str]
 
 
 _NO_VALUE: Final = frozenset({"", "null", "none", "nil", "true", "false", "undefined", MASK})
 """What says that there is no secret, or that it is masked."""
 
 _VALUE: Final = (
-    r"(?:(?P<quote>\\*[\"'])(?P<quoted>[^\n]*?)(?:(?<!\\)(?P=quote)|(?=\n)|\Z)"
+    r"(?P<quote>\\*[\"'])(?P<quoted>[^\n]*?)(?:(?<!\\)(?P=quote)|(?=\n)|\Z)"
     r"|(?P<bare>(?:(?:bearer|basic|token|apikey|negotiate)[ \t]+)?"
     # A comma or bracket is part of a value unless something follows that is another's.
-    r"(?![\[{(])(?:[^\s\"'\\,;&)}\]]|[,;&)}\]](?!\s|\Z|[\"'\\,;&)}\]]|[\w.-]+[ \t]*[=:]))+))"
+    r"(?![\[{(])(?:[^\s\"'\\,;&)}\]]|[,;&)}\]](?!\s|\Z|[\"'\\,;&)}\]]|[\w.-]+[ \t]*[=:]))+)"
 )
 
 
-def _hide_value(found: re.Match[str]) -> str:
-    """Mask the value of a match whose group `key` is a secret's name."""
-    quoted = found["quoted"]
-    value = found["bare"] if quoted is None else quoted
-    if value.lower() in _NO_VALUE or not is_secret_key(found["key"]):
-        return found[0]
-    quote = found["quote"] or ""
-    return f"{found['key']}{found['between']}{quote}{MASK}{quote}"
+@cache
+def _compiled(regex: str, flags: re.RegexFlag) -> re.Pattern[str]:
+    """Return a pattern, compiled at the first text that it is tried on: most programs never meet one."""
+    return re.compile(regex, flags)
+
+
+def _values_of(names: str) -> Callable[[str], str]:
+    """Return what masks the values that follow names, where the group `name` calls them secret."""
+
+    def mask(text: str) -> str:
+        search = _compiled(names, re.IGNORECASE).search
+        match_value = _compiled(_VALUE, re.IGNORECASE).match
+        parts: list[str] = []
+        at = kept = 0
+        while (named := search(text, at)) is not None:
+            at = named.end()
+            if not is_secret_key(named["name"]):
+                continue  # what follows may hold names itself
+            value = match_value(text, at)
+            if value is None:
+                continue
+            at = value.end()
+            group = "bare" if value["quoted"] is None else "quoted"
+            if value[group].lower() not in _NO_VALUE:
+                quote = value["quote"] or ""
+                parts += (text[kept : value.start()], quote, MASK, quote)
+                kept = at
+        return "".join([*parts, text[kept:]]) if parts else text
+
+    return mask
+
+
+def _matches_of(regex: str, put: str = MASK, flags: re.RegexFlag = re.ASCII) -> Callable[[str], str]:
+    """Return what masks all that a pattern matches, but for its first group."""
+    return lambda text: _compiled(regex, flags).sub(put, text)
 
 
 _KEY_NEEDLES: Final = ("passw", "passphrase", "pwd", "secret", "token", "key", "credential", "authorization")
@@ -62,76 +88,67 @@ PATTERNS: Final = (
         "private key",
         ("PRIVATE KEY",),
         False,
-        re.compile(
+        _matches_of(
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
             r"(?:.*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|.*)",
-            re.DOTALL,
+            flags=re.DOTALL,
         ),
-        MASK,
     ),
     # userinfo of RFC 3986, 3.2.1; slashes also as PHP's JSON has them.
     Pattern(
         "URL with a password",
         ("@",),
         False,
-        re.compile(r"(:\\?/\\?/[^\s:/?#@\"'\\]*:)[^\s/?#\"'\\]+(?=@)"),
-        rf"\1{MASK}",
+        _matches_of(r"(:\\?/\\?/[^\s:/?#@\"'\\]*:)[^\s/?#\"'\\]+(?=@)", rf"\1{MASK}"),
     ),
     # docs.aws.amazon.com/IAM, "IAM identifiers", unique prefixes: AKIA and ASIA are access keys.
     Pattern(
         "AWS access key id",
         ("AKIA", "ASIA"),
         False,
-        re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     ),
     # docs.github.com, "About authentication to GitHub", token formats.
     Pattern(
         "GitHub token",
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         False,
-        re.compile(r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
     ),
     # docs.gitlab.com, "Token overview", token prefixes.
     Pattern(
         "GitLab token",
         ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"),
         False,
-        re.compile(r"(?<![A-Za-z0-9])gl(?:pat|dt|rt|ptt|cbt)-[\w.-]{20,}", re.ASCII),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])gl(?:pat|dt|rt|ptt|cbt)-[\w.-]{20,}"),
     ),
     # docs.slack.dev, "Tokens".
     Pattern(
         "Slack token",
         ("xox", "xapp-"),
         False,
-        re.compile(r"(?<![A-Za-z0-9])(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w-]{10,}", re.ASCII),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w-]{10,}"),
     ),
     # RFC 7519: three parts in base64url, the first two of them JSON objects; an unsecured one ends in a dot.
     Pattern(
         "JSON Web Token",
         ("eyJ",),
         False,
-        re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*", re.ASCII),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*"),
     ),
     # cloud.google.com/docs/authentication/api-keys: 39 characters that begin with AIza.
     Pattern(
         "Google API key",
         ("AIza",),
         False,
-        re.compile(r"(?<![A-Za-z0-9])AIza[\w-]{35}", re.ASCII),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])AIza[\w-]{35}"),
     ),
     # docs.stripe.com/keys: secret and restricted keys.
     Pattern(
         "Stripe key",
         ("k_live_", "k_test_"),
         False,
-        re.compile(r"(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"),
     ),
     # platform.openai.com/docs and docs.anthropic.com, API keys: sk-, sk-proj-, sk-ant-. A digit tells them
     # from names.
@@ -139,50 +156,43 @@ PATTERNS: Final = (
         "OpenAI or Anthropic key",
         ("sk-",),
         False,
-        re.compile(r"(?<![A-Za-z0-9_-])sk-(?=[A-Za-z_-]{0,64}[0-9])[\w-]{20,}", re.ASCII),
-        MASK,
+        _matches_of(r"(?<![A-Za-z0-9_-])sk-(?=[A-Za-z_-]{0,64}[0-9])[\w-]{20,}"),
     ),
     # RFC 7616 and docs.aws.amazon.com, "Signature Version 4": many parameters, all to the end of the line.
     Pattern(
         "Authorization header with parameters",
         ("authorization",),
         True,
-        re.compile(
-            r"(authorization[\"'\\]*[ \t]*[:=][ \t]*[\"'\\]*)(?:digest|aws4-hmac-sha256)[ \t][^\r\n]*",
-            re.IGNORECASE,
+        _matches_of(
+            r"((?<![A-Za-z0-9])authorization[\"'\\]*[ \t]*[:=][ \t]*[\"'\\]*)"
+            r"(?:digest|aws4-hmac-sha256)[ \t][^\r\n]*",
+            rf"\1{MASK}",
+            flags=re.IGNORECASE,
         ),
-        rf"\1{MASK}",
     ),
     # RFC 6750, 2.1.
     Pattern(
         "bearer token",
         ("bearer",),
         True,
-        re.compile(r"(\bbearer[ \t]+)[A-Za-z0-9._~+/-]{16,}=*", re.IGNORECASE),
-        rf"\1{MASK}",
+        _matches_of(r"(\bbearer[ \t]+)[A-Za-z0-9._~+/-]{16,}=*", rf"\1{MASK}", flags=re.IGNORECASE),
     ),
     # password=..., "api_key": "...", Authorization: Bearer ...; keys as `keys` has them.
     Pattern(
         "named value",
         _KEY_NEEDLES,
         True,
-        re.compile(
-            r"(?P<key>(?<![\w.-])(?:(?:api|access|private|secret|signing|encryption)[ ])?[\w.-]++)"
-            r"(?P<between>\\*[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*)" + _VALUE,
-            re.IGNORECASE,
+        _values_of(
+            r"(?<![\w.-])(?P<name>(?:(?:api|access|private|secret|signing|encryption)[ ])?[\w.-]++)"
+            r"\\*[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*"
         ),
-        _hide_value,
     ),
     # --token abc
     Pattern(
         "option with a value",
         _KEY_NEEDLES,
         True,
-        re.compile(
-            r"(?P<key>(?<![\w.-])--?[A-Za-z][\w-]*+)(?P<between>[ \t]+)(?!--?[A-Za-z])" + _VALUE,
-            re.IGNORECASE,
-        ),
-        _hide_value,
+        _values_of(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w-]*+)[ \t]+(?!--?[A-Za-z])"),
     ),
 )
 
@@ -224,5 +234,5 @@ def _mask_once(text: str) -> str:
     for pattern in PATTERNS:
         within = folded if pattern.folded else text
         if any(needle in within for needle in pattern.needles):
-            text = pattern.regex.sub(pattern.put, text)
+            text = pattern.mask(text)
     return text
