@@ -15,6 +15,7 @@ examples:
   flightlogd rebuild --check
   flightlogd retention --dry-run
   flightlogd retention --older-than 7d --level DEBUG
+  pass show api-key | flightlogd scrub --value-from -
   flightlogd rebuild --shadow audit
   echo "select type, count(*) from event group by 1;" | flightlogd sql
 
@@ -92,6 +93,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     retention.add_argument("--project", metavar="DIR", help="with --older-than: of this project only")
     retention.add_argument("--json", action="store_true", help="one object")
+    scrub = verb("scrub", "mask a secret that was found late, in all that the daemon keeps")
+    scrub.add_argument(
+        "--value-from", metavar="FILE", required=True, help="the secret is what this file holds; - is stdin"
+    )
+    scrub.add_argument("--dry-run", action="store_true", help="only count where it is")
+    scrub.add_argument("--json", action="store_true", help="one object")
     verify = verb("verify", "prove that the log is what was stored, less what governance took; 1: it is not")
     verify.add_argument(
         "--head", metavar="SEQ:CHAIN", help="an earlier end of the log, as this verb printed it: still there?"

@@ -1,7 +1,6 @@
 """One control connection: what operators ask of a running daemon."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -10,25 +9,33 @@ import structlog
 import trio
 
 from flightlog_schemas.events import DaemonRebuilt
-from flightlog_schemas.wire.control import CONTROL_REQUESTS, Difference, Progress, Rebuild, Retention
+from flightlog_schemas.wire.control import (
+    CONTROL_REQUESTS,
+    Progress,
+    Rebuild,
+    Retention,
+    Scrub,
+    Scrubbed,
+)
 from flightlog_schemas.wire.query import End
 from flightlogd import rebuild
 from flightlogd.errors import ConfigError, QuestionError
 from flightlogd.follow import answer_line
 from flightlogd.governance.governor import Governor, asked_policy, configured_policy
+from flightlogd.governance.scrub import scrub
+from flightlogd.governance.slices import Say, say_nothing
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.query import decode_request, serve_requests
+from flightlogd.rebuild_live import run_rebuild
 from flightlogd.store.database import storage_fault
 from flightlogd.voice import Voice
-from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)
 
 _encode = msgspec.json.encode
 
 Reload = Callable[[], tuple[list[str], list[str]]]
-Say = Callable[[Progress], Awaitable[None]]
 
 _PATIENCE_S = 10.0
 """How long one who asked for progress may leave it unread: a rebuild under way costs the writer."""
@@ -61,12 +68,10 @@ async def serve_control(
             return
         raise trio.BrokenResourceError("progress is not read")
 
-    async def say_nothing(_progress: Progress) -> None:
-        await trio.lowlevel.checkpoint()
-
     async def answer(line: bytes) -> None:
         _, request = decode_request(line, CONTROL_REQUESTS)
         if isinstance(request, Rebuild):
+            _require_state_dir(hub, request.state_dir)
             async with busy:
                 differences = await run_rebuild(hub, request, say if request.progress else say_nothing)
             lines = [answer_line("difference", difference) for difference in differences]
@@ -83,6 +88,12 @@ async def serve_control(
                 lines = await run_retention(
                     hub, governor, request, f"uid {peer.uid}", say if request.progress else say_nothing
                 )
+        elif isinstance(request, Scrub):
+            async with busy:
+                done = await run_scrub(
+                    hub, voice, request, f"uid {peer.uid}", say if request.progress else say_nothing
+                )
+            lines = [answer_line("scrub", done)]
         else:
             try:
                 changed, needs_restart = reload()
@@ -117,11 +128,39 @@ async def run_retention(hub: Hub, governor: Governor, request: Retention, by: st
     try:
         done, shares = await governor.retain(policy, by=by, dry_run=request.dry_run, say=say)
     except apsw.Error as error:
-        fault = storage_fault(error)
-        if fault is None:
-            raise
-        raise QuestionError("internal", fault.reason, fault.hint) from None
+        raise _internal(error) from None
     return [*(answer_line("share", share) for share in shares), answer_line("retention", done)]
+
+
+async def run_scrub(hub: Hub, voice: Voice, request: Scrub, by: str, say: Say) -> Scrubbed:
+    """Mask a value in all that the daemon keeps, while everything else goes on.
+
+    Args:
+        hub: The daemon.
+        voice: Says in the log what was done.
+        request: What is asked.
+        by: Who asks.
+        say: Told how far it is.
+
+    Raises:
+        QuestionError: `invalid`, for a value that cannot be looked for; `projection_broken`; `internal`,
+            where storage fails.
+    """
+    _require_state_dir(hub, request.state_dir)
+    try:
+        return await scrub(hub, voice, request.value, by=by, dry_run=request.dry_run, say=say)
+    except ValueError as error:
+        raise QuestionError("invalid", str(error)) from None
+    except apsw.Error as error:
+        raise _internal(error) from None
+
+
+def _internal(error: apsw.Error) -> QuestionError:
+    """Return what an operator is told where storage fails; what is no fault of it is raised again."""
+    fault = storage_fault(error)
+    if fault is None:
+        raise error
+    return QuestionError("internal", fault.reason, fault.hint)
 
 
 def _require_state_dir(hub: Hub, state_dir: str | None) -> None:
@@ -137,84 +176,6 @@ def _require_state_dir(hub: Hub, state_dir: str | None) -> None:
         )
 
 
-async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
-    """Rebuild or check read models while everything else goes on.
-
-    Cancelled, it leaves what earlier slices put right; a read model that had stopped stays so.
-
-    Args:
-        hub: The daemon.
-        request: What is asked.
-        say: Told how far it is.
-
-    Raises:
-        QuestionError: `invalid`, for a projection that there is not; `projection_broken`, for one that cannot
-            be computed; `internal`, where storage fails.
-    """
-    _require_state_dir(hub, request.state_dir)
-    try:
-        projections = rebuild.choose(request.projections)
-    except KeyError as error:
-        raise QuestionError("invalid", f"no read model {error.args[0]!r}") from None
-    try:
-        scratch = await trio.to_thread.run_sync(rebuild.open_scratch, Path(hub.config.state_dir), projections)
-        try:
-            await _run_slices(hub, scratch, say, check=request.check)
-        finally:
-            await _close(hub, scratch, check=request.check)
-    except apsw.Error as error:
-        fault = storage_fault(error)
-        if fault is None:
-            raise
-        raise QuestionError("internal", fault.reason, fault.hint) from None
-    differences = rebuild.found_differences(scratch)
-    if not request.check:
-        logger.info("read models rebuilt", differences=len(differences))
-    return differences
-
-
-async def _run_slices(hub: Hub, scratch: rebuild.Scratch, say: Say, *, check: bool) -> None:
-    """Do what `rebuild.rebuild_alone` does, each slice on the thread where it is least in the way."""
-    in_thread = trio.to_thread.run_sync
-    while not await in_thread(rebuild.feed_slice, scratch):
-        await say(Progress(step="feed", done=scratch.position, total=hub.head.seq))
-    if not check:
-        await hub.writer.do(partial(rebuild.watch, scratch=scratch))
-    for done, table in enumerate(scratch.tables):
-        await say(Progress(step="compare", done=done, total=len(scratch.tables)))
-        await in_thread(rebuild.compare_table, scratch, table)
-    while not await in_thread(rebuild.feed_slice, scratch):
-        pass  # what came meanwhile
-    if check:
-        while not await in_thread(rebuild.check_slice, scratch):
-            pass
-    else:
-        while not await hub.writer.do(partial(_mend_slice, scratch, hub.writer)):
-            await say(Progress(step="mend", done=rebuild.count_differences(scratch), total=0))
-
-
-async def _close(hub: Hub, scratch: rebuild.Scratch, *, check: bool) -> None:
-    """Close the scratch database and delete its file, also when cancelled."""
-    try:
-        if check:
-            scratch.close()
-        else:
-            # Queued behind a slice that may not have run yet. Not waited for when cancelled: while storage
-            # fails the writer takes no jobs, and a stop must not hang.
-            await hub.writer.do(lambda _db: scratch.close())
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(partial(scratch.path.unlink, missing_ok=True))
-
-
 def _is_same(one: str, other: str) -> bool:
     """Say whether two paths lead to one directory."""
     return Path(one).resolve() == Path(other).resolve()
-
-
-def _mend_slice(scratch: rebuild.Scratch, writer: Writer, db: apsw.Connection) -> bool:
-    """Put some right; after the last the projections run again, with no commit in between."""
-    done = rebuild.mend_slice(db, scratch)
-    if done:
-        writer.mended(projection.NAME for projection in scratch.projections)
-    return done

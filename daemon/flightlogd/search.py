@@ -97,6 +97,8 @@ class Search:
         self._backoff_s = 0.0
         self._at_work = trio.CancelScope()
         self._damage: str | None = None
+        self._discards = 0
+        """How often the index was thrown away."""
 
     async def run(self) -> None:
         """Index until cancelled; a step under way is finished first. Ends at once where it is off."""
@@ -152,6 +154,22 @@ class Search:
             self._hurry = trio.Event()
             await self._moved.wait()
         await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def renew(self, reason: str) -> None:
+        """Make the index anew; returns once the file that there was is gone.
+
+        Args:
+            reason: What is wrong with it.
+        """
+        before = self._discards
+        if self.state == "starting" or self.state == "ok":
+            self._damage = reason
+            self._at_work.cancel()
+            with trio.move_on_after(_LONGEST_WAIT_S):
+                while self._discards == before:
+                    await self._moved.wait()
+        if self._discards == before:
+            await self._discard()  # nobody is at work on it
 
     async def read(self, question: Callable[[apsw.Connection], T]) -> T:
         """Run a function that only reads the index, on a thread.
@@ -264,6 +282,8 @@ class Search:
         self.position = self._wanted_seq = 0
         with suppress(OSError):  # opening it says what is wrong, and is tried again
             await trio.to_thread.run_sync(discard_index, self.path, limiter=self._limiter)
+        self._discards += 1
+        self._tell()
 
 
 def _index(db: apsw.Connection, feed: Feed, indexed: Indexed) -> int:

@@ -22,7 +22,7 @@ from flightlogd.logs import configure_logging
 from flightlogd.memory import collect_seldom, keep_large_blocks
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import check_database, lock_state_dir, schema_version
-from flightlogd.verbs import rebuild, retention, verify
+from flightlogd.verbs import rebuild, retention, scrub, verify
 from flightlogd.verbs.ask import absolute
 from flightlogd.verbs.exits import DONE, FAILURE, USAGE
 
@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return rebuild.run(config, arguments)
             case "retention":
                 return retention.run(config, arguments)
+            case "scrub":
+                return scrub.run(config, arguments)
             case "verify":
                 return verify.run(config, arguments)
             case "sql":

@@ -18,6 +18,7 @@ from flightlog_schemas.wire.query import QueryError
 from flightlogd import app
 from flightlogd.config import Config
 from flightlogd.errors import EnvironmentFault, QuestionError, StartError
+from flightlogd.governance.slices import Say
 from flightlogd.hub import Hub
 from flightlogd.logs import configure_logging
 from flightlogd.store.database import DATABASE
@@ -25,6 +26,9 @@ from flightlogd.store.schema import lock_state_dir
 from flightlogd.voice import Voice
 
 T = TypeVar("T")
+
+BY_HAND: Final = "an operator, with no daemon running"
+"""On whose word something was done here."""
 
 _CLEAR_LINE: Final = "\r\033[K"
 _BAR_WIDTH: Final = 30
@@ -95,6 +99,22 @@ def draw_progress(progress: Progress) -> None:
         filled = min(_BAR_WIDTH, _BAR_WIDTH * progress.done // progress.total)
         text = f"[{'#' * filled:{_BAR_WIDTH}}] {progress.done}/{progress.total}"
     print(f"{_CLEAR_LINE}{progress.step:8}{text}", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def drawing(*, wanted: bool) -> Iterator[Say]:
+    """Return what draws progress where that is wanted, and take the line away in the end."""
+
+    async def say(progress: Progress) -> None:
+        if wanted:
+            draw_progress(progress)
+        await trio.lowlevel.checkpoint()
+
+    try:
+        yield say
+    finally:
+        if wanted:
+            clear_progress()
 
 
 def clear_progress() -> None:

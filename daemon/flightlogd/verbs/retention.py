@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from flightlog_schemas.times import parse_duration
-from flightlog_schemas.wire.control import Progress, Retained, Retention, Share
+from flightlog_schemas.wire.control import Retained, Retention, Share
 from flightlogd.config import Config
 from flightlogd.control import run_retention
 from flightlogd.errors import ConfigError
@@ -15,13 +15,13 @@ from flightlogd.governance.governor import Governor
 from flightlogd.governance.policy import parse_levels, parse_statuses
 from flightlogd.hub import Hub
 from flightlogd.verbs.ask import (
+    BY_HAND,
     NoDaemonError,
     absolute,
     ask_daemon,
-    clear_progress,
     decode,
     do_here,
-    draw_progress,
+    drawing,
     lines_of,
     print_json,
 )
@@ -74,17 +74,9 @@ def _request(arguments: argparse.Namespace) -> Retention:
 
 
 async def _retain_here(hub: Hub, voice: Voice, request: Retention) -> list[bytes]:
-    async def say(progress: Progress) -> None:
-        if request.progress:
-            draw_progress(progress)
-        await trio.lowlevel.checkpoint()
-
-    try:
-        governor = Governor(hub, voice, trio.Lock())
-        return await run_retention(hub, governor, request, "an operator, with no daemon running", say)
-    finally:
-        if request.progress:
-            clear_progress()
+    governor = Governor(hub, voice, trio.Lock())
+    with drawing(wanted=request.progress) as say:
+        return await run_retention(hub, governor, request, BY_HAND, say)
 
 
 def _print(done: Retained, shares: list[Share]) -> None:

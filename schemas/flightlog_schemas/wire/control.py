@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from flightlog_schemas.wire.query import Status
 
@@ -48,15 +48,34 @@ class Retention(Struct, kw_only=True, forbid_unknown_fields=True):
     progress: bool = False
 
 
+class Scrub(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Mask a value in all that the daemon keeps; ids are left, and counted.
+
+    Answer: `{"scrub":{...}}`; before it `{"progress":{...}}` where asked for.
+
+    Attributes:
+        value: What is secret, as it is; its other spellings are found by it.
+        dry_run: Only count.
+        state_dir: The one that is meant, where given: a daemon that keeps another refuses.
+        progress: Say from time to time how far it is.
+    """
+
+    value: str
+    dry_run: bool = False
+    state_dir: str | None = None
+    progress: bool = False
+
+
 class Reload(Struct, kw_only=True, forbid_unknown_fields=True):
     """Read the configuration again, as SIGHUP does: `{"reload":{"changed", "needs_restart"}}`."""
 
 
-ControlRequest = Rebuild | Reload | Retention
+ControlRequest = Rebuild | Reload | Retention | Scrub
 CONTROL_REQUESTS: Final[dict[str, type[ControlRequest]]] = {
     "rebuild": Rebuild,
     "reload": Reload,
     "retention": Retention,
+    "scrub": Scrub,
 }
 
 
@@ -103,9 +122,37 @@ class Retained(Struct, kw_only=True):
     limit_bytes: int | None = None
 
 
+class Scrubbed(Struct, kw_only=True):
+    """What a scrub did, or would do.
+
+    Attributes:
+        dry_run: It only counted.
+        lines: Lines of the log in which the value was masked.
+        ids: Lines that hold it in an id, where it cannot be masked.
+        id_executions: Executions (up to 20) of those lines.
+        refused: Refused lines in which it was masked.
+        rows: Rows of read models that were put right.
+        backups: Files beside the database that held it and were deleted.
+        search_renewed: The index of words was thrown away and is made anew.
+        wal_cut: The write-ahead log is empty; False: readers held it, a later checkpoint overwrites it.
+        spools: Directories of clients' spools, which are out of reach here: what lies there may hold it.
+    """
+
+    dry_run: bool
+    lines: int = 0
+    ids: int = 0
+    id_executions: list[str] = field(default_factory=list)
+    refused: int = 0
+    rows: int = 0
+    backups: list[str] = field(default_factory=list)
+    search_renewed: bool = False
+    wal_cut: bool = False
+    spools: list[str] = field(default_factory=list)
+
+
 class Progress(Struct, kw_only=True):
     """How far something is: positions, tables, rows, executions or pages; `total` 0: nobody knows."""
 
-    step: Literal["feed", "compare", "mend", "remove", "sweep", "shrink"]
+    step: Literal["feed", "compare", "mend", "remove", "sweep", "shrink", "scrub"]
     done: int
     total: int

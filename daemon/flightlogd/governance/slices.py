@@ -1,0 +1,114 @@
+"""Changes of the log carried out between two commits, a few milliseconds at a time; sealed in the end."""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+import apsw
+import trio
+
+from flightlog_schemas.events import DaemonPruned, Event
+from flightlog_schemas.wire.control import Progress
+from flightlogd.clock import system_clock
+from flightlogd.hub import Hub
+from flightlogd.project import read_positions
+from flightlogd.store.eventlog import read_head
+from flightlogd.store.tombstones import Cause, Rewrite, Slice, governing, mark_sealed, unsealed
+from flightlogd.voice import Voice
+
+Say = Callable[[Progress], Awaitable[None]]
+
+SLICE_S: Final = 0.005
+"""How long a slice keeps the writer from the next commit."""
+
+_VACUUM_PAGES: Final = 64
+"""Pages given back to the file system in one slice."""
+
+_TURN_S: Final = 0.000_5
+"""How long a thread that looks for what is to go keeps the interpreter while others wait for it."""
+
+
+async def apply(hub: Hub, cause: Cause, changes: Sequence[Rewrite]) -> None:
+    """Carry out changes of rows, as many in a slice as its time allows."""
+    left = list(changes)
+    while left:
+        done = await hub.writer.do(partial(_apply_slice, cause=cause, changes=left))
+        hub.head.forget(left[done - 1].last_seq)
+        del left[:done]
+
+
+def _apply_slice(db: apsw.Connection, cause: Cause, changes: Sequence[Rewrite]) -> int:
+    deadline = time.monotonic() + SLICE_S
+    head = read_head(db)
+    borders = {found.position for found in read_positions(db).values()} - {head.seq}
+    done = 0
+    with governing(db):
+        part = Slice(db, cause, max(system_clock(), head.received), borders)
+        for change in changes:
+            part.rewrite(change)
+            done += 1
+            if time.monotonic() > deadline:
+                break
+    return done
+
+
+async def shrink(hub: Hub, say: Say) -> None:
+    """Give free pages back to the file system, in slices, and have the file cut."""
+    done = 0
+    while left := await hub.writer.do(_vacuum_slice):
+        done += _VACUUM_PAGES
+        await say(Progress(step="shrink", done=done, total=done + left))
+    await hub.writer.do(lambda db: db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE))
+
+
+def _vacuum_slice(db: apsw.Connection) -> int:
+    before = int(db.pragma("freelist_count"))
+    db.execute(f"pragma incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    left = int(db.pragma("freelist_count"))
+    return left if left < before else 0
+
+
+async def seal(hub: Hub, voice: Voice, cause: Cause, detail: Mapping[str, Any]) -> None:
+    """Tell of the tombstones that no event tells of yet: these, and those of a pass that was cut off.
+
+    Args:
+        hub: The daemon.
+        voice: Says it in the log.
+        cause: Why lines left.
+        detail: What else is to be known.
+    """
+    last_id = 0
+
+    def decide(db: apsw.Connection) -> Sequence[Event]:
+        nonlocal last_id
+        found = unsealed(db)
+        if found is None:
+            return []
+        last_id = found.last_id
+        sealed = {"first": found.first_id, "last": last_id, "sha256": found.digest.hex()}
+        told = {**detail, "bytes": found.size_bytes, "tombstones": sealed}
+        key = f"pruned:{found.first_id}"
+        return [DaemonPruned(id=key, cause=cause, lines=found.lines, detail=told)]
+
+    await voice.react(decide)
+    if last_id:
+        await hub.writer.do(partial(mark_sealed, last_id=last_id))
+
+
+@contextmanager
+def short_turns() -> Iterator[None]:
+    """Let threads take short turns at the interpreter: what is found here is in no hurry, acks are."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+async def say_nothing(_progress: Progress) -> None:
+    """Tell nobody how far it is."""
+    await trio.lowlevel.checkpoint()
