@@ -8,7 +8,7 @@ A courier that dies leaves the file, and the next one goes on where the daemon's
 import os
 import select
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -249,7 +249,7 @@ class Round:
             self.courier = None
 
 
-def deliver(spool: SpoolFile, runtime_dir: Path) -> Iterator[Courier]:
+def deliver(spool: SpoolFile, runtime_dir: Path) -> Generator[Courier, None, None]:
     """Deliver one spool to its end; yield its courier as it gets on.
 
     Args:

@@ -64,7 +64,7 @@ class Sender:
         self._closing_since: float | None = None
         self._round_until: float | None = None
         self._alone = threading.Lock()
-        self._spill = Spill(producer)
+        self._spill = Spill(producer, self._lose)
         self._stuck_since: float | None = None
         """Since when lines should have been settled and none was."""
         settings = producer.settings
@@ -128,8 +128,13 @@ class Sender:
         """
         producer, now = self._producer, time.monotonic()
         with producer.lock:
-            if producer.pausing:
-                return _OVER
+            pausing, unreachable = producer.pausing, producer.reachable is False
+        if pausing:
+            if unreachable:
+                # After a fork nothing may call for this thread for long.
+                self._spill.write()
+            return _OVER
+        with producer.lock:
             drops = self._outbox.undeclared_reasons
             over = self._is_over(now)
             wait_s = self._due_in_s(now)
@@ -238,7 +243,7 @@ class Sender:
                     # Somebody else has it, and delivers it; or it is gone. Look again later.
                     self._notices.tell_once("spool", f"cannot read the spool: {error}")
                     self._lose()
-                    break
+                    return 0.0
                 last_line = self._outbox.last_line
             else:
                 with producer.lock:

@@ -10,6 +10,7 @@ be written leaves memory alone, is told of once, and is tried again.
 """
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from flightlog import paths
@@ -28,15 +29,22 @@ _RETRY_S: Final = 5.0
 _BLOCK_BYTES: Final = 256 * 1024
 """Lines written in one go; the program's threads wait while they are picked, not while they are written."""
 
+_SMALLER: Final = 8
 _PRESSURE_SHARE: Final = 0.5
 _MIB: Final = 2**20
 
 
 class Spill:
-    """Moves a producer's lines to its spool; only its sending thread uses this, save `close`."""
+    """Moves a producer's lines to its spool; only its sending thread uses this, save `close`.
 
-    def __init__(self, producer: "Producer") -> None:
+    Args:
+        producer: Whose lines.
+        on_gap: Called when lines are gone that a connection counts on: it has to be made anew.
+    """
+
+    def __init__(self, producer: "Producer", on_gap: Callable[[], None]) -> None:
         self._producer = producer
+        self._on_gap = on_gap
         self._outbox = producer.outbox
         self._settings = producer.settings
         self._spool: Spool | None = None
@@ -101,9 +109,10 @@ class Spill:
             last_line = outbox.last_line
         leave_out: LeaveOut = "anything" if final else "logs" if pressed else "nothing"
         self._spilled_at = time.monotonic()
+        block_bytes = _BLOCK_BYTES
         while True:
             with producer.lock:
-                oldest = outbox.oldest(_BLOCK_BYTES)
+                oldest = outbox.oldest(block_bytes)
             if not oldest.lines or oldest.first_line > last_line:
                 break
             spool = self._open()
@@ -118,7 +127,10 @@ class Spill:
                 continue
             except OSError as error:
                 self._fail(error)
-                return
+                if len(oldest.lines) == 1:
+                    return
+                block_bytes //= _SMALLER  # some of it may fit
+                continue
             with producer.lock:
                 outbox.spill(planned)
                 last_line -= len(planned.left)
@@ -184,6 +196,7 @@ class Spill:
         with self._producer.lock:
             if self._outbox.spooled_lines:
                 self._outbox.forget_spooled()
+        self._on_gap()
 
     def close(self) -> None:
         """Let go of the file, and leave it to others."""

@@ -27,6 +27,7 @@ _ABANDONED_S: Final = 60.0
 
 _FIRST_LINE_BYTES: Final = 512
 _LAST_LINE_BYTES: Final = 64
+_UNKNOWN_BYTES: Final = 2**62
 
 
 class SpoolGoneError(OSError):
@@ -78,7 +79,8 @@ class Spool:
     def room(self) -> Shares:
         """Return how many bytes more each class of lines may take."""
         own = self._shares.left(max(self.size_bytes, _FIRST_LINE_BYTES) + _LAST_LINE_BYTES)
-        return own.within(self._total_shares.left(_total_bytes(self.directory)))
+        total = self._total_shares.left(_total_bytes(self.directory))
+        return own.within(total).within(_free(self.directory))
 
     def append(self, first_line: int, lines: Sequence[bytes]) -> None:
         """Write lines behind those that are there.
@@ -220,6 +222,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _free(directory: Path) -> Shares:
+    """Return what each class may fill of what is free on the disk."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return shares_of(_UNKNOWN_BYTES)
+    return shares_of(found.f_bavail * found.f_frsize)
 
 
 def _total_bytes(directory: Path) -> int:
