@@ -1,6 +1,7 @@
 """Something that can be logged to: an execution, or a task or an agent of one."""
 
 import os
+from collections.abc import Mapping, Sequence
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,11 +10,13 @@ from flightlog.clock import now_us
 from flightlog.encode import encode_line, text
 from flightlog.files import contents, normal_path
 from flightlog.ids import new_id
+from flightlog_schemas.cuts import OUTPUT_LIMIT_BYTES
 from flightlog_schemas.events.artifact import ArtifactAdded
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
 
 if TYPE_CHECKING:
+    from flightlog.capture.run import Captured
     from flightlog.client import Client
 
 
@@ -123,6 +126,57 @@ class Scope:
             )
         )
         return chosen
+
+    def capture(
+        self,
+        command: Sequence[str],
+        *,
+        source: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        check: bool = False,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+    ) -> "Captured":
+        """Run a command, log what it prints line by line, and return how it ended; waits for its end.
+
+        Of stdout and stderr nothing else is kept; a line that is a JSON object with `level` and `message`
+        becomes a structured entry. A daemon that is away or slow does not block the command. What interrupts
+        the wait (Ctrl-C) kills the command. It finds the execution in $FLIGHTLOG_EXECUTION_ID.
+
+        Args:
+            command: The program, looked up in PATH, and its arguments.
+            source: What the lines name as their source, such as `plugin:NAMESPACE/PLUGIN.ACTION`; default:
+                `exec:` and the command's own name.
+            env: All of its environment; default: ours.
+            timeout_s: End it after this many seconds: SIGTERM, then SIGKILL.
+            check: Raise where it ends with anything but 0.
+            limit_bytes: Most of its output that is logged; then one warning, and the rest is counted.
+
+        Raises:
+            OSError: there is no such command, or it cannot be executed.
+            subprocess.CalledProcessError: with `check`.
+        """
+        from flightlog.capture.run import run  # most programs never need it
+
+        captured = run(
+            self,
+            self._client,
+            command,
+            source=source or f"exec:{os.path.basename(command[0])}",  # noqa: PTH119  # also of a path that ends in /
+            env=env,
+            traceparent=self._traceparent(),
+            timeout_s=timeout_s,
+            limit_bytes=limit_bytes,
+        )
+        if check and captured.exit_status:
+            from subprocess import CalledProcessError
+
+            raise CalledProcessError(captured.exit_status, list(command))
+        return captured
+
+    def _traceparent(self) -> str | None:
+        """Return the W3C trace context of what is started in here, where there is any."""
+        return None
 
     def _put(self, event: Event) -> None:
         """Emit an event of the execution that is in no hurry."""

@@ -59,6 +59,9 @@ class Task(Scope):
         self._owner_pid = 0
         self._started_ns = 0
 
+    def _traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
     def __enter__(self) -> Self:
         self._owner_pid = os.getpid()
         self._started_ns = time.monotonic_ns()

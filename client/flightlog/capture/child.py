@@ -54,6 +54,10 @@ class Child:
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
 
+    def close(self) -> None:
+        """Let go of its descriptor, once it was reaped and nobody sends it signals any more."""
+        os.close(self.pidfd)
+
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], blocked: frozenset[int]) -> Child:
     """Start a command, looked up in PATH as a shell would.

@@ -10,6 +10,7 @@ import msgspec
 
 from flightlog.masking import masked_text
 from flightlog_schemas.codec import RefusalError, decode_line, encode_event
+from flightlog_schemas.cuts import CUT_CHARS
 from flightlog_schemas.events import Log
 
 LINE_LIMIT_CHARS: Final = 10_000
@@ -70,7 +71,7 @@ class LineSplitter:
         room = self._limit_bytes - len(self._held)
         self._held += data[:room]
         if len(data) > room:
-            self._skipped_chars += _count_chars(data[room:])
+            self._skipped_chars += count_chars(data[room:])
 
     def _take(self) -> RawLine:
         line = RawLine(bytes(self._held), self._skipped_chars)
@@ -82,10 +83,11 @@ class LineSplitter:
         limit_bytes = self._limit_bytes
         if len(line) <= limit_bytes:
             return RawLine(line, 0)
-        return RawLine(line[:limit_bytes], _count_chars(line[limit_bytes:]))
+        return RawLine(line[:limit_bytes], count_chars(line[limit_bytes:]))
 
 
-def _count_chars(data: bytes) -> int:
+def count_chars(data: bytes) -> int:
+    """Return how many characters these bytes of UTF-8 are, or the part that begins in them."""
     return len(data.translate(None, _CONTINUATION))
 
 
@@ -107,7 +109,7 @@ def entry(line: RawLine, stream: str) -> Entry:
     message, cut_chars = _cut(text, line.skipped_chars)
     fields: dict[str, Any] = {"stream": stream}
     if cut_chars:
-        fields["cut_chars"] = cut_chars
+        fields[CUT_CHARS] = cut_chars
     return Entry(message, None, fields, cut_chars)
 
 
@@ -124,7 +126,7 @@ def _structured(data: bytes, stream: str) -> Entry | None:
     message, cut_chars = _cut(text, 0)
     fields = {**said, "stream": stream}
     if cut_chars:
-        fields["cut_chars"] = cut_chars
+        fields[CUT_CHARS] = cut_chars
     try:
         # What the daemon would refuse (too deep, a number past 64 bits) is better kept as plain text.
         decode_line(encode_event(Log(execution_id="x", message=message, level=level, fields=fields)))

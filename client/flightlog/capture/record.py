@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from flightlog.capture.child import Child
-from flightlog.capture.lines import Entry, LineSplitter, RawLine, entry
+from flightlog.capture.child import BY_SIGNAL, Child
+from flightlog.capture.lines import Entry, LineSplitter, RawLine
+from flightlog.capture.quota import Quota
 from flightlog.masking import KeyBlock
+from flightlog_schemas.cuts import OUTPUT_LIMIT_BYTES
 
 CAPTURE_GRACE_S: Final = 0.5
 """How long output is awaited after the command ended; another process may hold its pipes for ever."""
@@ -46,6 +48,8 @@ class Ending(NamedTuple):
         duration_us: From its start, by a monotonic clock.
         cut_lines: How many lines were too long and are recorded in part.
         cut_chars: How many characters of these are not recorded.
+        unrecorded_lines: How many lines came after the limit of what is recorded.
+        unrecorded_chars: How many characters these have.
     """
 
     status: int
@@ -53,12 +57,30 @@ class Ending(NamedTuple):
     duration_us: int
     cut_lines: int
     cut_chars: int
+    unrecorded_lines: int
+    unrecorded_chars: int
+
+    @property
+    def exit_status(self) -> int:
+        """What a shell calls it: 128+n for signal n."""
+        return self.status if self.status >= 0 else BY_SIGNAL - self.status
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What of its output is not recorded, by name; empty where all of it is."""
+        counts = {
+            "cut_lines": self.cut_lines,
+            "cut_chars": self.cut_chars,
+            "unrecorded_lines": self.unrecorded_lines,
+            "unrecorded_chars": self.unrecorded_chars,
+        }
+        return {name: count for name, count in counts.items() if count}
 
 
 class _Stream:
-    """One stream of the command's output, and ours that it goes to."""
+    """One stream of the command's output, and ours that it goes to, if any."""
 
-    def __init__(self, name: str, source: int, target: int) -> None:
+    def __init__(self, name: str, source: int, target: int | None) -> None:
         self.name = name
         self.source = source
         self.target = target
@@ -68,9 +90,10 @@ class _Stream:
         self.unwritten = memoryview(b"")
         self.owed_bytes = 0
         """What lay in the pipe when the command ended: its own words, which must not be lost."""
-        self._passing = True
+        self._passing = target is not None
         self._writable = select.poll()
-        self._writable.register(target, select.POLLOUT)
+        if target is not None:
+            self._writable.register(target, select.POLLOUT)
 
     def read(self) -> list[RawLine]:
         """Take in what is there, pass it on, and return the lines that it completed."""
@@ -88,6 +111,7 @@ class _Stream:
         """Pass on what fits."""
         try:
             while self.unwritten and self._writable.poll(0):
+                assert self.target is not None
                 self.unwritten = self.unwritten[os.write(self.target, self.unwritten[:_WRITE_BYTES]) :]
         except BlockingIOError:
             return
@@ -118,6 +142,8 @@ class Recorder:
         pause: Whether to let output wait for a moment, asked before each reading.
         told_to_end: Whether somebody wanted the command to end.
         timeout_s: Longest that the command may run, in seconds; None for ever.
+        limit_bytes: Most of its output that is recorded, in bytes; the rest is counted.
+        passing: Whether the output goes on to our own stdout and stderr.
     """
 
     def __init__(
@@ -127,6 +153,9 @@ class Recorder:
         pause: Callable[[], bool],
         told_to_end: Callable[[], bool],
         timeout_s: float | None,
+        *,
+        limit_bytes: int = OUTPUT_LIMIT_BYTES,
+        passing: bool = True,
     ) -> None:
         self._child = child
         self._take = take
@@ -135,12 +164,14 @@ class Recorder:
         self._started = time.monotonic()
         self._next_kill = None if timeout_s is None else self._started + timeout_s
         self._kills = [signal.SIGTERM, signal.SIGKILL]
-        self._streams = [_Stream("stdout", child.stdout, 1), _Stream("stderr", child.stderr, 2)]
+        self._streams = [
+            _Stream("stdout", child.stdout, 1 if passing else None),
+            _Stream("stderr", child.stderr, 2 if passing else None),
+        ]
         self._status: int | None = None
         self._timed_out = False
         self._ended = 0.0
-        self._cut_lines = 0
-        self._cut_chars = 0
+        self._quota = Quota(limit_bytes)
 
     def run(self) -> Ending:
         """Pass on and record everything that the command writes; return how it ended."""
@@ -154,9 +185,16 @@ class Recorder:
             self._status,
             self._timed_out,
             round((self._ended - self._started) * 1e6),
-            self._cut_lines,
-            self._cut_chars,
+            *self._quota.left_out,
         )
+
+    def abort(self) -> None:
+        """End the command at once, and let go of its output."""
+        if self._status is None:
+            self._child.send(signal.SIGKILL)
+            self._status = self._child.reap()
+        for stream in self._streams:
+            stream.close()
 
     def _over(self) -> bool:
         if self._status is None:
@@ -175,7 +213,7 @@ class Recorder:
         poll = select.poll()
         paused = self._pause()
         for stream in self._streams:
-            if stream.unwritten:
+            if stream.unwritten and stream.target is not None:
                 poll.register(stream.target, select.POLLOUT)
             elif stream.open and not paused:
                 poll.register(stream.source, select.POLLIN)
@@ -206,12 +244,9 @@ class Recorder:
 
     def _record(self, stream: _Stream, lines: list[RawLine]) -> None:
         for line in lines:
-            said = entry(line, stream.name)
-            said = said._replace(message=stream.key_block.masked(said.message))
-            if said.cut_chars:
-                self._cut_lines += 1
-                self._cut_chars += said.cut_chars
-            self._take(said)
+            said = self._quota.take(line, stream.name, stream.key_block.masked)
+            if said is not None:
+                self._take(said)
 
     def _end(self) -> None:
         self._ended = time.monotonic()

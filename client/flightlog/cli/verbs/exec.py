@@ -1,35 +1,35 @@
 """`flightlog exec`: a command as an execution."""
 
 import os
-import signal
 import time
 from typing import Final
 
 import click
-import msgspec
 
 from flightlog import paths
-from flightlog.capture.child import BY_SIGNAL, SpawnError, spawn
+from flightlog.capture.child import SpawnError, spawn
 from flightlog.capture.lines import Entry
 from flightlog.capture.pace import Pace
-from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S, Ending, Recorder
-from flightlog.cli.options import DURATION, PAIR, surrounding_execution
+from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S, Recorder
+from flightlog.capture.verdict import ASKED_TO_END, never_ran, verdict
+from flightlog.cli.options import DURATION, ID, PAIR, surrounding_execution
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.signals import SignalRelay
+from flightlog.cli.subject import Subject
 from flightlog.cli.trace import VARIABLE, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE
 from flightlog.dial import dial
-from flightlog.errors import DaemonAway
+from flightlog.errors import DaemonAway, UsageError
 from flightlog.ids import new_id
 from flightlog.masking import masked_text
 from flightlog.process import this_process
 from flightlog.scope import Scope
-from flightlog_schemas.events.envelope import ErrorInfo
-from flightlog_schemas.events.execution import ExecutionEnded, ExecutionStarted
-from flightlog_schemas.times import duration_text
+from flightlog_schemas.events.execution import ExecutionStarted
+from flightlog_schemas.events.task import TaskStarted
+from flightlog_schemas.limits import ID_LIMIT_CHARS
 
 TIMED_OUT: Final = 124
 
@@ -51,13 +51,12 @@ DEADLINE_ROOM_US: Final = int((KILL_GRACE_S + CAPTURE_GRACE_S + DELIVERY_WAIT_S)
 ARGS_LIMIT_CHARS: Final = 100_000
 """More than this of a command line is not recorded."""
 
-_ASKED_TO_END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
-
 
 @verb(
     "exec",
     "flightlog exec -- make test",
     "flightlog exec --name nightly --label host=a1 --timeout 2h -- ./backup.sh /srv",
+    "flightlog exec --execution EXEC --task load --source plugin:core/csv.load -- ./load.py",
     runs_command=True,
 )
 @click.option("--name", help="What people call it [default: the command's own name].")
@@ -67,6 +66,14 @@ _ASKED_TO_END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, 
 )
 @click.option("--tool-version", help="The version of the command.")
 @click.option("--timeout", type=DURATION, help="End the command after this long: 30s, 10m; exit code 124.")
+@click.option("--source", help="What its lines name as their source [default: exec:NAME].")
+@click.option(
+    "--execution",
+    type=ID,
+    metavar="EXEC",
+    help="Record an attempt at a task of this execution instead [default: the one around, with --task].",
+)
+@click.option("--task", type=ID, metavar="ID", help="That task [default: the command's own name].")
 @click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     session: Session,
@@ -76,6 +83,9 @@ def command(
     labels: tuple[tuple[str, str], ...],
     tool_version: str | None,
     timeout: int | None,
+    source: str | None,
+    execution: str | None,
+    task: str | None,
 ) -> int:
     """Run a command and record it.
 
@@ -85,28 +95,48 @@ def command(
 
     The command finds its execution in $FLIGHTLOG_EXECUTION_ID and its trace in $TRACEPARENT; within another
     execution it is a child of that one. Capture ends shortly after the command, even if something that it
-    left behind still holds its output.
+    left behind still holds its output. Of its output the first 10 MiB are recorded, then a warning.
+
+    With --task it is recorded as an attempt at a task of an execution that is there, which it does not end.
+    Nobody asks first whether that one is known: its announcement may be on its way.
     """
+    of_task = execution is not None or task is not None
+    if of_task and (project is not None or labels or tool_version is not None):
+        raise UsageError("--project, --label and --tool-version are of executions, not of tasks")
     # First of all: from here on a signal is for the command, and every thread inherits that.
     relay = SignalRelay()
     tool = os.path.basename(command[0])  # noqa: PTH119  # a path's last part, also where it ends in a slash
     trace = next_span(os.environ.get(VARIABLE))
     now = now_us()
-    started = ExecutionStarted(
-        execution_id=new_id(),
-        time=now,
-        trace_id=trace.trace_id,
-        span_id=trace.span_id,
-        name=name or tool,
-        tool=tool,
-        tool_version=tool_version,
-        args=recorded_args(command),
-        project=project_here() if project is None else project_named(project),
-        parent_id=surrounding_execution(session),
-        owner=this_process(),
-        deadline=None if timeout is None else now + timeout + DEADLINE_ROOM_US,
-        labels=dict(labels) or None,
-    )
+    started: ExecutionStarted | TaskStarted
+    if of_task:
+        started = TaskStarted(
+            execution_id=execution or _surrounding(session),
+            task_id=task or _as_id(tool),
+            time=now,
+            trace_id=trace.trace_id,
+            span_id=trace.span_id,
+            name=name or tool,
+            task_type="exec",
+            inputs={"args": recorded_args(command)},
+        )
+    else:
+        started = ExecutionStarted(
+            execution_id=new_id(),
+            time=now,
+            trace_id=trace.trace_id,
+            span_id=trace.span_id,
+            name=name or tool,
+            tool=tool,
+            tool_version=tool_version,
+            args=recorded_args(command),
+            project=project_here() if project is None else project_named(project),
+            parent_id=surrounding_execution(session),
+            owner=this_process(),
+            deadline=None if timeout is None else now + timeout + DEADLINE_ROOM_US,
+            labels=dict(labels) or None,
+        )
+    subject = Subject(started, source or f"exec:{started.name}")
     environment = {**os.environ, EXECUTION_ID_VARIABLE: started.execution_id, VARIABLE: trace.parent}
     if session.runtime_dir is not None:
         environment["FLIGHTLOG_RUNTIME_DIR"] = os.path.abspath(session.runtime_dir)  # noqa: PTH100  # no links
@@ -125,28 +155,40 @@ def command(
     except SpawnError as error:
         session.say(str(error))
         took_us = (time.monotonic_ns() - begun) // 1000
-        client.put_now(_never_ran(started.execution_id, error, took_us))
+        client.put_now(subject.ended(never_ran(error, took_us)))
         client.close()
         return error.exit_code
     relay.forward_to(child)
-    scope, source = Scope(client, started.execution_id, None), f"exec:{started.name}"
+    scope = Scope(client, started.execution_id, started.task_id)
 
     def take(said: Entry) -> None:
-        scope.log(
-            said.message, "INFO" if said.level is None else said.level, source=source, fields=said.fields
-        )
+        level = "INFO" if said.level is None else said.level
+        scope.log(said.message, level, source=subject.source, fields=said.fields)
 
     recorder = Recorder(
         child,
         take,
         pause=Pace(client, BUFFER_BYTES // 2),
-        told_to_end=lambda: not _ASKED_TO_END.isdisjoint(relay.received),
+        told_to_end=lambda: not ASKED_TO_END.isdisjoint(relay.received),
         timeout_s=None if timeout is None else timeout / 1e6,
     )
     ending = recorder.run()
-    client.put_now(ended(started.execution_id, ending, relay.received, timeout))
+    client.put_now(subject.ended(verdict(ending, relay.received, timeout)))
     client.close()
-    return TIMED_OUT if ending.timed_out else exit_code(ending.status)
+    return TIMED_OUT if ending.timed_out else ending.exit_status
+
+
+def _surrounding(session: Session) -> str:
+    execution_id = surrounding_execution(session)
+    if execution_id is None:
+        raise UsageError(f"a task of which execution? Give --execution, or set {EXECUTION_ID_VARIABLE}")
+    return execution_id
+
+
+def _as_id(tool: str) -> str:
+    """Return a name that can be a task's id."""
+    wanted = "".join(char if char.isprintable() and char != " " else "-" for char in tool)
+    return wanted[:ID_LIMIT_CHARS] or "-"
 
 
 def _daemon_is_there(session: Session) -> bool:
@@ -171,60 +213,3 @@ def recorded_args(command: tuple[str, ...]) -> tuple[str, ...]:
         kept.append(argument)
         left -= len(argument)
     return tuple(kept)
-
-
-def exit_code(status: int) -> int:
-    """Return what a shell calls an exit status: 128+n for signal n."""
-    return status if status >= 0 else BY_SIGNAL - status
-
-
-def ended(execution_id: str, ending: Ending, received: list[int], timeout_us: int | None) -> ExecutionEnded:
-    """Return the event that tells how a command ended.
-
-    Args:
-        execution_id: Its execution.
-        ending: What became of it.
-        received: Signals that it was sent while it ran.
-        timeout_us: How long it was allowed to take, in microseconds.
-    """
-    event = ExecutionEnded(
-        execution_id=execution_id,
-        time=now_us(),
-        outcome="succeeded",
-        exit_status=exit_code(ending.status),
-        duration_us=ending.duration_us,
-        counts={"cut_lines": ending.cut_lines, "cut_chars": ending.cut_chars} if ending.cut_lines else None,
-    )
-    if ending.timed_out:
-        message = f"its time of {duration_text(timeout_us or 0)} was up"
-        error = ErrorInfo(message=message, type="Timeout")
-        return msgspec.structs.replace(event, outcome="timed_out", error=error)
-    if ending.status == 0:
-        return event
-    asked = [number for number in (*received, -ending.status) if number in _ASKED_TO_END]
-    if asked:
-        # It was told to end, and did not end well: that is no failure of its own.
-        return msgspec.structs.replace(event, outcome="cancelled", reason=_signal_name(asked[0]))
-    if ending.status < 0:
-        error = ErrorInfo(message=f"killed by {_signal_name(-ending.status)}", type="Signal")
-    else:
-        error = ErrorInfo(message=f"exit status {ending.status}", type="ExitStatus")
-    return msgspec.structs.replace(event, outcome="failed", error=error)
-
-
-def _never_ran(execution_id: str, error: SpawnError, took_us: int) -> ExecutionEnded:
-    return ExecutionEnded(
-        execution_id=execution_id,
-        time=now_us(),
-        outcome="failed",
-        exit_status=error.exit_code,
-        duration_us=took_us,
-        error=ErrorInfo(message=str(error), type="SpawnError"),
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"  # a real-time signal between its first and last
