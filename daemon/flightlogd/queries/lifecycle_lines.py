@@ -1,6 +1,8 @@
 """Lifecycle events as log lines of source `daemon`: no second event is written for them. Pure."""
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from flightlog_schemas import levels
 from flightlog_schemas.events import (
@@ -20,19 +22,26 @@ from flightlog_schemas.events import (
     ExecutionWaiting,
     ProducerDropped,
     TaskEnded,
+    TaskResumed,
     TaskStarted,
+    TaskWaiting,
 )
 from flightlog_schemas.times import duration_text
 
 SOURCE: Final = "daemon"
 
-_END_LEVELS: Final = {
+_VALUE_LIMIT_CHARS: Final = 200
+"""More of a task's inputs or outputs is in the line's fields, not in its text."""
+
+END_LEVELS: Final = {
     "succeeded": levels.INFO,
     "partial": levels.WARN,
     "cancelled": levels.WARN,
     "failed": levels.ERROR,
     "timed_out": levels.ERROR,
+    "lost": levels.ERROR,
 }
+"""Of an ending, by how it was."""
 
 
 def lifecycle_line(event: Event) -> tuple[int, str] | None:
@@ -62,18 +71,42 @@ def lifecycle_line(event: Event) -> tuple[int, str] | None:
         case ExecutionChanged():
             return levels.INFO, f"execution changed{_because(event.reason)}"
         case ExecutionEnded():
-            return _END_LEVELS[event.outcome], _ended("execution", event)
+            return END_LEVELS[event.outcome], _ended("execution", event)
         case ExecutionLost():
             return levels.ERROR, f"execution lost{_because(event.reason)}"
         case TaskStarted():
             again = f" (attempt {event.attempt}{_because(event.reason)})" if event.attempt > 1 else ""
-            return levels.INFO, f"task started{_named(event.name)}{again}"
+            return levels.INFO, f"task started{_named(event.name)}{again}{_with('inputs', event.inputs)}"
+        case TaskWaiting():
+            return levels.INFO, f"task waiting{_because(event.reason)}"
+        case TaskResumed():
+            return levels.INFO, f"task resumed{_because(event.reason)}"
         case TaskEnded():
-            return _END_LEVELS[event.outcome], _ended("task", event)
+            return END_LEVELS[event.outcome], f"{_ended('task', event)}{_with('outputs', event.outputs)}"
         case ProducerDropped():
             return levels.WARN, f"the producer dropped {event.count} events{_because(event.reason)}"
         case _:
             return None
+
+
+def lifecycle_fields(event: Event) -> dict[str, Any] | None:
+    """Return what an event says beyond its line, whole: a task's inputs or outputs."""
+    match event:
+        case TaskStarted(inputs=inputs) if inputs:
+            return {"inputs": inputs}
+        case TaskEnded(outputs=outputs) if outputs:
+            return {"outputs": outputs}
+        case _:
+            return None
+
+
+def _with(name: str, value: dict[str, Any] | None) -> str:
+    """Return inputs or outputs for a person, cut where they are long."""
+    if not value:
+        return ""
+    text = msgspec.json.encode(value).decode()
+    shown = text if len(text) <= _VALUE_LIMIT_CHARS else f"{text[: _VALUE_LIMIT_CHARS - 1]}…"
+    return f"; {name} {shown}"
 
 
 def _named(name: str | None) -> str:

@@ -18,10 +18,11 @@ from flightlogd.errors import QuestionError
 from flightlogd.lines import LINES_LIMIT
 from flightlogd.match import substrings
 from flightlogd.queries.cursor import cursor_position
+from flightlogd.queries.ended_tasks import with_ended_tasks
 from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
-from flightlogd.queries.lifecycle_lines import SOURCE, lifecycle_line
+from flightlogd.queries.lifecycle_lines import SOURCE, lifecycle_fields, lifecycle_line
 from flightlogd.store.eventlog import IndexRow, pick_lines, read_head, read_index
 
 _PAGE_BATCHES: Final = 200
@@ -59,6 +60,7 @@ class Filter:
 
     def __init__(self, request: Logs) -> None:
         self._request = request
+        self.task_id = request.task_id
         self._level_mask = sum(1 << (number - 1) // 4 for number in set(request.level))
         self._names = {levels.level_name(number) for number in request.level}
         self._grep = substrings(request.grep)
@@ -257,7 +259,10 @@ def _lines(db: apsw.Connection, rows: list[IndexRow], wanted: Filter) -> Iterato
     if len(rows) > 1:
         found.sort()
     for seq, received, stored in found:
-        line = log_line(seq, received, decode_stored(stored))
+        event = decode_stored(stored)
+        line = log_line(seq, received, event)
+        if line is not None and line.source == SOURCE:
+            line = with_ended_tasks(db, line, event, wanted.task_id)
         if line is not None and wanted.matches(line):
             yield line
 
@@ -278,7 +283,7 @@ def log_line(seq: int, received: int, event: Event) -> LogLine | None:
         if shown is None:
             return None
         number, message = shown
-        source, fields = SOURCE, None
+        source, fields = SOURCE, lifecycle_fields(event)
     return LogLine(
         seq=seq,
         time=received if event.time is None else event.time,
