@@ -36,6 +36,8 @@ AskAs = Callable[[Any, Hub, Send, int], Awaitable[End]]
 
 _CATCH_UP_S: Final = 0.25
 """How long a search waits for the newest lines to be indexed."""
+_CATCH_UP_POSITIONS: Final = 10_000
+"""How many that may be; more would take longer."""
 
 
 def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]) -> Ask:
@@ -84,8 +86,9 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
 
 async def _search(request: wire.Search, hub: Hub, send: Send) -> End:
     head = hub.head.seq
-    with trio.move_on_after(_CATCH_UP_S):
-        await hub.search.wait_past(head - 1)
+    if head - hub.search.position <= _CATCH_UP_POSITIONS:
+        with trio.move_on_after(_CATCH_UP_S):
+            await hub.search.wait_past(head - 1)
     execution_id = request.execution_id
     if execution_id is not None:
         execution_id = await hub.readers.run(partial(full_id, text=execution_id))

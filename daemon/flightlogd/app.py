@@ -249,6 +249,7 @@ class Daemon:
         self._hub.config = config
         self._hub.readers.timeout_ms = config.query_timeout_ms
         self._hub.masker.configure(builtin=config.mask_builtin, patterns=config.mask_patterns)
+        self._hub.search.configure(config)
         self._hub.writer.configure(config)
         configure_logging(config.log_level)
         logger.info("configuration reloaded", changed=changed, needs_restart=needs_restart)

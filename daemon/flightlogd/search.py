@@ -85,8 +85,7 @@ class Search:
         self._inbox = inbox
         self._log = readers
         self._log_id = log_id
-        self._timeout_ms = config.query_timeout_ms
-        self._retry_ms = config.retry_ms
+        self._config = config
         self._limiter = trio.CapacityLimiter(1)
         self._db: apsw.Connection | None = None
         self._readers: Readers | None = None
@@ -134,9 +133,15 @@ class Search:
             with trio.CancelScope(shield=True):
                 await self._close()
 
+    def configure(self, config: Config) -> None:
+        """Take over what a reload has changed."""
+        self._config = config
+        if self._readers is not None:
+            self._readers.timeout_ms = config.query_timeout_ms
+
     def _back_off(self) -> float:
         """Return how long to wait after a failure in seconds: twice as long as after the one before."""
-        self._backoff_s = min(2 * self._backoff_s or self._retry_ms / 1000, _LONGEST_BACKOFF_S)
+        self._backoff_s = min(2 * self._backoff_s or self._config.retry_ms / 1000, _LONGEST_BACKOFF_S)
         return self._backoff_s
 
     async def wait_past(self, seq: int) -> None:
@@ -250,7 +255,7 @@ class Search:
         self.position = await trio.to_thread.run_sync(_index, db, feed, indexed, limiter=self._limiter)
         if self._readers is None:
             # Not before it is known to be an index of this log.
-            self._readers = Readers(self.path, _READER_LIMIT, self._timeout_ms)
+            self._readers = Readers(self.path, _READER_LIMIT, self._config.query_timeout_ms)
         self._backoff_s = 0.0
         self._become("ok")
 

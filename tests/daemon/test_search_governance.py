@@ -8,6 +8,7 @@ import pytest
 
 from flightlogd.lines import join_lines, split_lines
 from support.daemon import Daemon, DaemonFactory
+from support.govern import govern, record
 from support.lines import log
 from support.peers import QueryPeer
 from support.searching import messages, search, search_status, tell
@@ -161,3 +162,16 @@ def test_an_index_that_is_made_anew_while_asked(daemon: Daemon) -> None:
                 assert [line["message"] for line in answer.all("log")] in ([], ["word masked"])
 
     assert search(daemon, "masked").error is None
+
+
+@pytest.mark.covers("S1.7")
+def test_retention_and_search(daemon: Daemon) -> None:
+    """What a pass of retention takes away is not found a moment later, and not in the index."""
+    record(daemon, "old", *(log("old", f"word {number}") for number in range(3000)))
+    record(daemon, "busy", log("busy", "word stays"), end=None)
+    assert len(messages(daemon, "word", limit=1000)) == 1000
+
+    assert govern(daemon, "retention", "--older-than", "0s")["lines"] == 3000
+
+    assert messages(daemon, "word") == ["word stays"]
+    assert len(indexed(daemon)) < 20

@@ -140,7 +140,9 @@ def _connect(path: Path) -> apsw.Connection:
         # A power cut may cost the newest commits, which are made again, and leaves the file whole.
         db.execute("pragma synchronous = normal")
         db.execute("pragma busy_timeout = 5000")
-        db.execute("pragma cache_size = -4096")
+        # What a merge of the index wrote there is given back.
+        db.execute("pragma journal_size_limit = 16777216")
+        db.execute("pragma cache_size = -2048")
         db.execute("pragma temp_store = memory")
         db.execute(_SCRATCH)
         names = {name: number for name in _LEVEL_NAMES if (number := levels.level_number(name)) is not None}

@@ -8,9 +8,9 @@ from msgspec import Struct
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.searchdb import Indexed, Row
 
-_FEED_LINES: Final = 4000
-"""Positions in one step: some 20 ms of work, and one commit."""
-_FEED_BYTES: Final = 2 * 1024 * 1024
+_FEED_LINES: Final = 2000
+"""Positions in one step: some 10 ms of work, and one commit."""
+_FEED_BYTES: Final = 512 * 1024
 _FEED_TOMBSTONES: Final = 64
 
 
