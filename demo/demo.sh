@@ -34,7 +34,7 @@ show() {
 }
 
 unset FLIGHTLOG_EXECUTION_ID TRACEPARENT
-export FLIGHTLOG_RUNTIME_DIR="$home/run"
+export FLIGHTLOG_RUNTIME_DIR="$home/run" FLIGHTLOG_SPOOL_DIR="$home/spool"
 
 say 'A daemon keeps the log; this one only for now, in a directory of its own.'
 printf '%s$ %s%s\n' "$bold" "flightlogd --state-dir $home/state --runtime-dir $home/run &" "$plain"

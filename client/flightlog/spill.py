@@ -104,6 +104,8 @@ class Spill:
             final: Whether nothing comes after them: then what has no room is left out, by class.
         """
         producer, outbox = self._producer, self._outbox
+        if not self.enabled:
+            return
         with producer.lock:
             pressed = outbox.held_bytes > self._settings.buffer_limit_bytes * _PRESSURE_SHARE
             last_line = outbox.last_line
@@ -147,8 +149,7 @@ class Spill:
         """
         producer, outbox = self._producer, self._outbox
         for _ in range(2):
-            if self.enabled:
-                self.write(final=True)
+            self.write(final=True)
             with producer.lock:
                 # What was left out just now is declared behind the rest.
                 if not outbox.undeclared:
