@@ -155,7 +155,7 @@ class Chaos:
 
 @pytest.mark.slow
 @pytest.mark.covers("P5", "D3", "D4")
-@pytest.mark.parametrize("seed", list(range(100, 116)))
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_log_has_what_the_programs_said(daemon_factory: DaemonFactory, home: Path, seed: int) -> None:
     """Whatever dies, each line of a program that ended is there once, in order; of others a prefix."""
     chaos = Chaos(seed, daemon_factory(), home / "spool")
