@@ -68,6 +68,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
             they are separated by semicolons.
         audit_retention_days: How long everything else of an ended execution is kept, at least as long as its
             log; then it goes whole, from all read models; 0: for ever.
+        table_warn_bytes: Size of a table, indexes included, above which the daemon's log warns daily.
         retry_ms: Pause between attempts while storage fails.
         drain_timeout_ms: Longest orderly stop.
     """
@@ -104,6 +105,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     retention_bytes: Annotated[int, Meta(ge=0, le=2**50)] = 0
     retention_rules: tuple[str, ...] = ()
     audit_retention_days: Days = 365
+    table_warn_bytes: Positive = 1_000_000_000
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
 
@@ -126,6 +128,7 @@ RELOADABLE: Final = frozenset(
         "retention_bytes",
         "retention_rules",
         "audit_retention_days",
+        "table_warn_bytes",
         "retry_ms",
         "drain_timeout_ms",
     }

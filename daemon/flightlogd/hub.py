@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from flightlog_schemas.answers import RetentionStatus
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
@@ -40,6 +41,8 @@ class Hub:
         sessions: Those that have a producer's name.
         watched: Executions whose owner is watched.
         unwatched: Executions whose owner cannot be watched.
+        retention: The last pass of retention.
+        table_bytes: Sizes of tables after it.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class Hub:
         self.followers = 0
         self.watched = 0
         self.unwatched = 0
+        self.retention: RetentionStatus | None = None
+        self.table_bytes: dict[str, int] = {}
         self.connected: set[Session] = set()
         self.sessions: set[Session] = set()
         self._by_producer: dict[str, Session] = {}

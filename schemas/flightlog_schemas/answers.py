@@ -217,6 +217,17 @@ class SearchStatus(Struct, kw_only=True):
     index_bytes: int
 
 
+class RetentionStatus(Struct, kw_only=True):
+    """The last pass of retention: when it ended, what it removed, and how much is in use after it."""
+
+    finished_at: int
+    lines: int
+    bytes: int
+    executions: int
+    used_bytes: int
+    limit_bytes: int | None
+
+
 class DaemonStatus(Struct, kw_only=True):
     """How the daemon is.
 
@@ -224,7 +235,8 @@ class DaemonStatus(Struct, kw_only=True):
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
     positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
-    in them, since it started.
+    in them, since it started. `retention` is None until a first pass has ended; `table_bytes` are the sizes
+    of tables, indexes included, as they were after it.
     """
 
     schema_version: int
@@ -253,5 +265,7 @@ class DaemonStatus(Struct, kw_only=True):
     queued_bytes: int
     projections: list[ProjectionStatus]
     search: SearchStatus
+    retention: RetentionStatus | None
+    table_bytes: dict[str, int]
     state_dir: str
     runtime_dir: str

@@ -84,7 +84,7 @@ def check(batches: list[Batch], runs: list[Run], first_seq: int) -> None:
         for span in batch.spans:
             lines = batch.lines[span.index : span.index + span.count]
             found += [(span.producer, span.first_line + n, line) for n, line in enumerate(lines)]
-        whole = facts_of(batch.events)
+        whole = facts_of(event for event in batch.events if event is not None)
         assert batch.facts.singles == whole.singles
         assert batch.facts.tallies.keys() == whole.tallies.keys()
         for execution_id, entry in batch.facts.tallies.items():

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 import trio
 
+from flightlog_schemas.answers import RetentionStatus
 from flightlog_schemas.wire.control import Progress, Retained, Retention, Share
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
@@ -24,6 +25,7 @@ from flightlogd.hub import Hub
 from flightlogd.queries.find import require
 from flightlogd.store.database import is_storage_error
 from flightlogd.store.eventlog import count_lines
+from flightlogd.store.sizes import table_sizes
 from flightlogd.voice import Voice
 
 logger = structlog.get_logger(__name__)
@@ -99,8 +101,32 @@ class Governor:
                 await shrink(hub, work.say)
         await work.measure()
         done = work.done
+        if not dry_run:
+            await self._take_stock(done)
         logger.info("retention is done", by=by, **msgspec.structs.asdict(done))
         return done, work.shares
+
+    async def _take_stock(self, done: Retained) -> None:
+        """Note what was done and how large tables are, and warn of those that are too large."""
+        self._hub.retention = RetentionStatus(
+            finished_at=system_clock(),
+            lines=done.lines + done.execution_lines,
+            bytes=done.bytes,
+            executions=done.executions,
+            used_bytes=done.used_bytes,
+            limit_bytes=done.limit_bytes,
+        )
+        try:
+            self._hub.table_bytes = await self._hub.readers.run(table_sizes)
+        except QuestionError as error:
+            logger.warning("the sizes of tables are not known", reason=error.reason)
+            return
+        limit_bytes = self._hub.config.table_warn_bytes
+        for table, size_bytes in self._hub.table_bytes.items():
+            if size_bytes > limit_bytes:
+                logger.warning(
+                    "a table is large", table=table, size_bytes=size_bytes, table_warn_bytes=limit_bytes
+                )
 
 
 class _Pass:

@@ -15,6 +15,7 @@ from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.searchfeed import unindexed_since
+from flightlogd.store.sizes import file_size
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -44,8 +45,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         pid=os.getpid(),
         uptime_us=max(0, system_clock() - hub.started_us),
         head_seq=head_seq,
-        database_bytes=_size(database),
-        wal_bytes=_size(database.with_name(f"{DATABASE}-wal")),
+        database_bytes=file_size(database),
+        wal_bytes=file_size(database.with_name(f"{DATABASE}-wal")),
         memory_bytes=_memory_bytes(),
         running=running,
         watched=hub.watched,
@@ -61,6 +62,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,
         search=search,
+        retention=hub.retention,
+        table_bytes=hub.table_bytes,
         state_dir=hub.config.state_dir,
         runtime_dir=hub.config.runtime_dir,
     )
@@ -102,15 +105,8 @@ async def _search_status(hub: Hub, head_seq: int) -> SearchStatus:
         position=position,
         lag=0 if search.state == "off" else max(0, head_seq - position),
         lag_us=0 if since is None else max(0, system_clock() - since),
-        index_bytes=_size(search.path) + _size(search.path.with_name(f"{search.path.name}-wal")),
+        index_bytes=file_size(search.path) + file_size(search.path.with_name(f"{search.path.name}-wal")),
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _memory_bytes() -> int:

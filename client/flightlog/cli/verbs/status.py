@@ -8,7 +8,7 @@ from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import DaemonAway
 from flightlog.waiting import waiting_spools
-from flightlog_schemas.answers import DaemonStatus, SearchStatus
+from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
 
@@ -88,6 +88,9 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         else:
             facts.append((model.name, f"broken at {model.broken_at}: {model.error}", "red"))
     facts.append(("search", *_search(status.search)))
+    facts.append(("retention", _retention(output, status.retention), None))
+    largest = [f"{table} {bytes_text(size)}" for table, size in list(status.table_bytes.items())[:4]]
+    facts.append(("tables", ", ".join(largest) or "not measured yet", None))
     facts += [("state dir", status.state_dir, None), ("sockets", status.runtime_dir, None)]
     for name, value, style in facts:
         if output.terminal:
@@ -106,6 +109,16 @@ def _search(search: SearchStatus) -> tuple[str, str | None]:
     if search.lag:
         behind = f"{search.lag:,} events behind, for {duration_text(search.lag_us)}"
     return f"{behind}, {bytes_text(search.index_bytes)}", None
+
+
+def _retention(output: Output, retention: RetentionStatus | None) -> str:
+    if retention is None:
+        return "not done yet"
+    limit = "" if retention.limit_bytes is None else f" of {bytes_text(retention.limit_bytes)}"
+    return (
+        f"{retention.lines:,} lines and {retention.executions:,} executions at"
+        f" {output.time(retention.finished_at)}; {bytes_text(retention.used_bytes)}{limit} used"
+    )
 
 
 def _peers(status: DaemonStatus) -> str:
