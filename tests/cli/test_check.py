@@ -9,6 +9,7 @@ import pytest
 
 from cli.runner import Cli, Done
 from support.daemon import Daemon
+from support.govern import govern, record
 from support.lines import event, log, logs
 from support.owners import await_events
 from support.peers import IngestPeer
@@ -30,11 +31,6 @@ def answer(daemon: Daemon, execution: str) -> dict[str, Any]:
     found = Cli(daemon.runtime_dir)("logs", execution, "--check", "--json").json
     assert isinstance(found, dict)
     return found
-
-
-def kinds(daemon: Daemon, execution: str) -> list[str]:
-    """Return what kinds of findings there are."""
-    return [finding["kind"] for finding in answer(daemon, execution)["findings"]]
 
 
 @pytest.mark.covers("S1.10")
@@ -288,6 +284,21 @@ def test_what_capture_cut_is_counted(shared_daemon: Daemon) -> None:
     ]
 
 
+@pytest.mark.covers("S1.10", "S1.7")
+def test_what_retention_took_is_told(daemon: Daemon) -> None:
+    """Lines that governance removed are missing, with their number, cause and day, and are no damage."""
+    record(daemon, "pruned", *logs("pruned", 300))
+    assert govern(daemon, "retention", "--older-than", "0s")["lines"] == 300
+    today = Cli(daemon.runtime_dir).ok("audit", "--type", "PRUNED").rows[0][1][:10]
+
+    assert check(daemon, "pruned", 1).lines == [
+        "not all is here: 2 records present, and",
+        f"- 300 log lines removed by retention on {today}",
+    ]
+    found = answer(daemon, "pruned")
+    assert (found["logs"], found["pruned"], found["log_count"]) == (0, 300, 300)
+
+
 @pytest.mark.covers("S1.10")
 def test_counters_that_do_not_agree_are_damage(daemon: Daemon) -> None:
     """When there are fewer lines than were counted, and nothing tells why, that is said."""
@@ -315,6 +326,31 @@ def test_lines_known_by_their_key_are_no_loss(shared_daemon: Daemon) -> None:
     first, known = check(shared_daemon, "keyed", 0).lines
     assert first == "all 3 records present"
     assert known.startswith("- 1 line known before by key (line 3), so nothing is missing; ")
+
+
+@pytest.mark.covers("S1.10")
+def test_what_is_on_its_way_is_awaited(daemon: Daemon) -> None:
+    """Half of what a program emits has come when it is asked: that much is here so far; then all of it is."""
+    code = """
+        import sys, flightlog
+        run = flightlog.execution("backlog", execution_id="backlog").start()
+        flightlog.flush()
+        print("started", flush=True)
+        for number in range(20_000):
+            run.info(number)
+        sys.stdin.readline()
+        run.end()
+        """
+    program = start_program(code, daemon.runtime_dir)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "started\n"
+    found = answer(daemon, "backlog")
+    assert (found["complete"], found["so_far"]) == (True, True)
+    assert [finding["kind"] for finding in found["findings"]] == ["awaited"]
+    assert found["logs"] == found["log_count"] <= 20_000
+    assert finish_program(program, "\n").returncode == 0
+
+    assert check(daemon, "backlog", 0).lines == ["all 20,002 records present"]
 
 
 def test_the_usage_is_checked(shared_daemon: Daemon) -> None:

@@ -33,7 +33,7 @@ def emit_timed(client: Client, count: int) -> tuple[str, float]:
     return run.execution_id, worst_ns / 1e9
 
 
-@pytest.mark.covers("D9", "S1.15")
+@pytest.mark.covers("D9", "S1.15", "S1.2")
 def test_daemon_away_costs_neither_time_nor_memory(
     home: Path, client_factory: ClientFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_start_and_end_are_sent_at_once(fake: FakeDaemon, home: Path, client_fac
         assert [line["type"] for line in producer.said(2)] == ["log", "execution.ended"]
 
 
+@pytest.mark.covers("S1.2")
 def test_close_says_bye(fake: FakeDaemon, home: Path, client_factory: ClientFactory) -> None:
     """Closing sends the rest and a goodbye with the number of lines, and ends when all is acked."""
     client = client_factory(home, flush_interval_s=FAR_S)

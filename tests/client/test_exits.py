@@ -119,6 +119,7 @@ def test_handler_of_the_program_stays(daemon: Daemon) -> None:
     assert messages(daemon) == ["inside", "still inside"]
 
 
+@pytest.mark.covers("S1.2")
 def test_sigterm_from_outside(daemon: Daemon) -> None:
     """A program that is sent SIGTERM in the midst of its work delivers what it has and dies by the signal."""
     # Busy, not blocked: Python misses a signal that comes right before a system call blocks.
@@ -165,6 +166,7 @@ def test_handler_may_log_and_flush(daemon: Daemon) -> None:
     assert len(messages(daemon, limit=10**6)) == lines + fired
 
 
+@pytest.mark.covers("S1.2")
 def test_lines_at_exit_are_delivered(daemon: Daemon) -> None:
     """What is logged by other exit handlers, before flightlog's own, is delivered."""
     done = run_program(

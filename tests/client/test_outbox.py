@@ -110,7 +110,7 @@ def test_debug_lines_go_first_and_events_last() -> None:
     assert outbox.held_bytes == 100 * (36 + OVERHEAD_BYTES)
 
 
-@pytest.mark.covers("D5")
+@pytest.mark.covers("D5", "S1.2")
 def test_drops_are_declared_by_reason_and_level() -> None:
     """What was dropped is declared for each reason and execution, with how many of each level."""
     outbox = Outbox(10_000)
