@@ -22,15 +22,19 @@ _NAMES: Final = (
     r"|(?:api|private|access|secret|signing|encryption)[\W_]{0,3}key|(?:auth|access|refresh)token"
     r"|(?:access|api|auth|bearer|refresh|session)[\W_]{0,3}tokens"
 )
-_REST: Final = r"""[^"':=,{}\[\]\\]"""
-"""What a name may go on with."""
-_SAYS: Final = r"""[\\"'\s]*[:=]"""
+_WORD: Final = r"(?:[\w.\x80-\xff-]|\\u[0-9a-fA-F]{4})"
+"""What a name in a text consists of, as JSON writes it."""
+_SAYS: Final = r"""(?:\\t|[\\"'\s])*[:=]"""
+_IS_KEY: Final = r"""(?:[^"\\]|\\.)*"\s*:"""
+"""The rest of a key, whatever is in it: a value is not followed by a colon."""
 
 _GATE: Final = "|".join(
     (
         # Names of secrets and what follows a name; `tokens`, which models count all the time, is none.
-        rf"(?i:(?:{_NAMES}){_REST}*{_SAYS})",
-        rf"(?i:token)(?:S[a-z]{_REST}*|[^sS\"':=,{{}}\[\]\\]{_REST}*)?{_SAYS}",
+        rf"(?i:(?:{_NAMES})(?:{_WORD}*{_SAYS}|{_IS_KEY}))",
+        rf"(?i:token)(?:S[a-z])?{_SAYS}",
+        rf"(?i:token)(?:S[a-z]|[^sS\"':=\\]|\\u)(?:{_WORD}*{_SAYS}|{_IS_KEY})",
+        rf"(?i:token)(?:\\[^t]|[^\w\"\\]){_IS_KEY}",
         # Options, in a text or in a list of arguments.
         rf"(?i:-[\w-]*(?:{_NAMES}|token)[^\s\"\\]*[\s\"\\])",
         r"""(?i:bearer(?:\s|\\t)+[\w.~+/\\-]{16})""",
@@ -46,7 +50,8 @@ _ANCHORS: Final = re.compile(r"[\^$]|\\[AzZ]")
 _IN_PATTERN: Final = re.compile(r"\\[^AzZ]|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 _NAME: Final = re.compile(rb"""([A-Za-z0-9_.-]+)\\*["']?\s*[:=]""")
-_NAME_BEFORE: Final = re.compile(rb"[A-Za-z0-9_.-]*\Z")
+_NAME_BEFORE: Final = re.compile(rb"(?<![\\A-Za-z0-9_.-])[A-Za-z0-9_.-]*\Z")
+"""Without a backslash before it, which would take the first letter."""
 _NAME_BYTES: Final = 64
 
 _UNFINISHED: Final = re.compile(rb"[^\s\"',;:={}\[\]()]*\Z")
@@ -138,8 +143,8 @@ def _lines_with(gate: Any, blob: bytes, lines: Sequence[bytes], *, builtin: bool
     while match is not None:
         start, end = match.span()
         if builtin and _names_no_secret(blob, start, end):
-            # What it ends with may begin another.
-            match = gate.search(blob, end - 1)
+            # There may be more in it, such as a token.
+            match = gate.search(blob, start + 1)
             continue
         index = bisect_right(starts, start) - 1
         found.add(index)
@@ -150,14 +155,13 @@ def _lines_with(gate: Any, blob: bytes, lines: Sequence[bytes], *, builtin: bool
 
 def _names_no_secret(blob: bytes, start: int, end: int) -> bool:
     """Say at once that a match is only a name such as `token_count`: some logs have one in each line."""
-    if blob[end - 1] not in b":=":
+    if end - start > _NAME_BYTES or blob[end - 1] not in b":=":
         return False
     named = _NAME.fullmatch(blob, start, end)
     if named is None:
         return False
     before = _NAME_BEFORE.search(blob[max(start - _NAME_BYTES, 0) : start])
-    assert before is not None  # it matches nothing as well
-    return not is_secret_key((before[0] + named[1]).decode())
+    return before is not None and not is_secret_key((before[0] + named[1]).decode())
 
 
 def _never(_name: str) -> bool:

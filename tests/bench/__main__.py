@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-from bench import emitting, many, reading, writing
+from bench import emitting, many, masking, reading, writing
 from bench.contest import contest
 from bench.figures import megabytes
 
@@ -16,6 +16,7 @@ PARTS = {
     "follower": writing.idle_follower,
     "read": reading.read,
     "emit": emitting.emit,
+    "masking": masking.masking,
     "many": many.many,
 }
 MEMORY_LIMIT_BYTES = 100_000_000

@@ -5,6 +5,7 @@ import re
 import socket
 import uuid
 from pathlib import Path
+from typing import Any
 
 from bench.contestant import connect_unix, ping_pong, pump, share
 from bench.workload import starts
@@ -14,12 +15,17 @@ _ACKED = re.compile(rb'"ack":\{"lines":(\d+)')
 
 
 class Flightlog:
-    """A daemon of its own, all read models live."""
+    """A daemon of its own, all read models live.
+
+    Args:
+        directory: Where its files and sockets go.
+        config: Settings that are not the default.
+    """
 
     name = "flightlog"
 
-    def __init__(self, directory: Path) -> None:
-        self.daemon = Daemon(directory / "state", directory / "run").start()
+    def __init__(self, directory: Path, **config: Any) -> None:
+        self.daemon = Daemon(directory / "state", directory / "run", **config).start()
         self.bulk([list(starts())])
 
     def bulk(self, batches: list[list[bytes]]) -> float:
