@@ -41,6 +41,10 @@ class NamedPosition:
         found = self._connection.all(Cursors(name=self._name), NamedCursor)
         return any(cursor.uid == os.geteuid() for cursor in list(found))
 
+    def close(self) -> None:
+        """Give back what it is asked and moved by."""
+        self._connection.close()
+
     def save(self, seq: int) -> None:
         """Move it, durable when this returns.
 

@@ -14,10 +14,10 @@ from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, pairs_text, short_
 from flightlog.cli.text import DayClock, SecondClock, cells, fit, fold, indent, one_line
 from flightlog.cli.verb import Session
 from flightlog.errors import DaemonAway, QueryFailed
-from flightlog_schemas.answers import Execution, LogLine
+from flightlog_schemas.answers import LogLine
 from flightlog_schemas.levels import INFO, level_name, level_number
 from flightlog_schemas.times import duration_text
-from flightlog_schemas.wire.query import Inspect, Pruned, Recorded
+from flightlog_schemas.wire.query import Pruned, Recorded
 
 _ENVELOPE: Final = frozenset(
     {
@@ -63,7 +63,7 @@ class Names:
     """
 
     def __init__(self, session: Session) -> None:
-        self._connection = session.ask()
+        self._session = session
         self._names: dict[str, str | None] = {}
 
     def learn(self, execution_id: str, name: str | None) -> None:
@@ -76,7 +76,7 @@ class Names:
         """Return the name of an execution, None where it has none or nobody can tell."""
         if execution_id not in self._names:
             try:
-                found = self._connection.one(Inspect(execution_id=execution_id), Execution)
+                found = self._session.daemon.execution(execution_id)
                 self.learn(execution_id, found.name if found.execution_id == execution_id else None)
             except DaemonAway:
                 return None

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from bisect import bisect_right
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -76,11 +76,12 @@ class Stream:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
         # Of what a reader that went away had not read by then, nobody knows.
-        if self._cursor is not None and self.written > self._saved and kind is not BrokenPipeError:
-            if kind is None or kind is Stopped:
-                self._cursor.save_at_end(self.written)
-            else:
-                self._cursor.save_meanwhile(self.written)
+        if self._cursor is not None:
+            with closing(self._cursor):
+                if self.written > self._saved and kind in (None, Stopped):
+                    self._cursor.save_at_end(self.written)
+                elif self.written > self._saved and kind is not BrokenPipeError:
+                    self._cursor.save_meanwhile(self.written)
         if self._signal == signal.SIGINT:
             raise KeyboardInterrupt from None
         if self._signal is not None:

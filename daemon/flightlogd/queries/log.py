@@ -29,6 +29,10 @@ _PAGE_BATCHES: Final = 200
 """Batches read in one transaction: a page with few matches must not hold a reader for long."""
 
 
+_LAST_SEQ: Final = "max(execution.last_seq, coalesce(execution_log.last_seq, 0))"
+"""The position of an execution's last event of any kind."""
+
+
 class Run(Struct, frozen=True):
     """Where an execution's lines may be: positions from the first to the last, both included."""
 
@@ -100,8 +104,11 @@ def start_after(db: apsw.Connection, request: Logs, uid: int) -> int:
         last_seq = None
         if request.execution_id is not None:
             execution_id = find_execution(db, request.execution_id)
+            require(db, "log")
             last_seq = db.execute(
-                "select last_seq from execution where execution_id = ?", (execution_id,)
+                f"select {_LAST_SEQ} from execution left join execution_log using (execution_id)"
+                " where execution_id = ?",
+                (execution_id,),
             ).get
         start = cursor_position(db, uid, request.cursor, last_seq)
         if start is not None:
@@ -185,7 +192,7 @@ def _find_runs(db: apsw.Connection, request: Logs, after: int) -> tuple[str | No
         return execution_id, [Run(execution_id)]
     if request.task_id is None:
         raise QuestionError("invalid", "logs of what? Name an execution or a task")
-    require(db, "task")
+    require(db, "task", "log")
     if db.execute("select 1 from task where task_id = ? limit 1", (request.task_id,)).get is None:
         raise QuestionError(
             "not_found",
@@ -196,9 +203,9 @@ def _find_runs(db: apsw.Connection, request: Logs, after: int) -> tuple[str | No
     return None, [
         Run(*row)
         for row in db.execute(
-            "select task.execution_id, min(task.seq), execution.last_seq from task"
-            " join execution on execution.execution_id = task.execution_id"
-            " where task.task_id = ? and execution.last_seq > ? group by task.execution_id",
+            f"select execution_id, min(seq), {_LAST_SEQ} from task join execution using (execution_id)"
+            f" left join execution_log using (execution_id) where task_id = ? and {_LAST_SEQ} > ?"
+            " group by execution_id",
             (request.task_id, after),
         )
     ]
