@@ -15,6 +15,7 @@ PARTS = {
     "tail": reading.tail,
     "follower": writing.idle_follower,
     "read": reading.read,
+    "logs": reading.logs,
     "emit": emitting.emit,
     "masking": masking.masking,
     "many": many.many,

@@ -1,14 +1,17 @@
-"""Reading: the live tail, and questions to a log of a million events."""
+"""Reading: the live tail, questions to a log of a million events, and a whole log as text."""
 
 import json
 import select
+import subprocess
+import sys
 import time
 
 from bench.asking import Asker
 from bench.contest import Contest
 from bench.contestant import WAIT_S
 from bench.figures import median, millis, percentile
-from bench.workload import EXECUTIONS, batches, lines
+from bench.workload import BATCH_LINES, EXECUTIONS, batches, lines
+from support.daemon import clean_environment
 
 TAIL_RATE_PER_S = 500
 
@@ -96,3 +99,26 @@ def read(contest: Contest) -> None:
     contest.report.goal("read: last 100 lines, p99 under 10 ms", millis(p99), met=p99 < 0.010)
     inspect = percentile(took["inspect"], 0.99)
     contest.report.goal("read: inspect, p99 under 5 ms", millis(inspect), met=inspect < 0.005)
+
+
+def logs(contest: Contest) -> None:
+    """`flightlog logs` of an execution of 100,000 lines, as text through a pipe, from a cold start."""
+    count = 2_000 if contest.quick else 100_000
+    name = f"logs-{count}"
+    line = b'{"type":"log","execution_id":"%s","source":"app","message":"line %d of a log of usual length"}\n'
+    made = [line % (name.encode(), number) for number in range(count)]
+    contest.ours.bulk([made[start : start + BATCH_LINES] for start in range(0, count, BATCH_LINES)])
+    command = [sys.executable, "-P", "-m", "flightlog", "logs", name]
+    environment = clean_environment(FLIGHTLOG_RUNTIME_DIR=str(contest.ours.daemon.runtime_dir))
+    took: list[float] = []
+    for _ in range(contest.rounds):
+        began = time.perf_counter()
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, cwd="/")
+        took.append(time.perf_counter() - began)
+        assert done.stdout.count(b"\n") == count
+    contest.report.table(
+        f"logs: {count:,} lines printed as text through a pipe",
+        ["", "median", "longest"],
+        [["flightlog logs", millis(median(took)), millis(max(took))]],
+    )
+    contest.report.goal("logs: 100,000 lines in under 2 s", millis(median(took)), met=median(took) < 2)
