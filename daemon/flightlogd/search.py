@@ -96,6 +96,7 @@ class Search:
         self._backoff_s = 0.0
         self._at_work = trio.CancelScope()
         self._damage: str | None = None
+        self._running = False
         self._discards = 0
         """How often the index was thrown away."""
 
@@ -103,15 +104,16 @@ class Search:
         """Index until cancelled; a step under way is finished first. Ends at once where it is off."""
         if self.state == "off":
             return
+        self._running = True
         made_anew = -_LONGEST_BACKOFF_S
         try:
             while True:
                 try:
-                    await self._open()
                     with trio.CancelScope() as self._at_work:
+                        self._raise_damage()
+                        await self._open()
                         while True:
                             await self._turn()
-                    self._raise_damage()
                 except (UnusableError, *_DAMAGED) as error:
                     logger.warning("search index is made anew", reason=str(error))
                     self._become("starting")
@@ -119,7 +121,7 @@ class Search:
                     await self._discard()
                     made_anew, before = trio.current_time(), made_anew
                     if made_anew - before < _LONGEST_BACKOFF_S:
-                        await trio.sleep(self._back_off())
+                        await self._rest()
                 except Exception as error:
                     # Whatever it is, the recorder goes on.
                     if isinstance(error, apsw.Error | OSError | QuestionError):
@@ -128,10 +130,11 @@ class Search:
                         logger.exception("search index failing")
                     self._become("failing", str(error))
                     await self._close()
-                    await trio.sleep(self._back_off())
+                    await self._rest()
         finally:
             with trio.CancelScope(shield=True):
                 await self._close()
+            self._running = False
 
     def configure(self, config: Config) -> None:
         """Take over what a reload has changed."""
@@ -139,10 +142,12 @@ class Search:
         if self._readers is not None:
             self._readers.timeout_ms = config.query_timeout_ms
 
-    def _back_off(self) -> float:
-        """Return how long to wait after a failure in seconds: twice as long as after the one before."""
+    async def _rest(self) -> None:
+        """Wait after a failure, each time twice as long, or until the index is to be renewed."""
         self._backoff_s = min(2 * self._backoff_s or self._config.retry_ms / 1000, _LONGEST_BACKOFF_S)
-        return self._backoff_s
+        with trio.move_on_after(self._backoff_s) as self._at_work:
+            if self._damage is None:
+                await trio.sleep_forever()
 
     async def wait_past(self, seq: int) -> None:
         """Return once a position above `seq` is indexed, as soon as that can be.
@@ -160,21 +165,22 @@ class Search:
             await self._moved.wait()
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def renew(self, reason: str) -> None:
-        """Make the index anew; returns once the file that there was is gone.
+    async def renew(self, reason: str) -> bool:
+        """Make the index anew; return once the file that there was is gone, False when it cannot be deleted.
 
         Args:
             reason: What is wrong with it.
         """
         before = self._discards
-        if self.state == "starting" or self.state == "ok":
+        if not self._running:
+            await self._discard()
+        else:
             self._damage = reason
             self._at_work.cancel()
-            with trio.move_on_after(_LONGEST_WAIT_S):
+            with trio.move_on_after(_LONGEST_BACKOFF_S):
                 while self._discards == before:
                     await self._moved.wait()
-        if self._discards == before:
-            await self._discard()  # nobody is at work on it
+        return self._discards > before
 
     async def read(self, question: Callable[[apsw.Connection], T]) -> T:
         """Run a function that only reads the index, on a thread.
@@ -287,8 +293,9 @@ class Search:
         self.position = self._wanted_seq = 0
         with suppress(OSError):  # opening it says what is wrong, and is tried again
             await trio.to_thread.run_sync(discard_index, self.path, limiter=self._limiter)
-        self._discards += 1
-        self._tell()
+            self._damage = None
+            self._discards += 1
+            self._tell()
 
 
 def _index(db: apsw.Connection, feed: Feed, indexed: Indexed) -> int:

@@ -155,8 +155,7 @@ async def scrub(hub: Hub, voice: Voice, value: str, *, by: str, dry_run: bool, s
     detail = {"by": by, "refused": done.refused, "rows": done.rows}
     await seal(hub, voice, "scrub", detail)
     if done.lines:
-        await hub.search.renew("text was scrubbed from the log")
-        done.search_renewed = True
+        done.search_renewed = await hub.search.renew("text was scrubbed from the log")
     done.backups = await trio.to_thread.run_sync(_backups, state_dir, look.values)
     for name in done.backups:
         await trio.to_thread.run_sync(partial((state_dir / name).unlink, missing_ok=True))
