@@ -245,6 +245,28 @@ def test_filters_narrow_the_trail(shared_daemon: Daemon) -> None:
     )
 
 
+@pytest.mark.covers("S1.6", "D8")
+def test_the_past_is_as_it_was(shared_daemon: Daemon) -> None:
+    """The trail of an execution as of each position is the beginning of today's, tasks included."""
+    tell(
+        shared_daemon,
+        event("execution.started", "past"),
+        started("past", "a", inputs={"rows": 3}),
+        started("past", "b"),
+        ended("past", "a"),
+        event("execution.ended", "past", outcome="timed_out"),
+        started("past", "late"),
+    )
+    whole = trail(shared_daemon, "past")
+
+    with QueryPeer(shared_daemon.query_socket) as reader:
+        for seq in sorted({entry["seq"] for entry in whole}):
+            then = reader.ask("inspect", execution_id="past", audit=True, as_of=seq).lines
+            assert [line["audit"] for line in then if "audit" in line] == [
+                entry for entry in whole if entry["seq"] <= seq
+            ]
+
+
 def test_a_strange_page_is_refused(shared_daemon: Daemon) -> None:
     """An `after` that no page gave is an error that says so."""
     with QueryPeer(shared_daemon.query_socket) as reader:

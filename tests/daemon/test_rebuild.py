@@ -111,8 +111,8 @@ def test_a_rebuild_puts_right_what_differs(busy: Daemon, running: bool) -> None:
     with stopped(busy) as db:
         assert list(db.execute("select * from execution")) == before["execution"]
         rows = list(db.execute("select * from audit where event_type not like 'DAEMON%'"))
-    assert [row for row in rows if row[4] != "REBUILT"] == [
-        row for row in before["audit"] if not row[4].startswith("DAEMON")
+    assert [row for row in rows if row[5] != "REBUILT"] == [
+        row for row in before["audit"] if not row[5].startswith("DAEMON")
     ]
 
 

@@ -21,10 +21,11 @@ DAMAGE = (
     "delete from execution where execution_id like 'run-1%'",
     "update execution set status = 'running', finished_at = null where status = 'succeeded'",
     "delete from audit where seq % 2",
-    "insert into audit select seq, place + 100, time, execution_id, event_type, null, null, null, uid, pid,"
-    " null from audit where seq % 3 = 0",
+    "insert into audit select seq, place + 100, time, execution_id, task_id, event_type, null, null, null,"
+    " uid, pid, null from audit where seq % 3 = 0",
     """update audit_state set state = '{"status":"running","announced":true}'""",
     "delete from audit_agent",
+    "update audit_task set state = 'pending', inferred = 1",
     "update execution_log set error = error + 1",
     "delete from agent_execution where execution_id not like 'run-2%'",
     "update agent set status = 'failed', cost_usd = 7 where agent_id = 'lead'",
@@ -219,7 +220,8 @@ def test_a_stopped_read_model_is_mended_beside_a_running_one(long_log: Daemon) -
         assert "audit" in governor.differences()
 
     with QueryPeer(long_log.query_socket) as reader:
-        assert reader.ask("audit", execution_id="late-0").all("audit")[-1]["event_type"] == "COMPLETED"
+        entries = reader.ask("audit", execution_id="late-0").all("audit")
+        assert [entry["to_state"] for entry in entries if entry["event_type"] == "COMPLETED"] == ["succeeded"]
     assert rebuild(long_log, "--check") == (0, {})
 
 
