@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from flightlog.masking import is_clean, masked_line, masked_text
+from flightlog_schemas.cuts import CUT_CHARS
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
 from flightlog_schemas.limits import INT64_MAX, INT64_MIN, LINE_LIMIT_BYTES
@@ -18,7 +19,8 @@ _DEPTH_LIMIT: Final = 32
 
 _CHAR_BYTES: Final = 6
 """Most bytes that one character takes in JSON: `\\u0000`."""
-_MARKER_BYTES: Final = 100
+_MARKER_BYTES: Final = 150
+"""Of the marker at the end of a message that was cut, and of the field that counts it."""
 
 TOO_DEEP: Final = "(nested too deep)"
 
@@ -83,7 +85,8 @@ def _cut(event: Log, size_bytes: int) -> bytes | None:
     kept_chars = max(LINE_LIMIT_BYTES - other_bytes - _MARKER_BYTES, 0) // _CHAR_BYTES
     cut_chars = len(event.message) - kept_chars
     message = f"{event.message[:kept_chars]}… [{cut_chars:,} more characters cut]"
-    line = masked_line(_encode(msgspec.structs.replace(event, message=message)))
+    fields = {**(event.fields or {}), CUT_CHARS: cut_chars}
+    line = masked_line(_encode(msgspec.structs.replace(event, message=message, fields=fields)))
     return line if len(line) <= LINE_LIMIT_BYTES else None
 
 

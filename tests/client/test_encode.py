@@ -57,7 +57,7 @@ def test_numbers_past_64_bits_become_text(number: int) -> None:
 
 @pytest.mark.parametrize("character", ["x", "\0", "ü", "\U0001f600"])
 def test_a_message_too_long_for_a_line_is_cut(character: str) -> None:
-    """What fits of a long message is kept, with how much was cut; the line is one that the daemon takes."""
+    """What fits of a long message is kept, with how much was cut, as text and as a field for --check."""
     line = encode_line(Log(execution_id="e", message=character * 3_000_000, fields={"kept": 1}))
 
     assert line is not None
@@ -68,7 +68,7 @@ def test_a_message_too_long_for_a_line_is_cut(character: str) -> None:
     cut = int(marker.removeprefix(" [").removesuffix(" more characters cut]").replace(",", ""))
     assert kept == character * len(kept)
     assert len(kept) + cut == 3_000_000
-    assert decoded.fields == {"kept": 1}
+    assert decoded.fields == {"kept": 1, "cut_chars": cut}
 
 
 def test_file_name_that_is_not_utf8() -> None:
