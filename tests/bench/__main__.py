@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-from bench import emitting, many, masking, reading, writing
+from bench import emitting, many, masking, reading, searching, writing
 from bench.contest import contest
 from bench.figures import megabytes
 
@@ -19,6 +19,7 @@ PARTS = {
     "emit": emitting.emit,
     "masking": masking.masking,
     "many": many.many,
+    "search": searching.search,
 }
 MEMORY_LIMIT_BYTES = 100_000_000
 

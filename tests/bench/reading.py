@@ -69,7 +69,7 @@ def _await_follower(contest: Contest) -> None:
 def read(contest: Contest) -> None:
     """After a million events: the last 100 lines of one execution among 50, and its inspect."""
     wanted = 50_000 if contest.quick else 1_000_000
-    with Asker(contest) as asker:
+    with Asker(contest.ours) as asker:
         head = json.loads(asker.ask(b'{"status":{}}\n')[2])["end"]["seq"]
         if head < wanted:
             contest.ours.bulk(batches(wanted - head))
