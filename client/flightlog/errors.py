@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from flightlog_schemas.wire.codes import QueryErrorCode
     from flightlog_schemas.wire.ingest import ErrorCode, Refused
+    from flightlog_schemas.wire.reply import QueryErrorCode
 
 EXIT_NEGATIVE: Final = 1
 EXIT_FAILURE: Final = 2

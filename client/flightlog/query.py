@@ -11,7 +11,10 @@ import msgspec
 from flightlog.dial import away, dial
 from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
-from flightlog_schemas.wire.query import REQUESTS, End, Events, Pruned, QueryError, Recorded, Request, Tail
+from flightlog_schemas.wire.lines import Events, Tail
+from flightlog_schemas.wire.query import REQUESTS
+from flightlog_schemas.wire.reply import End, Pruned, QueryError, Recorded
+from flightlog_schemas.wire.request import Request
 
 T = TypeVar("T")
 

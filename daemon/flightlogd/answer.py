@@ -13,7 +13,10 @@ import trio
 
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire import query as wire
-from flightlog_schemas.wire.query import REQUESTS, End
+from flightlog_schemas.wire.lines import Cursor, Cursors, Events, Search
+from flightlog_schemas.wire.query import REQUESTS
+from flightlog_schemas.wire.reply import End
+from flightlog_schemas.wire.request import Request
 from flightlogd.completeness import run_check
 from flightlogd.follow import answer_line, run_logs, run_wait
 from flightlogd.hub import Hub
@@ -48,7 +51,7 @@ def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int
         read: Returns the page, and how the next one is asked for if there is one.
     """
 
-    async def ask(request: wire.Request, hub: Hub, send: Send) -> End:
+    async def ask(request: Request, hub: Hub, send: Send) -> End:
         seq = hub.head.seq
         found, more = await hub.readers.run(lambda db: read(db, request))
         await send(b"".join(answer_line(noun, one) for one in found))
@@ -57,20 +60,20 @@ def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int
     return ask
 
 
-async def _events(request: wire.Events, hub: Hub, send: Send) -> End:
+async def _events(request: Events, hub: Hub, send: Send) -> End:
     seq = hub.head.seq
     lines, after = await hub.readers.run(lambda db: event_page(db, request))
     await send(b"".join(lines))
     return End(count=len(lines), seq=seq, truncated=after is not None, next=after)
 
 
-async def _cursor(request: wire.Cursor, hub: Hub, send: Send, uid: int) -> End:
+async def _cursor(request: Cursor, hub: Hub, send: Send, uid: int) -> End:
     changed = await change_cursor(request, hub, uid)
     await send(answer_line("cursor", changed))
     return End(count=1, seq=hub.head.seq)
 
 
-async def _cursors(request: wire.Cursors, hub: Hub, send: Send, uid: int) -> End:
+async def _cursors(request: Cursors, hub: Hub, send: Send, uid: int) -> End:
     seq = hub.head.seq
     found, more = await hub.readers.run(lambda db: cursor_page(db, request, uid))
     await send(b"".join(answer_line("cursor", one) for one in found))
@@ -84,7 +87,7 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     return End(count=1, seq=seq)
 
 
-async def _search(request: wire.Search, hub: Hub, send: Send) -> End:
+async def _search(request: Search, hub: Hub, send: Send) -> End:
     head = hub.head.seq
     if head - hub.search.position <= _CATCH_UP_POSITIONS:
         with trio.move_on_after(_CATCH_UP_S):

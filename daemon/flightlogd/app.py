@@ -27,7 +27,7 @@ import trio
 
 from flightlog_schemas.events import DaemonStarted, DaemonStopped
 from flightlog_schemas.wire.ingest import IngestError
-from flightlog_schemas.wire.query import QueryError
+from flightlog_schemas.wire.reply import QueryError
 from flightlogd import __version__
 from flightlogd.append import Committed, Transaction
 from flightlogd.batch import Batch

@@ -18,7 +18,10 @@ from flightlog_schemas.completeness import (
     FindingKind,
     ProducerState,
 )
-from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, Check, End
+from flightlog_schemas.statuses import TERMINAL
+from flightlog_schemas.wire.lines import Check
+from flightlog_schemas.wire.reply import End
+from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.clock import system_clock
 from flightlogd.follow import answer_line
 from flightlogd.hub import Hub

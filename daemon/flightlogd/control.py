@@ -17,7 +17,7 @@ from flightlog_schemas.wire.control import (
     Scrub,
     Scrubbed,
 )
-from flightlog_schemas.wire.query import End
+from flightlog_schemas.wire.reply import End
 from flightlogd import rebuild
 from flightlogd.errors import ConfigError, QuestionError
 from flightlogd.follow import answer_line

@@ -10,8 +10,8 @@ EnvironmentFault   the environment is wrong: a named state, a hint, recovery by 
 
 from typing import Literal
 
-from flightlog_schemas.wire.codes import QueryErrorCode
 from flightlog_schemas.wire.ingest import ErrorCode
+from flightlog_schemas.wire.reply import QueryErrorCode
 
 
 class PeerError(Exception):

@@ -9,7 +9,11 @@ import trio
 from msgspec.structs import replace
 
 from flightlog_schemas.answers import Execution, LogLine
-from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, End, Logs, Wait
+from flightlog_schemas.statuses import TERMINAL
+from flightlog_schemas.wire.lines import Logs
+from flightlog_schemas.wire.query import Wait
+from flightlog_schemas.wire.reply import End
+from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.queries.execution import one_execution
@@ -46,7 +50,7 @@ async def run_logs(request: Logs, hub: Hub, send: Send, uid: int) -> End:
             return End(count=sent, seq=page.position, truncated=not page.complete, next=page.position)
         if page.complete:
             if not request.follow or page.ended:
-                return End(count=sent, seq=page.position)
+                return End(count=sent, seq=page.position, pruned=page.pruned)
             if page.execution_id is not None:
                 await _wait_for_mention(hub, page.execution_id, page.position)
             else:
@@ -77,7 +81,7 @@ async def _run_back(request: Logs, hub: Hub, send: Send, uid: int) -> End:
         if limit is not None and sent >= limit:
             return End(count=sent, seq=head, truncated=not page.complete, next=before)
         if page.complete:
-            return End(count=sent, seq=head)
+            return End(count=sent, seq=head, pruned=page.pruned)
 
 
 def _first_page(db: apsw.Connection, request: Logs, uid: int) -> Page:

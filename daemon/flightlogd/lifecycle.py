@@ -31,7 +31,7 @@ from flightlog_schemas.events import (
     type_of,
 )
 from flightlog_schemas.phases import DEFAULT_CHAIN
-from flightlog_schemas.wire.query import TERMINAL, Status
+from flightlog_schemas.statuses import TERMINAL, Status
 from flightlogd.recorded import DAEMON_PRODUCER, ROOT_UID, Recorded
 
 FindingType = Literal[

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from flightlog_schemas.events import Event, Log, type_of
-from flightlog_schemas.wire.query import Tail
+from flightlog_schemas.wire.lines import Tail
 from flightlogd.facts import level_range
 
 

@@ -11,7 +11,10 @@ import msgspec
 import structlog
 import trio
 
-from flightlog_schemas.wire.query import REQUESTS, QueryError, Request, Search
+from flightlog_schemas.wire.lines import Search
+from flightlog_schemas.wire.query import REQUESTS
+from flightlog_schemas.wire.reply import QueryError
+from flightlog_schemas.wire.request import Request
 from flightlogd.answer import ASK, ASK_AS
 from flightlogd.errors import PeerError, QuestionError
 from flightlogd.framing import LineSplitter, Oversize

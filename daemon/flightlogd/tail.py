@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import apsw
 
-from flightlog_schemas.wire.query import End, Tail
+from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.reply import End
 from flightlogd.batch import Batch
 from flightlogd.head import Head
 from flightlogd.hub import Hub

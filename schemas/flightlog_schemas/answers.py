@@ -8,7 +8,7 @@ from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import ErrorInfo, Provenance
 from flightlog_schemas.events.execution import Owner
 from flightlog_schemas.events.task import Retrieval, Runner, TaskIO
-from flightlog_schemas.wire.query import Status, TaskStatus
+from flightlog_schemas.statuses import Status, TaskStatus
 
 SearchState = Literal["ok", "starting", "failing", "off"]
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from flightlog_schemas.wire.query import Status
+from flightlog_schemas.statuses import Status
 
 ProducerState = Literal[
     "closed",  # it said goodbye

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flightlog.cli.timeline import LEAST_WIDTH_CHARS, timeline
 from flightlog_schemas.answers import TaskAttempt
-from flightlog_schemas.wire.query import TERMINAL
+from flightlog_schemas.statuses import TERMINAL
 
 T = 1_790_000_000_000_000
 S = 1_000_000

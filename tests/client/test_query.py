@@ -14,17 +14,9 @@ from flightlog.errors import DaemonAway, QueryFailed
 from flightlog.query import Connection
 from flightlog_schemas.answers import DaemonStatus, Execution, LogLine
 from flightlog_schemas.wire.control import Rebuild
-from flightlog_schemas.wire.query import (
-    End,
-    Events,
-    Executions,
-    Inspect,
-    Logs,
-    Recorded,
-    StatusRequest,
-    Tail,
-    Wait,
-)
+from flightlog_schemas.wire.lines import Events, Logs, Tail
+from flightlog_schemas.wire.query import Executions, Inspect, StatusRequest, Wait
+from flightlog_schemas.wire.reply import End, Recorded
 from support.daemon import Daemon
 from support.lines import event, log, logs
 

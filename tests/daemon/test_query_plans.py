@@ -8,7 +8,9 @@ from typing import Any, Final
 import apsw
 import pytest
 
-from flightlog_schemas.wire.query import ACTIVE, Agents, Artifacts, Audit, Executions, Search, Status
+from flightlog_schemas.statuses import ACTIVE, Status
+from flightlog_schemas.wire.lines import Search
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Executions
 from flightlogd.queries.agent import agent_page
 from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries

@@ -36,6 +36,9 @@ def test_old_lines_go_and_all_else_stays(daemon: Daemon) -> None:
         }
     ]
     assert messages(daemon, "old") == []
+    end = ask(daemon, "logs", execution_id="old").end
+    assert end is not None
+    assert end["pruned"] == 3000
     assert len(messages(daemon, "busy")) == 10
     after = ask(daemon, "inspect", execution_id="old", audit=True).lines
     assert after == before
@@ -118,9 +121,8 @@ def test_size_takes_the_oldest_lines(daemon: Daemon) -> None:
     for number in range(8):
         record(daemon, f"run-{number}", *logs(f"run-{number}", 20_000))
     record(daemon, "open", *logs("open", 1000), end=None)
-    size_bytes = daemon.database.stat().st_size
     daemon.terminate()
-    limit_bytes = size_bytes // 2
+    limit_bytes = daemon.database.stat().st_size // 2
     daemon.config["retention_bytes"] = limit_bytes
     daemon.start()
     done = daemon.wait_for_entry("retention is done")

@@ -10,7 +10,8 @@ from flightlog_schemas import answers
 from flightlog_schemas.codec import decode_line, decode_stored, encode_event
 from flightlog_schemas.events import BY_TAG, ErrorInfo, Owner, Retrieval, Runner, TaskIO
 from flightlog_schemas.jsonschema import event_schema
-from flightlog_schemas.wire import control, ingest, query
+from flightlog_schemas.wire import control, ingest, lines, query, reply
+from flightlog_schemas.wire.request import Request
 from schemas.builders import example
 from schemas.verdict import CHECK
 from support.golden import check_golden, load_golden
@@ -31,9 +32,9 @@ INGEST: list[msgspec.Struct] = [
     ingest.IngestReply(error=ingest.IngestError(code="protocol", reason="r", hint="h")),
 ]
 
-REQUESTS: list[query.Request] = [
-    query.Tail(),
-    query.Tail(
+REQUESTS: list[Request] = [
+    lines.Tail(),
+    lines.Tail(
         min_seq=4,
         wait_ms=10,
         after=0,
@@ -52,8 +53,8 @@ REQUESTS: list[query.Request] = [
         grep="g",
         exclude=("x", "y"),
     ),
-    query.Events(execution_id="e"),
-    query.Events(execution_id="e", after=3, limit=4, type=("log",), logs=True),
+    lines.Events(execution_id="e"),
+    lines.Events(execution_id="e", after=3, limit=4, type=("log",), logs=True),
     query.Executions(),
     query.Executions(
         status=("running", "failed"),
@@ -89,8 +90,8 @@ REQUESTS: list[query.Request] = [
     query.Artifacts(
         execution_id="e", path="/p", phase="planned", agent_id="a", type="file", after=1, limit=2
     ),
-    query.Logs(execution_id="e"),
-    query.Logs(
+    lines.Logs(execution_id="e"),
+    lines.Logs(
         execution_id="e",
         after=1,
         last=2,
@@ -104,13 +105,13 @@ REQUESTS: list[query.Request] = [
         grep="g",
         exclude=("x",),
     ),
-    query.Logs(task_id="t", cursor="c", reverse=True, before=6, agent_id="a", grep=("g", "h")),
-    query.Cursor(name="c", seq=5, back=True),
-    query.Cursor(name="c", remove=True, uid=1000),
-    query.Cursors(),
-    query.Cursors(after=1, limit=2),
-    query.Search(text="disk full"),
-    query.Search(
+    lines.Logs(task_id="t", cursor="c", reverse=True, before=6, agent_id="a", grep=("g", "h")),
+    lines.Cursor(name="c", seq=5, back=True),
+    lines.Cursor(name="c", remove=True, uid=1000),
+    lines.Cursors(),
+    lines.Cursors(after=1, limit=2),
+    lines.Search(text="disk full"),
+    lines.Search(
         text='"disk full" -test',
         execution_id="e",
         level=(17,),
@@ -125,7 +126,7 @@ REQUESTS: list[query.Request] = [
     query.Audit(),
     query.Audit(execution_id="e", after=1, limit=2),
     query.Audit(task_id="t", type=("TASK_FAILED",), since=1, until=2, last=3, after="4:5"),
-    query.Check(execution_id="e"),
+    lines.Check(execution_id="e"),
     query.Wait(execution_id="e"),
     query.Wait(execution_id="e", until="succeeded", timeout_ms=9),
     query.StatusRequest(),
@@ -171,7 +172,7 @@ EXECUTION = answers.Execution(
 )
 
 ANSWERS: dict[str, msgspec.Struct] = {
-    "recorded": query.Recorded(
+    "recorded": reply.Recorded(
         seq=17,
         received=1_790_000_000_000_000,
         uid=1000,
@@ -180,11 +181,11 @@ ANSWERS: dict[str, msgspec.Struct] = {
         line=5,
         event=msgspec.Raw(b'{"type":"log","execution_id":"e","message":"m"}'),
     ),
-    "pruned": query.Pruned(first_seq=3, last_seq=9, reason="retention"),
-    "end": query.End(count=2, seq=17),
-    "end, more to come": query.End(count=2, seq=17, truncated=True, next="1.2"),
-    "end, behind": query.End(count=2, seq=17, lag=3),
-    "error": msgspec.convert(ERROR, query.QueryError),
+    "pruned": reply.Pruned(first_seq=3, last_seq=9, reason="retention"),
+    "end": reply.End(count=2, seq=17),
+    "end, more to come": reply.End(count=2, seq=17, truncated=True, next="1.2"),
+    "end, behind": reply.End(count=2, seq=17, lag=3),
+    "error": msgspec.convert(ERROR, reply.QueryError),
     "execution": EXECUTION,
     "phase": answers.PhasePosition(
         execution_id="e",
@@ -290,7 +291,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
 }
 
 
-def lines(values: list[Any]) -> list[str]:
+def encoded(values: list[Any]) -> list[str]:
     """Return values as their lines."""
     return [msgspec.json.encode(value).decode() for value in values]
 
@@ -310,7 +311,7 @@ def test_event_lines(update_golden: bool) -> None:
 
 def test_ingest_lines(update_golden: bool) -> None:
     """Every line of ingest.sock is what it was and is read as it was."""
-    actual = lines(list(INGEST))
+    actual = encoded(list(INGEST))
 
     check_golden("ingest", actual, update=update_golden)
 
@@ -334,7 +335,7 @@ def test_query_lines(update_golden: bool) -> None:
 
 def test_answer_lines(update_golden: bool) -> None:
     """Every answer has the fields it had, in their order, and is read as it was."""
-    actual = dict(zip(ANSWERS, lines(list(ANSWERS.values())), strict=True))
+    actual = dict(zip(ANSWERS, encoded(list(ANSWERS.values())), strict=True))
 
     check_golden("answers", actual, update=update_golden)
 

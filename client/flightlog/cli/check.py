@@ -9,7 +9,7 @@ from flightlog.cli.output import Output, shown
 from flightlog.cli.render import short_id
 from flightlog.cli.verb import Session
 from flightlog_schemas.completeness import CheckFinding, Completeness, FindingKind
-from flightlog_schemas.wire.query import Check
+from flightlog_schemas.wire.lines import Check
 
 COMPLETE: Final = 0
 INCOMPLETE: Final = 1

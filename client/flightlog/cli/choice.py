@@ -10,7 +10,7 @@ import msgspec
 from flightlog.cli.follow import Said
 from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.wire.query import Pruned
+from flightlog_schemas.wire.reply import Pruned
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

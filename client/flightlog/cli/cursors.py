@@ -8,7 +8,7 @@ from flightlog.cli.options import ID
 from flightlog.cli.verb import Session
 from flightlog.errors import DaemonAway, FlightlogError
 from flightlog_schemas.answers import NamedCursor
-from flightlog_schemas.wire.query import Cursor, Cursors
+from flightlog_schemas.wire.lines import Cursor, Cursors
 
 cursor_option = click.option(
     "--cursor",

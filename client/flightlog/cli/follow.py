@@ -13,7 +13,9 @@ from flightlog.cli.verb import Session
 from flightlog.errors import DaemonAway, NotUnderstood
 from flightlog.query import Connection
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.wire.query import PAGE_LIMIT, Logs, Pruned, Recorded, Tail
+from flightlog_schemas.wire.lines import Logs, Tail
+from flightlog_schemas.wire.reply import Pruned, Recorded
+from flightlog_schemas.wire.request import PAGE_LIMIT
 
 Said = Recorded | Pruned | LogLine
 

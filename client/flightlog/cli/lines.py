@@ -17,7 +17,7 @@ from flightlog.errors import DaemonAway, QueryFailed
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.levels import INFO, level_name, level_number
 from flightlog_schemas.times import duration_text
-from flightlog_schemas.wire.query import Pruned, Recorded
+from flightlog_schemas.wire.reply import Pruned, Recorded
 
 _ENVELOPE: Final = frozenset(
     {

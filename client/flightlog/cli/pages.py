@@ -6,7 +6,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from flightlog.query import Connection
-from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Cursors, Events, Recorded, Tasks
+from flightlog_schemas.wire.lines import Cursors, Events
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Tasks
+from flightlog_schemas.wire.reply import Recorded
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from flightlog.cli.text import cut, one_line
 from flightlog_schemas.answers import TaskAttempt
+from flightlog_schemas.statuses import ACTIVE
 from flightlog_schemas.times import duration_text
-from flightlog_schemas.wire.query import ACTIVE
 
 LEAST_WIDTH_CHARS: Final = 48
 """A narrower terminal gets lines that it wraps."""

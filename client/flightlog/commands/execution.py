@@ -21,7 +21,7 @@ from flightlog_schemas.events.execution import (
     Outcome,
     Owner,
 )
-from flightlog_schemas.wire.query import TERMINAL
+from flightlog_schemas.statuses import TERMINAL
 
 COMPLEXITIES: Final = range(1, 6)
 

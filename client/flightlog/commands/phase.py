@@ -12,7 +12,8 @@ from flightlog.process import boot_clock
 from flightlog_schemas.answers import PhasePosition
 from flightlog_schemas.events.execution import ExecutionAdvanced, ExecutionBlocked
 from flightlog_schemas.phases import HARD_PRIORITY, SOFT_PRIORITY, Gate, gates
-from flightlog_schemas.wire.query import TERMINAL, Phase, Status
+from flightlog_schemas.statuses import TERMINAL, Status
+from flightlog_schemas.wire.query import Phase
 
 
 class Advanced(Struct, kw_only=True, frozen=True):

@@ -16,8 +16,8 @@ from typing import Final
 from msgspec import Struct
 
 from flightlog_schemas.levels import NAMES, level_name, level_number
+from flightlog_schemas.statuses import TERMINAL
 from flightlog_schemas.times import parse_duration
-from flightlog_schemas.wire.query import TERMINAL
 
 DAY_US: Final = 86_400_000_000
 

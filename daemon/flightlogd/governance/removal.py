@@ -11,7 +11,7 @@ from typing import Final
 import apsw
 
 from flightlog_schemas.events import Event
-from flightlog_schemas.wire.query import TERMINAL
+from flightlog_schemas.statuses import TERMINAL
 from flightlogd.governance.rewrite import Row, without
 from flightlogd.project import forget
 from flightlogd.store.eventlog import first_received_since, read_batches, read_head, read_index

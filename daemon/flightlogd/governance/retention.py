@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 from flightlog_schemas.events import Event, Log, UserEvent
 from flightlog_schemas.levels import NAMES
+from flightlog_schemas.statuses import TERMINAL
 from flightlog_schemas.wire.control import Share
-from flightlog_schemas.wire.query import TERMINAL
 from flightlogd.batch import Batch
 from flightlogd.facts import level_range
 from flightlogd.governance.policy import Policy

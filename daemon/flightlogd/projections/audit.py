@@ -23,7 +23,7 @@ from flightlog_schemas.events import (
     TaskWaiting,
     type_of,
 )
-from flightlog_schemas.wire.query import TERMINAL
+from flightlog_schemas.statuses import TERMINAL
 from flightlogd.lifecycle import Finding, State, is_lifecycle, judge
 from flightlogd.projections import audit_task
 from flightlogd.projections.audit_task import TaskEntry, TaskEvent

@@ -17,7 +17,7 @@ from flightlog_schemas.events import (
     TaskWaiting,
 )
 from flightlog_schemas.stacks import with_stack_hash
-from flightlog_schemas.wire.query import TERMINAL
+from flightlog_schemas.statuses import TERMINAL
 from flightlogd.lifecycle import State, is_lifecycle, judge
 from flightlogd.recorded import Recorded
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.cuts import CAPTURE_LIMIT_BYTES, CUT_CHARS
 from flightlog_schemas.events import Event, ExecutionEnded, Log, ProducerDropped
-from flightlog_schemas.wire.query import Status
+from flightlog_schemas.statuses import Status
 from flightlogd.batch import Span, decode_spans
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require

@@ -7,7 +7,7 @@ from typing import Final
 import apsw
 
 from flightlog_schemas.answers import NamedCursor
-from flightlog_schemas.wire.query import Cursor, Cursors
+from flightlog_schemas.wire.lines import Cursor, Cursors
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub

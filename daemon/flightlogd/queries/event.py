@@ -9,7 +9,8 @@ import msgspec
 
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES, Event
-from flightlog_schemas.wire.query import Events, Pruned
+from flightlog_schemas.wire.lines import Events
+from flightlog_schemas.wire.reply import Pruned
 from flightlogd.batch import Batch, Span, decode_spans
 from flightlogd.lines import GONE
 from flightlogd.match import Match

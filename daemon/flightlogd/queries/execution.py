@@ -10,7 +10,8 @@ from flightlog_schemas import levels
 from flightlog_schemas.answers import Execution, PhasePosition
 from flightlog_schemas.events import ErrorInfo, Owner
 from flightlog_schemas.phases import next_step
-from flightlog_schemas.wire.query import ACTIVE, TERMINAL, Executions, Status
+from flightlog_schemas.statuses import ACTIVE, TERMINAL, Status
+from flightlog_schemas.wire.query import Executions
 from flightlogd.errors import QuestionError
 from flightlogd.queries.agent import active_agents
 from flightlogd.queries.artifact import count_in_phase

@@ -13,7 +13,9 @@ from flightlog_schemas.answers import LogLine
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event, Log
 from flightlog_schemas.limits import INT64_MAX
-from flightlog_schemas.wire.query import PAGE_LIMIT, TERMINAL, Logs
+from flightlog_schemas.statuses import TERMINAL
+from flightlog_schemas.wire.lines import Logs
+from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.errors import QuestionError
 from flightlogd.lines import LINES_LIMIT
 from flightlogd.match import substrings
@@ -24,6 +26,7 @@ from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
 from flightlogd.queries.lifecycle_lines import SOURCE, lifecycle_fields, lifecycle_line
 from flightlogd.store.eventlog import IndexRow, pick_lines, read_head, read_index
+from flightlogd.store.tombstones import count_taken
 
 _PAGE_BATCHES: Final = 200
 """Batches read in one transaction: a page with few matches must not hold a reader for long."""
@@ -50,6 +53,7 @@ class Page(Struct):
         position: Everything up to here was looked at; newest first, everything from here on.
         complete: True when that was the end of the log as it was read.
         ended: True when the execution had ended by then.
+        pruned: At the end, how many lines of it left the log by governance.
     """
 
     execution_id: str | None
@@ -57,6 +61,7 @@ class Page(Struct):
     position: int
     complete: bool
     ended: bool = False
+    pruned: int = 0
 
 
 class Filter:
@@ -138,7 +143,8 @@ def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_L
                 lines.append(line)
                 size += len(line.message)
     ended = execution_id is not None and status_of(db, execution_id) in TERMINAL
-    return Page(execution_id, lines, head, complete=True, ended=ended)
+    pruned = _pruned(db, execution_id)
+    return Page(execution_id, lines, head, complete=True, ended=ended, pruned=pruned)
 
 
 def log_page_back(db: apsw.Connection, request: Logs, after: int, before: int, limit: int) -> Page:
@@ -161,7 +167,11 @@ def log_page_back(db: apsw.Connection, request: Logs, after: int, before: int, l
                 size += len(line.message)
         if looked_at >= _PAGE_BATCHES or size >= PAGE_BYTES:
             return Page(execution_id, lines, first_seq, complete=False)
-    return Page(execution_id, lines, after + 1, complete=True)
+    return Page(execution_id, lines, after + 1, complete=True, pruned=_pruned(db, execution_id))
+
+
+def _pruned(db: apsw.Connection, execution_id: str | None) -> int:
+    return 0 if execution_id is None else count_taken(db, execution_id)
 
 
 def _before_last(db: apsw.Connection, request: Logs, after: int, count: int) -> int:

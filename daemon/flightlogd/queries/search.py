@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.codec import decode_stored
-from flightlog_schemas.wire.query import Search
+from flightlog_schemas.wire.lines import Search
 from flightlog_schemas.words import Word, search_words
 from flightlogd.errors import QuestionError
 from flightlogd.lines import split_lines

@@ -254,6 +254,15 @@ def _quiet_rows(rows: Iterable[tuple[Any, ...]]) -> list[Quiet]:
     return [Quiet(row[0], list(row[1:7]), *row[7:]) for row in rows]
 
 
+def count_taken(db: apsw.Connection, execution_id: str) -> int:
+    """Return how many lines were taken of one execution's log."""
+    total = db.execute(
+        "select sum(trace + debug + info + warn + error + fatal) from tombstone_log where execution_id = ?",
+        (execution_id,),
+    ).get
+    return int(total or 0)
+
+
 def taken_ranges(
     db: apsw.Connection, execution_id: str, after: int, until: int
 ) -> deque[tuple[int, int, str]]:

@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct
 
 from flightlog_schemas.wire.control import ControlRequest, Progress
-from flightlog_schemas.wire.query import QueryError
+from flightlog_schemas.wire.reply import QueryError
 from flightlogd import app
 from flightlogd.config import Config
 from flightlogd.errors import EnvironmentFault, QuestionError, StartError

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from flightlog_schemas.wire.query import Status
+from flightlog_schemas.statuses import Status
 
 
 class Rebuild(Struct, kw_only=True, forbid_unknown_fields=True):

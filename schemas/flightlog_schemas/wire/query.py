@@ -5,84 +5,14 @@ A request is `{"VERB":{...}}`. Answer lines are objects with one key that names 
 is `{"end":{...}}` or `{"error":{...}}`.
 """
 
-from typing import Annotated, Final, Literal
-
-from msgspec import Meta, Raw, Struct
+from typing import Final
 
 from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import Provenance
 from flightlog_schemas.limits import Count, Id, Micros, TraceId
-from flightlog_schemas.wire.codes import QueryErrorCode
-
-Status = Literal[
-    "pending", "running", "waiting", "succeeded", "partial", "failed", "cancelled", "timed_out", "lost"
-]
-TaskStatus = Literal["pending", "running", "waiting", "succeeded", "failed", "cancelled", "timed_out", "lost"]
-ACTIVE: Final[tuple[Status, ...]] = ("pending", "running", "waiting")
-TERMINAL: Final[tuple[Status, ...]] = ("succeeded", "partial", "failed", "cancelled", "timed_out", "lost")
-
-PAGE_LIMIT = 1000
-"""Most answers to one request for a page."""
-
-Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
-LevelNumber = Annotated[int, Meta(ge=1, le=24)]
-WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
-
-
-class Request(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What every request may say: answer once position `min_seq` is readable, waiting at most `wait_ms`."""
-
-    min_seq: Count = 0
-    wait_ms: WaitMs = 5000
-
-
-class Tail(Request, kw_only=True):
-    """Recorded events after a position, oldest first; with `follow` it does not end.
-
-    Attributes:
-        after: Events with a higher seq; None means from now on.
-        last: Only the last that many matching events of what is there.
-        since: Begin at the first batch received at or after this time instead.
-        until: End before the first batch received at or after this time, and do not follow.
-        cursor: Begin after this named cursor of the peer's user. `after` wins over it, and it over `last` and
-            `since`, which say where where there is none. Reading does not move it: the request `cursor` does.
-        follow: False ends at the position that was the head when the request came.
-        limit: End after that many matching events.
-        type: Any of these types; a name ending in `.` or `.*` takes the family.
-        execution_id: Events of this execution.
-        task_id: Events with this task.
-        agent_id: Events with this agent.
-        level: Log lines of any of these levels only (numbers of OpenTelemetry ranges: 1, 5, 9, ...).
-        source: Log lines of exactly this source only.
-        grep: Lines whose JSON text holds this substring, or all of these.
-        exclude: Lines whose JSON text holds none of these substrings.
-    """
-
-    after: Count | None = None
-    last: Limit | None = None
-    since: Micros | None = None
-    until: Micros | None = None
-    cursor: Id | None = None
-    follow: bool = True
-    limit: Count | None = None
-    type: tuple[str, ...] = ()
-    execution_id: Id | None = None
-    task_id: Id | None = None
-    agent_id: Id | None = None
-    level: tuple[LevelNumber, ...] = ()
-    source: str | None = None
-    grep: str | tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
-class Events(Request, kw_only=True):
-    """Recorded events of one execution, oldest first, a page at a time; log lines only if asked for."""
-
-    execution_id: Id
-    after: Count = 0
-    limit: Limit = PAGE_LIMIT
-    type: tuple[str, ...] = ()
-    logs: bool = False
+from flightlog_schemas.statuses import Status, TaskStatus
+from flightlog_schemas.wire.lines import Check, Cursor, Cursors, Events, Logs, Search, Tail
+from flightlog_schemas.wire.request import PAGE_LIMIT, Limit, Request, WaitMs
 
 
 class Executions(Request, kw_only=True):
@@ -188,111 +118,6 @@ class Artifacts(Request, kw_only=True):
     limit: Limit = PAGE_LIMIT
 
 
-class Logs(Request, kw_only=True):
-    """Log lines of one execution or of all runs of a task, lifecycle events rendered among them.
-
-    Attributes:
-        execution_id: Its id, or a prefix that fits no other; without one `task_id` is needed, and the lines
-            are those of that task in any execution that announced it.
-        after: Lines with a higher seq.
-        cursor: Lines after this named cursor of the peer's user, as in a tail; `after` wins.
-        last: Only the last that many matching lines (before any that follow).
-        limit: End after that many lines; with no limit all of them.
-        follow: Go on until the execution has ended and its last line was sent; of a task it does not end.
-        reverse: Newest first; not with `follow`.
-        before: With `reverse`, lines with a lower seq.
-        level: Any of these level ranges (1, 5, 9, 13, 17, 21).
-        source: Exactly this source.
-        task_id: Lines of this task.
-        agent_id: Lines of this agent.
-        since: Lines at or after this time.
-        until: Lines before this time.
-        grep: Messages that hold this substring, or all of these.
-        exclude: Messages that hold none of these substrings.
-    """
-
-    execution_id: Id | None = None
-    after: Count | None = None
-    cursor: Id | None = None
-    last: Count | None = None
-    limit: Count | None = None
-    follow: bool = False
-    reverse: bool = False
-    before: Count | None = None
-    level: tuple[LevelNumber, ...] = ()
-    source: str | None = None
-    task_id: Id | None = None
-    agent_id: Id | None = None
-    since: Micros | None = None
-    until: Micros | None = None
-    grep: str | tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
-class Cursor(Request, kw_only=True):
-    """Move a named cursor of the peer's user, or remove it: `{"cursor":{...}}`, as it is then or last was.
-
-    Attributes:
-        name: Which.
-        seq: Everything up to here was delivered. It is durable when it is answered, and never beyond the
-            head. A cursor that is further already stays where it is.
-        back: Move it although it is further.
-        remove: Remove it instead.
-        uid: Whose, where that is another user; for root alone.
-    """
-
-    name: Id
-    seq: Count | None = None
-    back: bool = False
-    remove: bool = False
-    uid: Count | None = None
-
-
-class Cursors(Request, kw_only=True):
-    """Named cursors of the peer's user by name, for root those of all users: `{"cursor":{...}}`.
-
-    `name` is an equal match; `after` is the `next` of the page before.
-    """
-
-    name: Id | None = None
-    after: Count = 0
-    limit: Limit = PAGE_LIMIT
-
-
-class Search(Request, kw_only=True):
-    """Log lines in which words occur, newest first, a page at a time: `{"log":{...}}`, as `logs` has them.
-
-    The words are looked up in an index that is a little behind the log: a search waits a moment for it, one
-    with `min_seq` until that position is in it, and `end.lag` says how many positions are not. `words` has
-    the rules for the text. Lines are found whole words at a time, whatever their case, accents and
-    punctuation: `user_id` is `user` followed by `id`.
-
-    Attributes:
-        text: Words that all occur, "words in a row", beginnings*, and -what must not occur.
-        execution_id: Lines of this execution: its id, or a prefix that fits no other.
-        level: Any of these level ranges (1, 5, 9, 13, 17, 21).
-        source: Exactly this source.
-        task_id: Lines of this task.
-        project: Lines of executions of this project.
-        since: Lines at or after this time.
-        until: Lines before this time.
-        before: Lines with a lower seq: the `next` of the page before. A page may hold fewer lines than its
-            limit although there are more.
-        limit: Most on a page.
-    """
-
-    text: str
-    execution_id: Id | None = None
-    level: tuple[LevelNumber, ...] = ()
-    source: str | None = None
-    task_id: Id | None = None
-    project: str | None = None
-    since: Micros | None = None
-    until: Micros | None = None
-    before: Count | None = None
-    limit: Limit = 50
-
-
 class Audit(Request, kw_only=True):
     """The audit trail of one execution, or of the whole log without one, oldest first, a page at a time.
 
@@ -314,12 +139,6 @@ class Audit(Request, kw_only=True):
     last: Count | None = None
     after: Count | str = 0
     limit: Limit = PAGE_LIMIT
-
-
-class Check(Request, kw_only=True):
-    """Whether all that was said of an execution is here, and what is missing: `{"check":{...}}`."""
-
-    execution_id: Id
 
 
 class Wait(Request, kw_only=True):
@@ -356,45 +175,3 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "status": StatusRequest,
 }
 """Verb to request; the verb is the one key of the line."""
-
-
-class Recorded(Struct, kw_only=True):
-    """An event with what only the daemon can say of it; `event` is the line as it was stored."""
-
-    seq: int
-    received: int
-    uid: int
-    pid: int
-    producer: str
-    line: int
-    event: Raw
-
-
-class Pruned(Struct, kw_only=True):
-    """A hole that governance left in the log."""
-
-    first_seq: int
-    last_seq: int
-    reason: str
-
-
-class End(Struct, kw_only=True, omit_defaults=True):
-    """The answer is complete: how many lines, the position it was read at, whether there is more.
-
-    With `truncated`, `next` continues: the `before` of executions and of a search, the `after` of the others.
-    `lag` is how many of the newest positions a search could not find yet.
-    """
-
-    count: int
-    seq: int
-    lag: int = 0
-    truncated: bool = False
-    next: str | int | None = None
-
-
-class QueryError(Struct, kw_only=True, omit_defaults=True):
-    """The question has no answer."""
-
-    code: QueryErrorCode
-    reason: str
-    hint: str | None = None

@@ -5,7 +5,8 @@ import click
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog_schemas.answers import Execution
-from flightlog_schemas.wire.query import ACTIVE, Executions
+from flightlog_schemas.statuses import ACTIVE
+from flightlog_schemas.wire.query import Executions
 
 NONE = 1
 

@@ -11,7 +11,7 @@ from flightlog.cli.pages import pages
 from flightlog.cli.tables import Column
 from flightlog.cli.verb import Session, family, json_option, verb
 from flightlog_schemas.answers import NamedCursor
-from flightlog_schemas.wire.query import Cursor, Cursors
+from flightlog_schemas.wire.lines import Cursor, Cursors
 
 command = family(
     "cursor",

@@ -15,7 +15,9 @@ from flightlog.cli.tables import Column
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog_schemas.answers import AuditEntry
 from flightlog_schemas.times import rfc3339
-from flightlog_schemas.wire.query import Audit, Events, Recorded
+from flightlog_schemas.wire.lines import Events
+from flightlog_schemas.wire.query import Audit
+from flightlog_schemas.wire.reply import Recorded
 
 _PHASE_CHANGES: Final = frozenset({"PHASE_CHANGE", "PHASE_SKIP", "PHASE_BLOCKED"})
 

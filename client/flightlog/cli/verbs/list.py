@@ -15,7 +15,9 @@ from flightlog.cli.verb import Session, json_option, verb
 from flightlog.clock import now_us
 from flightlog.query import Connection
 from flightlog_schemas.answers import Execution
-from flightlog_schemas.wire.query import PAGE_LIMIT, Executions, Status
+from flightlog_schemas.statuses import Status
+from flightlog_schemas.wire.query import Executions
+from flightlog_schemas.wire.request import PAGE_LIMIT
 
 DEFAULT_COUNT = 50
 FULL_ID_CHARS = 120

@@ -19,7 +19,7 @@ from flightlog.cli.verb import Session, json_option, verb
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
 from flightlog.errors import UsageError
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.wire.query import Logs
+from flightlog_schemas.wire.lines import Logs
 
 
 @verb(
@@ -119,7 +119,12 @@ def command(
                 stream.line_bytes(_json(output, line), line.seq)
             else:
                 stream.line(text(line), line.seq)
-    if not written:
+        end = daemon.connection.end
+    pruned = 0 if end is None or (written and count is not None) or resumed else end.pruned
+    if pruned:
+        some = "a line of it was" if pruned == 1 else f"{pruned:,} lines of it were"
+        session.say(f"{some} removed by now; --check says when and why")
+    elif not written:
         session.say(_nothing(request, kept=keep is not None, resumed=resumed))
     return 0
 

@@ -15,7 +15,8 @@ from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import EXIT_NEGATIVE
 from flightlog.query import Connection
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.wire.query import PAGE_LIMIT, Search
+from flightlog_schemas.wire.lines import Search
+from flightlog_schemas.wire.request import PAGE_LIMIT
 
 DEFAULT_COUNT = 50
 

@@ -17,7 +17,8 @@ from flightlog.cli.verb import Session, verb
 from flightlog.errors import QueryFailed, UsageError
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.times import rfc3339
-from flightlog_schemas.wire.query import Pruned, Tail
+from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.reply import Pruned
 
 DEFAULT_COUNT = 10
 

@@ -13,7 +13,9 @@ from flightlog.cli.verb import Session, family, json_option, verb
 from flightlog.clock import now_us
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import Provenance
-from flightlog_schemas.wire.query import PAGE_LIMIT, Tasks, TaskStatus
+from flightlog_schemas.statuses import TaskStatus
+from flightlog_schemas.wire.query import Tasks
+from flightlog_schemas.wire.request import PAGE_LIMIT
 
 DEFAULT_COUNT: Final = 20
 NONE: Final = 1

@@ -12,7 +12,8 @@ from flightlog.cli.options import DurationType, execution_argument
 from flightlog.cli.output import shown
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
-from flightlog_schemas.wire.query import Status, Wait
+from flightlog_schemas.statuses import Status
+from flightlog_schemas.wire.query import Wait
 
 LONGEST_US = 24 * 3_600_000_000
 

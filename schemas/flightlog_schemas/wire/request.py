@@ -1,0 +1,21 @@
+"""What every question to query.sock has in common."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from flightlog_schemas.limits import Count
+
+PAGE_LIMIT = 1000
+"""Most answers to one request for a page."""
+
+Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
+LevelNumber = Annotated[int, Meta(ge=1, le=24)]
+WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
+
+
+class Request(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What every request may say: answer once position `min_seq` is readable, waiting at most `wait_ms`."""
+
+    min_seq: Count = 0
+    wait_ms: WaitMs = 5000
