@@ -45,7 +45,7 @@ class Task(Scope):
         agent_id: str | None,
         reason: str | None = None,
     ) -> None:
-        self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(name.split())
+        self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(masked_text(name).split())
         super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
         self.trace_id: str = retry_of.trace_id if retry_of else new_trace_id()

@@ -45,7 +45,7 @@ try:
             run.info(text, field=text, nested=[{"a": text}], **{"k " + text: 1})
             logger.warning("see %s", text, extra={"more": text})
             flightlog.emit({"type": "my.own", "a": text, "b": {"c": (text,)}})
-        with run.task("load", inputs={"a": secret, "password": "named-4993"}) as task:
+        with run.task("load registered-by-hand-4993", inputs={"a": secret, "password": "named-4993"}) as task:
             task.outputs = {"n": [key]}
         run.artifact("/tmp/" + secret.replace("/", ""), digest=False)
         for attempt in run.attempts("again", retries=1):

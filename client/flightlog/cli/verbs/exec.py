@@ -187,7 +187,7 @@ def _surrounding(session: Session) -> str:
 
 def _as_id(tool: str) -> str:
     """Return a name that can be a task's id."""
-    wanted = "".join(char if char.isprintable() and char != " " else "-" for char in tool)
+    wanted = "".join(char if char.isprintable() and char != " " else "-" for char in masked_text(tool))
     return wanted[:ID_LIMIT_CHARS] or "-"
 
 
