@@ -39,7 +39,10 @@ _ENVELOPE: Final = frozenset(
 _NAMING: Final = ("execution.created", "execution.started")
 
 _ROOMY_CHARS: Final = 100
-"""From this width on a line has room for milliseconds and for an execution's id beside its name."""
+"""From this width on a line has room for milliseconds."""
+
+_WIDE_CHARS: Final = 120
+"""From this width on it has room for an execution's id beside its name."""
 
 _LEAST_ROOM_CHARS: Final = 24
 """With less room than this beside the columns, text goes on below them instead."""
@@ -153,7 +156,7 @@ class Layout:
         head = f"{paint(time, 'dim')} {paint(f'{line.level:<5}', line.style)} "
         margin = len(time) + 7
         if self._names is not None:
-            shown = self._execution(line.execution_id, roomy=width >= _ROOMY_CHARS)
+            shown = self._execution(line.execution_id, wide=width >= _WIDE_CHARS)
             most = max(16, width // 5)
             self._execution_chars = max(self._execution_chars, min(cells(shown), most), _LEAST_COLUMN_CHARS)
             text = fit(shown, self._execution_chars)
@@ -179,14 +182,14 @@ class Layout:
             text = f"{paint(f'── {day} ──', 'dim')}\n{text}"
         return text
 
-    def _execution(self, execution_id: str | None, *, roomy: bool) -> str:
+    def _execution(self, execution_id: str | None, *, wide: bool) -> str:
         if execution_id is None or self._names is None:
             return "-"
         name = self._names(execution_id)
         short = short_id(execution_id)
         if name is None or name == execution_id:
             return one_line(short)
-        return one_line(f"{short} {name}" if roomy else name)
+        return one_line(f"{short} {name}" if wide else name)
 
     def _body(self, line: Line, room: int) -> list[str]:
         """Return message and short fields as lines of at most `room` columns."""
