@@ -156,9 +156,7 @@ class Sender:
             self._round.begin(now)
         waits = [wait_s, spill_in_s]
         if producer.close_by is not None:
-            waits.append(max(producer.close_by - now, 0.0))
-            if self._stuck_since is not None:
-                waits.append(max(self._stuck_since + SPILL_AFTER_S - now, 0.0))
+            waits += [max(producer.close_by - now, 0.0), self._gives_up_in_s(now)]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _watch(self, now: float, *, due: bool) -> None:
@@ -169,8 +167,11 @@ class Sender:
         elif self._stuck_since is None and (due or outbox.in_flight):
             self._stuck_since = now
 
-    def _is_stuck(self, now: float) -> bool:
-        return self._stuck_since is not None and now >= self._stuck_since + SPILL_AFTER_S
+    def _gives_up_in_s(self, now: float) -> float | None:
+        """Return in how many seconds an end no longer waits for acks: there is a spool, and nothing moves."""
+        if self._stuck_since is None or not self._spill.enabled:
+            return None
+        return max(self._stuck_since + SPILL_AFTER_S - now, 0.0)
 
     def _round_goes_on(self, now: float) -> bool:
         """Whether the end waits a moment more for what others left, which the daemon is taking."""
@@ -343,11 +344,11 @@ class Sender:
         if self._link is None:
             if outbox.acked == outbox.last_line and not outbox.undeclared and not producer.counts:
                 return self._said_bye or not outbox.last_line
-            if self._dialled_at >= self._closing_since and (not self._known or self._is_stuck(now)):
+            if self._dialled_at < self._closing_since:
+                return now >= producer.close_by
+            if not self._known:
                 return True
-        elif self._spill.enabled and self._is_stuck(now):
-            return True
-        return now >= producer.close_by
+        return now >= producer.close_by or self._gives_up_in_s(now) == 0
 
     def _finish(self) -> None:
         """Put on disk what is left, say what is lost for good, and let go of whoever waits."""
