@@ -149,8 +149,11 @@ class Oracle:
         """Take from an announcement what is not known yet."""
         run.phases = run.phases or event.get("phases")
         run.labels = event.get("labels", {}) | run.labels
-        if run.phase is None and (run.phases or "complexity" in event):
-            run.phase = (run.phases or CHAIN)[0]
+        if run.phases:
+            if run.phase not in run.phases:
+                run.phase = run.phases[0]
+        elif run.phase is None and "complexity" in event:
+            run.phase = CHAIN[0]
 
     def _waiting(self, run: Run, *_: object) -> list[str]:
         return self._move(run, "running", "waiting")
