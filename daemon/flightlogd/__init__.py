@@ -17,8 +17,10 @@
 - `search`: the index of words (`store.searchdb`, `store.searchfeed`) follows the log, behind the writer
 - `completeness`: whether all that was said of an execution is here
 - `timetravel`: one execution as it was, by the same read models
-- `control`: one control connection: rebuild, reload
-- `rebuild`, `touched`: read models computed again beside the live ones, and which rows change meanwhile
+- `control`: one control connection: rebuild, retention, scrub, reload; `verbs` ask it
+- `rebuild`, `rebuild_live`, `touched`: read models computed again beside the live ones; `history` is what they
+  are computed from
+- `governance`: what leaves the log, and the proof that nothing else did
 - `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
   up (`deadlines`); `active` is what they look after, `voice` how the daemon says it
 - `app`: wiring, start and stop
