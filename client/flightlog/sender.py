@@ -67,6 +67,8 @@ class Sender:
         self._spill = Spill(producer, self._lose)
         self._stuck_since: float | None = None
         """Since when lines should have been settled and none was."""
+        self._reached_at = float("-inf")
+        """When a daemon last let us connect, or answered: one that is just back is given its time."""
         settings = producer.settings
         self._round = Round(paths.spool_dir(settings.spool), paths.asked_for(settings.runtime_dir))
 
@@ -171,7 +173,7 @@ class Sender:
         """Return in how many seconds an end no longer waits for acks: there is a spool, and nothing moves."""
         if self._stuck_since is None or not self._spill.enabled:
             return None
-        return max(self._stuck_since + SPILL_AFTER_S - now, 0.0)
+        return max(max(self._stuck_since, self._reached_at) + SPILL_AFTER_S - now, 0.0)
 
     def _round_goes_on(self, now: float) -> bool:
         """Whether the end waits a moment more for what others left, which the daemon is taking."""
@@ -222,6 +224,7 @@ class Sender:
                 link = self._link = Link()
                 self._hello_line = self._outbox.acked + 1
             link.connect(path, producer.id, self._hello_line)
+            self._reached_at = now
         except OSError as error:
             self._lose()
             with producer.lock:
@@ -304,6 +307,7 @@ class Sender:
         if link is None:
             return
         self._known = link.ready = True
+        self._reached_at = time.monotonic()
         self._settle(ready.acked)
         with producer.lock:
             self._outbox.rewind()

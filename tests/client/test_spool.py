@@ -205,6 +205,41 @@ def test_end_is_prompt_where_the_daemon_stands_still(daemon: Daemon, spool: Path
 
 
 @pytest.mark.covers("P5")
+def test_end_gives_a_daemon_that_is_just_back_its_time(daemon: Daemon, spool: Path) -> None:
+    """A program that ends right after its daemon came back delivers what waited, and leaves no spool."""
+    program = start_program(
+        """
+        import flightlog, sys
+        flightlog.configure(exit_timeout_s=20)
+        with flightlog.execution("program", execution_id="e") as run:
+            assert flightlog.flush(20)
+            print("ready", flush=True)
+            sys.stdin.readline()
+            run.info("meanwhile")
+            flightlog.flush(2)
+            print(flightlog.statistics().spooled_lines, flush=True)
+            sys.stdin.readline()
+        """,
+        daemon.runtime_dir,
+        FLIGHTLOG_SPOOL_DIR=str(spool),
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    daemon.kill()
+    program.stdin.write("go\n")
+    program.stdin.flush()
+    assert program.stdout.readline() == "1\n"
+    daemon.start()
+
+    assert finish_program(program, "go\n").returncode == 0
+
+    assert spool_paths(spool) == []
+    assert messages(daemon) == ["meanwhile"]
+    assert inspect(daemon, "e")["status"] == "succeeded"
+
+
+@pytest.mark.covers("P5")
 def test_ending_that_waited_replaces_lost(daemon: Daemon, spool: Path) -> None:
     """An execution that ended while the daemon was away is `lost` until its ending arrives."""
     program = start_program(
