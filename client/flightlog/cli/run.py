@@ -87,14 +87,16 @@ def run(arguments: list[str]) -> int:
     try:
         code = root.main(arguments, "flightlog", standalone_mode=False, obj=session)
     except FlightlogError as error:
-        _tell(session.verb, error.reason, error.hint)
+        hint = error.hint
+        if hint is None and error.exit_code == EXIT_USAGE:
+            hint = _help_hint(session.verb)
+        _tell(session.verb, error.reason, hint)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return EXIT_USAGE
     except click.UsageError as error:
-        verb = "" if session.verb is None else f" {session.verb}"
-        _tell(session.verb, _clause(error.format_message()), f"flightlog{verb} --help")
+        _tell(session.verb, _clause(error.format_message()), _help_hint(session.verb))
         return EXIT_USAGE
     except click.Abort:
         return INTERRUPTED
@@ -102,6 +104,10 @@ def run(arguments: list[str]) -> int:
         _tell(session.verb, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
         return EXIT_FAILURE
     return code if isinstance(code, int) else 0
+
+
+def _help_hint(verb: str | None) -> str:
+    return "flightlog --help" if verb is None else f"flightlog {verb} --help"
 
 
 def _open_standard_streams() -> None:
