@@ -13,7 +13,7 @@ from flightlog.cli.text import LocalClock, safe, tsv, wrap
 from flightlog.clock import now_us
 from flightlog_schemas.times import rfc3339
 
-_TIMES: Final = frozenset(
+TIMES: Final = frozenset(
     {
         "time",
         "received",
@@ -132,7 +132,7 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
         value = answer.get(key)
         if isinstance(value, dict):
             answer[key] = dict.fromkeys(names) | value
-    for key in _TIMES.intersection(answer):
+    for key in TIMES.intersection(answer):
         value = answer[key]
         if isinstance(value, int):
             answer[key] = rfc3339(value)
