@@ -99,12 +99,14 @@ def test_inspect_draws_a_timeline(flightlog: Cli, told: Daemon) -> None:
     """`--timeline` draws the attempts on one axis, each with how it fared and how long it took."""
     lines = flightlog.ok("inspect", "etl-1", "--timeline").lines
     picture = lines[[line.split()[:1] for line in lines].index(["TASK"]) :]
-    assert [(line.split()[0], *line.split()[-2:]) for line in picture[1:]] == [
+    assert [(line.split()[0], *line.split()[-2:]) for line in picture[2:-2]] == [
         ("extract", "✗", "2s"),
         ("retry", "✓", "1.5s"),
         ("clean", "✓", "4s"),
     ]
     assert picture[0].split()[1:] == ["0s", "1s", "2s", "3s", "4s"]
+    assert picture[1].endswith("max 2")
+    assert picture[-1].startswith("5s for 7.5s of work, at most 2 at once, ")
 
 
 @pytest.mark.covers("S2.6")

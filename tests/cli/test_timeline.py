@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flightlog.cli.timeline import LEAST_WIDTH_CHARS, timeline
+from flightlog.cli.text import cells
+from flightlog.cli.timeline import LEAST_WIDTH_CHARS, summary, timeline
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.statuses import TERMINAL
 
@@ -46,13 +47,14 @@ ATTEMPTS = [
 ]
 AT_80 = """\
 TASK                       0s                 2s                 4s
+AT ONCE                    ▆▆▆▆▆▆▆▆▆█▆▆▆▆▆▆▆▆▆▆██████████████████▆▆▆       max 3
 extract                    ███████▏           ┊                  ┊    ✗    750ms
   retry 2                  ┊      ▐███████████▉                  ┊    ✓     1.3s
 slow                       ▐█████████████████████████████████████┊    ◷     3.9s
 blip                       ┊        ▏         ┊                  ┊    ✓    100us
-a-task-with-a-name-that-i… ┊                  ┊█████████████████ ┊    ⊘     1.7s
+a-task-with-a…or-its-place ┊                  ┊█████████████████ ┊    ⊘     1.7s
 load                       ┊                  ┊▐███████████████████▶  …     2.1s
-report                     ┊                  ┊ ·                ┊    ·
+report                     ┊                  ┊ ····················  ·
 gone                       ┊                  ┊                 ▐██▉  ?    310ms"""
 
 
@@ -72,23 +74,78 @@ def test_the_picture_at_80_columns() -> None:
 def test_the_picture_of_many_tasks_at_200_columns() -> None:
     """Three hundred tasks are three hundred bars that step to the right, each as long as its time."""
     many = [attempt(f"t{n:03}", "succeeded", n * S, (n + 10) * S) for n in range(300)]
-    lines = timeline(many, 200, T + 310 * S)
+    axis, at_once, *lines = timeline(many, 200, T + 310 * S)
 
-    assert [line.label.strip() for line in lines] == ["TASK", *(f"t{n:03}" for n in range(300))]
-    starts = [
-        len(line.bar.replace("┊", " ")) - len(line.bar.replace("┊", " ").lstrip()) for line in lines[1:]
-    ]
+    assert (axis.label.strip(), at_once.label, at_once.tail.strip()) == ("TASK", "AT ONCE", "max 10")
+    assert [line.label.strip() for line in lines] == [f"t{n:03}" for n in range(300)]
+    starts = [len(line.bar.replace("┊", " ")) - len(line.bar.replace("┊", " ").lstrip()) for line in lines]
     assert starts == sorted(starts)
-    lengths = {len(line.bar.replace("┊", " ").strip()) for line in lines[1:]}
+    lengths = {len(line.bar.replace("┊", " ").strip()) for line in lines}
     assert max(lengths) - min(lengths) <= 2
-    assert lines[0].bar.startswith("0s")
-    assert lines[0].bar.rstrip().endswith("5m")
+    assert axis.bar.startswith("0s")
+    assert axis.bar.rstrip().endswith("5m")
+
+
+def test_a_picture_higher_than_the_screen_repeats_its_axis() -> None:
+    """Of a long picture every screenful has the axis, and so has its end, where the prompt is."""
+    many = [attempt(f"t{n:03}", "succeeded", n * S, (n + 1) * S) for n in range(50)]
+    heads = [
+        place for place, line in enumerate(timeline(many, 80, T, screen_lines=24)) if "TASK" in line.label
+    ]
+
+    assert heads == [0, 23, 46, 53]
+    assert len(timeline(many[:22], 80, T, screen_lines=24)) == 23
+
+
+def test_waiting_to_start_is_dots() -> None:
+    """A task known before it started has dots until then, but none from before anything started."""
+    told = [
+        attempt("first", "succeeded", 0, 4 * S, created_at=T - 100 * S),
+        attempt("second", "succeeded", 2 * S, 4 * S, created_at=T),
+        attempt("never", "cancelled", 0, 3 * S, started_at=None),
+    ]
+    first, never, second = (line.bar for line in timeline(told, 60, T)[-3:])
+
+    assert set(first) == {"█"}
+    assert second == "·" * (len(second) // 2) + "█" * (len(second) - len(second) // 2)
+    assert set(never.replace("┊", "").strip()) == {"·"}
+
+
+def test_columns_of_a_terminal_are_counted() -> None:
+    """Wide characters take two columns: bars stand under each other whatever tasks are called."""
+    told = [
+        attempt("你好世界" * 10, "succeeded", 0, S),
+        attempt("plain", "succeeded", 0, S),
+        attempt("🚀🚀", "failed", S, 2 * S),
+        attempt("e\u0301te\u0301", "failed", S, 2 * S),
+    ]
+
+    assert {cells(f"{line.label} ") for line in timeline(told, 100, T)} == {34}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "text"),
+    [
+        (ATTEMPTS[:1], None),
+        (
+            ATTEMPTS,
+            "4.3s for 10.1s of work, at most 3 at once, longest: slow 3.9s, longest alone: extract 100ms",
+        ),
+        (
+            [attempt("a", "succeeded", 0, S), attempt("b", "succeeded", 3 * S, 5 * S)],
+            "5s for 3s of work, at most 1 at once, nothing ran for 2s, longest: b 2s",
+        ),
+    ],
+)
+def test_the_picture_in_words(attempts: list[TaskAttempt], text: str | None) -> None:
+    """How long in all, how much work, how much at once, when nothing ran, and what to make shorter first."""
+    assert summary(attempts, T + 4_310_000) == text
 
 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["a", "b", "c\x1b[31m"]),
+            st.sampled_from(["a", "b", "c\x1b[31m", "世界" * 40, "🚀 e\u0301"]),
             st.sampled_from(["pending", "running", "waiting", *TERMINAL]).filter(lambda s: s != "partial"),
             st.integers(0, 10**12),
             st.none() | st.integers(0, 10**12),
@@ -108,15 +165,16 @@ def test_no_picture_breaks(drawn: list[tuple[str, str, int, int | None]], width:
     ]
     lines = timeline(attempts, width, T + now)
 
-    assert len(lines) == len(attempts) + 1
+    assert len(lines) in (len(attempts) + 1, len(attempts) + 2)
+    bars = lines[-len(attempts) :]
     [bar_chars] = {len(line.bar) for line in lines}
-    [label_chars] = {len(line.label) for line in lines}
-    widest = max(len(f"{line.label} {line.bar} {line.tail}") for line in lines)
+    [label_chars] = {cells(line.label) for line in lines}
+    widest = max(cells(f"{line.label} {line.bar} {line.tail}") for line in lines)
     assert widest <= max(width, LEAST_WIDTH_CHARS)
     assert bar_chars > 0
     assert label_chars > 0
     assert "\x1b" not in "".join(line.label for line in lines)
-    for line in lines[1:]:
+    for line in bars:
         assert line.bar.replace("┊", "").strip(), "every attempt is seen"
 
 

@@ -144,6 +144,11 @@ def width_chars() -> int:
     return shutil.get_terminal_size().columns
 
 
+def height_lines() -> int:
+    """Return how many lines are seen at once."""
+    return shutil.get_terminal_size().lines
+
+
 def _color_welcome() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 

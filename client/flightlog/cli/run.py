@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from flightlog.cli.text import safe
-from flightlog.cli.verb import Session, shared_options
+from flightlog.cli.verb import ABOUT_LIMIT_CHARS, Session, shared_options
 from flightlog.errors import EXIT_FAILURE, EXIT_USAGE, FlightlogError
 
 INTERRUPTED: Final = 130
@@ -44,9 +44,12 @@ class Root(click.Group):
         """Write the verbs by section."""
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, self.get_command(ctx, name).get_short_help_str(60)) for name in names]  # type: ignore[union-attr]
-                )
+                formatter.write_dl([(name, self._about(ctx, name)) for name in names])
+
+    def _about(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        assert command is not None
+        return command.get_short_help_str(ABOUT_LIMIT_CHARS)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb to its last byte; a reader that has gone away and Ctrl-C are no errors."""

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from flightlog.cli.text import UNKNOWN, one_line
+from flightlog.cli.text import UNKNOWN, cells, one_line
 
 Row = TypeVar("Row")
 
-_LEAST_CHARS: Final = 12
-"""What a column keeps that gives way on a narrow terminal: others are cut short before it is gone."""
+_LEAST_CHARS: Final = 16
+"""What a column keeps that gives way on a narrow terminal: before it gets narrower, others are left out."""
+_GAP_CHARS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Column(Generic[Row]):
 def show_table(columns: Sequence[Column[Row]], rows: Iterable[Row], *, colored: bool) -> None:
     """Write a table to the terminal, as wide as that is.
 
+    Where there is no room for all columns, those at the right are left out, and stderr says which.
+
     Args:
         columns: What to show of each row.
         rows: The rows.
@@ -47,27 +50,56 @@ def show_table(columns: Sequence[Column[Row]], rows: Iterable[Row], *, colored: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.head,
-            justify="right" if column.right else "left",
-            no_wrap=not column.wraps,
-            min_width=_LEAST_CHARS if column.wraps else len(column.head),
-            overflow="fold" if column.wraps else "ellipsis",
-        )
-    for row in rows:
-        cells = []
-        for column in columns:
-            value = (column.seen or column.value)(row)
-            style = column.style(row) if column.style is not None else None
-            cells.append(Text(UNKNOWN if value is None else one_line(value), style=style or ""))
-        table.add_row(*cells)
-    Console(
+    console = Console(
         file=sys.stdout,
         force_terminal=True,
         color_system="auto" if colored else None,
         highlight=False,
         markup=False,
         emoji=False,
-    ).print(table)
+    )
+    told = [[_cell(column, row) for column in columns] for row in rows]
+    widths = [
+        max([len(column.head), *(cells(line[place][0]) for line in told)])
+        for place, column in enumerate(columns)
+    ]
+    kept = _kept(columns, widths, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP_CHARS, 0, 0), header_style="bold")
+    for place in kept:
+        column = columns[place]
+        table.add_column(
+            column.head,
+            justify="right" if column.right else "left",
+            no_wrap=not column.wraps,
+            min_width=min(widths[place], _LEAST_CHARS) if column.wraps else len(column.head),
+            overflow="fold" if column.wraps else "ellipsis",
+        )
+    for line in told:
+        table.add_row(*(Text(text, style=style) for text, style in (line[place] for place in kept)))
+    console.print(table)
+    if len(kept) < len(columns):
+        sys.stdout.flush()
+        missing = ", ".join(column.head for place, column in enumerate(columns) if place not in kept)
+        print(f"no room for {missing}: a wider terminal shows it, and so does --json", file=sys.stderr)
+
+
+def _cell(column: Column[Row], row: Row) -> tuple[str, str]:
+    """Return what a person sees, and its colour."""
+    value = (column.seen or column.value)(row)
+    style = column.style(row) if column.style is not None else None
+    return UNKNOWN if value is None else one_line(value), style or ""
+
+
+def _kept(columns: Sequence[Column[Row]], widths: Sequence[int], width_chars: int) -> list[int]:
+    """Return the places of the columns that fit; the first stays, and so do those that can wrap."""
+    needed = [
+        min(width, _LEAST_CHARS) if column.wraps else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    kept = list(range(len(columns)))
+    for place in reversed(range(1, len(columns))):
+        if sum(needed[one] + _GAP_CHARS for one in kept) - _GAP_CHARS <= width_chars:
+            break
+        if not columns[place].wraps:
+            kept.remove(place)
+    return kept

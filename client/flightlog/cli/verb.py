@@ -1,7 +1,7 @@
 """What a verb is: a command that knows where the daemon is and how to show what it says."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -59,12 +59,26 @@ class Verb(click.Command):
         return super().parse_args(ctx, args)
 
 
+ABOUT_LIMIT_CHARS: Final = 200
+"""Of what a list of verbs says of each: whole sentences, which wrap."""
+
+
 class Family(click.Group):
     """Verbs that share their first word: `agent add`, `agent list`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *shared_options()]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the verbs, each with a whole sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(ABOUT_LIMIT_CHARS))
+                    for name, command in self.commands.items()
+                ]
+            )
 
     def member(self, command: Verb) -> Verb:
         """Add a verb; a decorator, above `verb`."""

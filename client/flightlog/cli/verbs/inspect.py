@@ -1,5 +1,6 @@
 """`flightlog inspect`: all about one execution."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 
@@ -8,13 +9,13 @@ import msgspec
 
 from flightlog.cli.lists import AGENT_COLUMNS, ARTIFACT_COLUMNS, audit_columns, inspected_task_columns
 from flightlog.cli.options import AS_OF, AsOf, execution_argument
-from flightlog.cli.output import Output, width_chars
+from flightlog.cli.output import Output, height_lines, width_chars
 from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, running_for
 from flightlog.cli.tables import Column, Row
-from flightlog.cli.text import cut, indent, one_line, tsv
-from flightlog.cli.timeline import Line, timeline
+from flightlog.cli.text import cut, fold, indent, one_line, tsv
+from flightlog.cli.timeline import summary, timeline
 from flightlog.cli.verb import Session, json_option, verb
-from flightlog.cli.whole import ask_whole
+from flightlog.cli.whole import Whole, ask_whole
 from flightlog.clock import now_us
 from flightlog_schemas.answers import Execution, TaskAttempt
 from flightlog_schemas.phases import chain
@@ -22,6 +23,9 @@ from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import Inspect
 
 VALUE_LIMIT_CHARS = 200
+
+_BAR = re.compile(r"([^ ┊·]+)")
+"""What is painted of a bar: not the ticks behind it, and not the dots of waiting."""
 
 Facts = Iterator[tuple[str, str | None]]
 
@@ -82,14 +86,14 @@ def command(
         output.json(found.json())
         return
     limit_chars = None if no_truncate else VALUE_LIMIT_CHARS
-    _show(output, found.execution, limit_chars)
-    now = now_us()
+    now = _now(as_of, found)
+    _show(output, found.execution, limit_chars, now)
     if found.tasks:
         _list(output, inspected_task_columns(output, now), found.tasks)
     if show_inputs:
         _show_values(output, found.tasks, limit_chars)
     if draws and found.tasks:
-        _draw(output, timeline(found.tasks, width_chars(), now))
+        _draw(output, found.tasks, now)
     if agents:
         _list(output, AGENT_COLUMNS, found.agents)
     if artifacts:
@@ -124,13 +128,38 @@ def _show_values(output: Output, tasks: Sequence[TaskAttempt], limit_chars: int 
                 output.line(tsv([task.task_id, str(task.attempt), key, text]))
 
 
-def _draw(output: Output, lines: Sequence[Line]) -> None:
-    """Write the picture; bars have the colour of their status."""
+def _draw(output: Output, tasks: Sequence[TaskAttempt], now: int) -> None:
+    """Write the picture and what it shows in words; bars have the colour of their status."""
     output.line("")
-    for line in lines:
-        bar = output.paint(line.bar, "dim" if line.status is None else STATUS_STYLES[line.status])
+    screen_lines = height_lines() if output.terminal else None
+    for line in timeline(tasks, width_chars(), now, screen_lines):
+        style = "dim" if line.status is None else STATUS_STYLES[line.status]
+        bar = "".join(
+            output.paint(part, style if _BAR.match(part) else None) for part in _BAR.split(line.bar)
+        )
         label = output.paint(line.label, "bold" if line.status is None else None)
         output.line(f"{label} {bar} {line.tail}".rstrip())
+    told = summary(tasks, now)
+    if told is not None:
+        output.line("")
+        for part in fold(told, width_chars()) if output.terminal else [told]:
+            output.line(part)
+
+
+def _now(as_of: AsOf | None, found: Whole) -> int:
+    """Return what is the present for that which still runs: of an answer about the past, its moment.
+
+    A position has no time by itself: the last one that the answer tells of has to do.
+    """
+    if as_of is None:
+        return now_us()
+    if as_of.time_us is not None:
+        return as_of.time_us
+    known = [found.execution.started_at, found.execution.finished_at]
+    for task in found.tasks:
+        known += [task.created_at, task.started_at, task.finished_at]
+    known += [entry.time for entry in found.audit]
+    return max((time for time in known if time is not None), default=now_us())
 
 
 def _list(output: Output, columns: Sequence[Column[Row]], rows: Sequence[Row]) -> None:
@@ -140,9 +169,9 @@ def _list(output: Output, columns: Sequence[Column[Row]], rows: Sequence[Row]) -
     output.rows(columns, rows)
 
 
-def _show(output: Output, execution: Execution, limit_chars: int | None) -> None:
+def _show(output: Output, execution: Execution, limit_chars: int | None, now: int) -> None:
     """Write the overview: names and values, aligned for a person, tab-separated for a program."""
-    facts = [(name, value) for name, value in _facts(output, execution) if value is not None]
+    facts = [(name, value) for name, value in _facts(output, execution, now) if value is not None]
     for name, value in facts:
         text = value if limit_chars is None else cut(value, limit_chars)
         if not output.terminal:
@@ -153,7 +182,7 @@ def _show(output: Output, execution: Execution, limit_chars: int | None) -> None
         output.line(f"{output.paint(f'{name:<9}', 'dim')}  {painted}")
 
 
-def _facts(output: Output, execution: Execution) -> Facts:
+def _facts(output: Output, execution: Execution, now: int) -> Facts:
     """Yield what is known, in the order that a person asks it: what, how it went, when, where, by whom."""
     yield "id", execution.execution_id
     yield "name", execution.name
@@ -164,7 +193,7 @@ def _facts(output: Output, execution: Execution) -> Facts:
         yield "error", error.message if error.type is None else f"{error.message} ({error.type})"
         yield "stack", error.stack
     yield "exit", None if execution.exit_status is None else str(execution.exit_status)
-    yield "took", running_for(execution, now_us()) if output.terminal else _took(execution)
+    yield "took", running_for(execution, now) if output.terminal else _took(execution)
     yield "started", _time(output, execution.started_at)
     yield "finished", _time(output, execution.finished_at)
     yield "deadline", _time(output, execution.deadline)
