@@ -35,12 +35,14 @@ class Writer:
     Attributes:
         acked: The highest line that any ack or ready ever named.
         sent: The highest line that was ever put on a socket.
+        acks: Set when an ack has come.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self.acked = 0
         self.sent = 0
+        self.acks = threading.Event()
 
     def run(self, on_ready: threading.Event) -> None:
         """Connect, resume after what is acked, and send; return when the connection is gone."""
@@ -71,6 +73,7 @@ class Writer:
                 assert "refused" not in reply, reply
                 if "ack" in reply:
                     self.acked = max(self.acked, reply["ack"]["lines"])
+                    self.acks.set()
 
 
 def rounds_of_kill(daemon: Daemon, rounds: int) -> Writer:
@@ -83,8 +86,12 @@ def rounds_of_kill(daemon: Daemon, rounds: int) -> Writer:
         running = threading.Thread(target=writer.run, args=(ready,))
         running.start()
         assert ready.wait(30), daemon.stderr
-        # Anywhere from the first block to some dozens of commits later.
-        moment = threading.Timer(dice.choice((0.0, 0.002, 0.01, 0.05)) * dice.random(), daemon.process.kill)
+        # Anywhere from the first block to some dozens of commits later, however slow the machine is.
+        delay_s = dice.choice((0.0, 0.002, 0.01, 0.05)) * dice.random()
+        if delay_s > 0.002:
+            writer.acks.clear()
+            assert writer.acks.wait(30), daemon.stderr
+        moment = threading.Timer(delay_s, daemon.process.kill)
         moment.start()
         running.join(30)
         assert not running.is_alive()
