@@ -27,6 +27,8 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "--since": (EXECUTION, "--since", "1h", "--type", "STARTED"),
     "--since the future": (EXECUTION, "--since", "2100-01-01T00:00:00Z"),
     "--until": (EXECUTION, "--until", "1h"),
+    "--all": ("--all", "--type", "CREATED,my.act"),
+    "--color": (EXECUTION, "-n", "1", "--color", "always"),
     "everything": ("--type", "CREATED,CHANGED,PHASE_CHANGE,my.act"),
 }
 

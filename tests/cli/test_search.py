@@ -6,6 +6,7 @@ import pytest
 
 from cli.runner import Cli
 from support.daemon import Daemon, DaemonFactory
+from support.golden import check_golden
 from support.lines import event, log
 from support.searching import search, tell
 
@@ -39,6 +40,32 @@ CHECK = "run 2026-11-18T08:26:40.000000Z INFO  [daemon] execution started: disk 
 FULL = "run 2026-11-18T08:26:41.000000Z ERROR [app] Disk full: /var/log/x.log\n"
 FINE = "run 2026-11-18T08:26:42.000000Z INFO  [t1] disk fine\n"
 RED = f"{LONG_ID} 2026-11-18T08:26:43.000000Z WARN  no disk\n    at all \x1b[31mred\n"
+
+
+FLAGS: dict[str, tuple[str, ...]] = {
+    "plain": ("disk",),
+    "--execution": ("disk", "--execution", "run"),
+    "--task": ("disk", "--task", "t1"),
+    "--level": ("disk", "--level", "error,WARN"),
+    "--source": ("disk", "--source", "app"),
+    "--project": ("disk", "--project", "/p"),
+    "--since and --until": ("disk", "-S", "2026-11-18T08:26:41Z", "-U", "2026-11-18T08:26:42Z"),
+    "-n": ("disk", "-n", "2"),
+    "--color": ("disk", "-n", "1", "--color", "always"),
+}
+
+
+@pytest.mark.covers("S1.8")
+def test_every_flag_is_frozen(flightlog: Cli, update_golden: bool) -> None:
+    """What `search` prints with each of its flags, for a program and as JSON."""
+    found = {}
+    for name, arguments in FLAGS.items():
+        found[name] = {
+            "text": flightlog.ok("search", *arguments).out.replace("\x1b", "␛").split("\n"),
+            "json": flightlog.ok("search", *arguments, "--json").json,
+        }
+
+    check_golden("search", found, update=update_golden)
 
 
 @pytest.mark.covers("S1.8")

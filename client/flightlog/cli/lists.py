@@ -17,7 +17,7 @@ def task_columns(output: Output, now_us: int) -> list[Column[TaskAttempt]]:
         Column(head="STATUS", value=lambda task: task.status, style=lambda task: STATUS_STYLES[task.status]),
         Column(head="ATTEMPT", value=lambda task: str(task.attempt), right=True),
         Column(head="TOOK", value=duration, seen=lambda task: running_for(task, now_us), right=True),
-        Column(head="STARTED", value=lambda task: _time(output, task.started_at)),
+        Column(head="STARTED", value=lambda task: _time(output, task.started_at), spare=1),
         Column(head="NAME", value=lambda task: task.name, wraps=True),
     ]
 
@@ -25,8 +25,8 @@ def task_columns(output: Output, now_us: int) -> list[Column[TaskAttempt]]:
 def inspected_task_columns(output: Output, now_us: int) -> list[Column[TaskAttempt]]:
     """Return the columns of the tasks of one execution: when each began and ended instead of its name."""
     id_, status, attempt, took, started, _ = task_columns(output, now_us)
-    kind = Column[TaskAttempt](head="TYPE", value=lambda task: task.type)
-    ended = Column[TaskAttempt](head="ENDED", value=lambda task: _time(output, task.finished_at))
+    kind = Column[TaskAttempt](head="TYPE", value=lambda task: task.type, spare=2)
+    ended = Column[TaskAttempt](head="ENDED", value=lambda task: _time(output, task.finished_at), spare=3)
     return [id_, kind, status, attempt, took, started, ended]
 
 
@@ -58,10 +58,10 @@ def audit_columns(output: Output, *, everything: bool = False) -> list[Column[Au
     """
     columns: list[Column[AuditEntry]] = [
         Column(head="SEQ", value=lambda e: str(e.seq), right=True),
-        Column(head="TIME", value=lambda e: output.time(e.time)),
+        Column(head="TIME", value=lambda e: output.time(e.time), spare=1),
         Column(head="EVENT", value=lambda e: e.event_type),
-        Column(head="FROM", value=lambda e: e.from_state),
-        Column(head="TO", value=lambda e: e.to_state),
+        Column(head="FROM", value=lambda e: e.from_state, spare=3),
+        Column(head="TO", value=lambda e: e.to_state, spare=3),
     ]
     if output.terminal:
         if everything:
@@ -69,8 +69,8 @@ def audit_columns(output: Output, *, everything: bool = False) -> list[Column[Au
                 2, Column(head="EXECUTION", value=lambda e: e.execution_id and short_id(e.execution_id))
             )
         columns += [
-            Column(head="TASK", value=lambda e: e.task_id),
-            Column(head="WHO", value=lambda e: f"{e.uid}:{e.pid}"),
+            Column(head="TASK", value=lambda e: e.task_id, spare=1),
+            Column(head="WHO", value=lambda e: f"{e.uid}:{e.pid}", spare=2),
             Column(head="REASON", value=_why, wraps=True),
         ]
     else:

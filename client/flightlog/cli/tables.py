@@ -25,6 +25,7 @@ class Column(Generic[Row]):
         style: Colour of a cell.
         right: Aligned to the right.
         wraps: Gives way on a narrow terminal by taking more lines; the others keep their width.
+        spare: Where there is no room for all, the highest is left out first, of equals the one at the right.
     """
 
     head: str
@@ -33,12 +34,13 @@ class Column(Generic[Row]):
     style: Callable[[Row], str | None] | None = None
     right: bool = False
     wraps: bool = False
+    spare: int = 0
 
 
 def show_table(columns: Sequence[Column[Row]], rows: Iterable[Row], *, colored: bool) -> None:
     """Write a table to the terminal, as wide as that is.
 
-    Where there is no room for all columns, those at the right are left out, and stderr says which.
+    Where there is no room for all columns, some are left out, and stderr says which.
 
     Args:
         columns: What to show of each row.
@@ -97,7 +99,7 @@ def _kept(columns: Sequence[Column[Row]], widths: Sequence[int], width_chars: in
         for column, width in zip(columns, widths, strict=True)
     ]
     kept = list(range(len(columns)))
-    for place in reversed(range(1, len(columns))):
+    for place in sorted(range(1, len(columns)), key=lambda one: (columns[one].spare, one), reverse=True):
         if sum(needed[one] + _GAP_CHARS for one in kept) - _GAP_CHARS <= width_chars:
             break
         if not columns[place].wraps:
