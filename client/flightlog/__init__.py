@@ -29,7 +29,7 @@ from flightlog.errors import (
     UsageError,
 )
 from flightlog.executions import Announcement, Execution
-from flightlog.masking import mask
+from flightlog.masking import mask, scrub_pii
 from flightlog.scope import Scope
 from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import Event
@@ -58,6 +58,7 @@ __all__ = [
     "flush",
     "log",
     "mask",
+    "scrub_pii",
     "statistics",
 ]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from flightlog.masking import is_clean, masked_line, masked_text
+from flightlog.masking import is_clean, is_scrubbed, masked_line, masked_text
 from flightlog_schemas.cuts import CUT_CHARS
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
@@ -60,7 +60,9 @@ def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
         return masked_line(_encode(_plain(event, ())))
     # Before it may be cut: half a secret would not be found.
     if not is_clean(event.message):
-        event = msgspec.structs.replace(event, message=masked_text(event.message))
+        message = masked_text(event.message)
+        scrubbed = is_scrubbed(message) or event.scrubbed
+        event = msgspec.structs.replace(event, message=message, scrubbed=scrubbed)
     line = _encode(event)
     if event.fields is not None or event.source is not None:
         line = masked_line(line)

@@ -6,6 +6,9 @@ Registered are, beside what `flightlog.mask` is given, from the first event on:
   (not with `FLIGHTLOG_MASK_ENVIRONMENT=0`)
 - the lines of the files that `FLIGHTLOG_MASK_FILE` names, separated by colons
 
+Personal data is scrubbed by the rules that `flightlog.scrub_pii` or `FLIGHTLOG_SCRUB` names (`email,ipv4`;
+`all`).
+
 A secret is one whichever client says it: there is one registry for the process, and a forked child has it.
 """
 
@@ -16,16 +19,27 @@ from pathlib import Path
 from typing import Final
 
 from flightlog.notice import tell
-from flightlog_schemas.masking import MASK, Values, is_secret_key, mask_line, mask_text, may_hold_secret
+from flightlog_schemas.masking import (
+    MASK,
+    Scrubber,
+    Values,
+    is_secret_key,
+    mask_line,
+    mask_text,
+    may_hold_secret,
+)
+from flightlog_schemas.masking.personal import ALL, MARK
 from flightlog_schemas.masking.values import LEAST_CHARS
 
 ENVIRONMENT_VARIABLE: Final = "FLIGHTLOG_MASK_ENVIRONMENT"
 FILE_VARIABLE: Final = "FLIGHTLOG_MASK_FILE"
+SCRUB_VARIABLE: Final = "FLIGHTLOG_SCRUB"
 
 _KEY_LINE: Final = re.compile(r"\s*(?:[A-Za-z0-9+/=]*|(?:Proc-Type|DEK-Info|Version|Comment):.*)\s*")
 """Base64, and the headers that may come before it."""
 
 _values = Values()
+_scrubber: Scrubber | None = None
 _adding = threading.RLock()
 _gathered = False
 
@@ -46,22 +60,53 @@ def mask(*values: str) -> None:
             _values.add(value)
 
 
+def scrub_pii(*rules: str) -> None:
+    """Have personal data scrubbed from all texts that this process records from here on; ids are left alone.
+
+    What was found is replaced by its kind, such as `[scrubbed:email]`, and the event says `scrubbed`.
+
+    Args:
+        *rules: Any of `email`, `ipv4`, `ipv6`, `uuid` and `hex` (32 digits and more), beside those in force;
+            none, or `all`, for all of them.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    global _scrubber  # as _gather
+    with _adding:
+        before = () if _scrubber is None else _scrubber.rules
+        _scrubber = Scrubber((*before, *(rules or (ALL,))))
+
+
 def is_clean(text: str) -> bool:
-    """Say at little cost that a text holds no secret; False where it has to be looked at."""
+    """Say at little cost that a text holds nothing to hide; False where it has to be looked at."""
     if not _gathered:
         _gather()
-    return not (may_hold_secret(text) or _values.may_hold(text))
+    return not (
+        may_hold_secret(text)
+        or _values.may_hold(text)
+        or (_scrubber is not None and _scrubber.may_hold(text))
+    )
 
 
 def masked_text(text: str) -> str:
-    """Return a text with its secrets masked."""
-    return text if is_clean(text) else _mask(text)
+    """Return a text with its secrets masked and its personal data scrubbed."""
+    if is_clean(text):
+        return text
+    return _mask(text) if _scrubber is None else _scrubber.scrub(_mask(text))
+
+
+def is_scrubbed(text: str) -> bool:
+    """Say whether personal data was scrubbed from a text that `masked_text` returned."""
+    return _scrubber is not None and MARK in text
 
 
 def masked_line(line: bytes) -> bytes:
-    """Return an event's line with its secrets masked; one that is no event is masked as a text."""
+    """Return an event's line, masked and scrubbed; one that is no event is treated as a text."""
     # A line that holds no registered value as it is written holds none in what is written there.
-    return line if is_clean(line.decode(errors="surrogateescape")) else mask_line(line, _mask)
+    if is_clean(line.decode(errors="surrogateescape")):
+        return line
+    return mask_line(line, _mask, scrub=None if _scrubber is None else _scrubber.scrub)
 
 
 class KeyBlock:
@@ -87,7 +132,7 @@ def _mask(text: str) -> str:
 
 
 def _gather() -> None:
-    """Register what the environment says is secret."""
+    """Register what the environment says is secret, and the rules that it names."""
     global _gathered  # one registry for the process is what this module is
     with _adding:
         if _gathered:
@@ -104,7 +149,19 @@ def _gather() -> None:
             else:
                 for line in content.splitlines():
                     _add_found(line, name)
+        names = os.environ.get(SCRUB_VARIABLE, "").replace(",", " ").split()
+        if names:
+            _scrub_as_told(names)
         _gathered = True
+
+
+def _scrub_as_told(names: list[str]) -> None:
+    try:
+        scrub_pii(*names)
+    except ValueError as error:
+        # More is hidden than was meant, rather than less.
+        tell(f"{SCRUB_VARIABLE}: {error}; all rules are in force")
+        scrub_pii()
 
 
 def _add_found(value: str, origin: str) -> None:

@@ -248,7 +248,9 @@ class Daemon:
         config = msgspec.structs.replace(self._hub.config, **{name: getattr(new, name) for name in changed})
         self._hub.config = config
         self._hub.readers.timeout_ms = config.query_timeout_ms
-        self._hub.masker.configure(builtin=config.mask_builtin, patterns=config.mask_patterns)
+        self._hub.masker.configure(
+            builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
+        )
         self._hub.search.configure(config)
         self._hub.writer.configure(config)
         configure_logging(config.log_level)

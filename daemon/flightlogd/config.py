@@ -50,6 +50,9 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         mask_patterns: What else is secret: patterns in RE2's syntax, looked for in lines as they are written,
             and what they match in texts, values and keys is masked. In the environment they are separated by
             semicolons.
+        scrub_rules: The personal data that is scrubbed from texts, whoever sent them, never from ids: any of
+            `email`, `ipv4`, `ipv6`, `uuid` and `hex`, or `all`. In the environment they are separated by
+            semicolons.
         refused_limit_rows: Refused lines whose bytes are kept.
         refused_line_limit_bytes: How much of a refused line is kept.
         database_limit_bytes: Largest database file; 0 leaves it to the disk.
@@ -91,6 +94,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     reply_limit_bytes: Positive = 256 * 1024
     mask_builtin: bool = True
     mask_patterns: tuple[str, ...] = ()
+    scrub_rules: tuple[str, ...] = ()
     refused_limit_rows: Positive = 10_000
     refused_line_limit_bytes: Positive = 4096
     database_limit_bytes: Annotated[int, Meta(ge=0, le=2**45)] = 0
@@ -117,6 +121,7 @@ RELOADABLE: Final = frozenset(
         "connection_limit",
         "mask_builtin",
         "mask_patterns",
+        "scrub_rules",
         "refused_limit_rows",
         "refused_line_limit_bytes",
         "database_limit_bytes",
@@ -135,7 +140,7 @@ RELOADABLE: Final = frozenset(
 )
 """Settings that SIGHUP takes over; the others need a restart, and say so."""
 
-_LISTS: Final = frozenset({"mask_patterns", "retention_rules"})
+_LISTS: Final = frozenset({"mask_patterns", "scrub_rules", "retention_rules"})
 """Settings that hold several texts."""
 
 ENVIRONMENT_PREFIX: Final = "FLIGHTLOG_"
@@ -265,6 +270,6 @@ def _check_together(config: Config) -> None:
             f"audit_retention_days: {config.audit_retention_days} is less than retention_days",
             "what an execution was is kept at least as long as its log",
         )
-    Masker(builtin=config.mask_builtin, patterns=config.mask_patterns)
+    Masker(builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules)
     if config.queue_limit_bytes < config.connection_queue_limit_bytes:
         raise ConfigError("queue_limit_bytes: less than connection_queue_limit_bytes")

@@ -66,7 +66,9 @@ class Hub:
         self.log_id = log_id
         self.started_us = started_us
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
-        self.masker = Masker(builtin=config.mask_builtin, patterns=config.mask_patterns)
+        self.masker = Masker(
+            builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
+        )
         self.fault: StorageFault | None = None
         self.abandoned = False
         self.connections: dict[str, int] = {"ingest": 0, "query": 0, "control": 0}

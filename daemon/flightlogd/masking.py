@@ -1,19 +1,22 @@
 """The second line against secrets: what a peer did not mask is masked before it is decoded, hashed or stored.
 
+Personal data is scrubbed in the same way, by the rules that the operator names.
+
 One search by RE2 over all lines that came together finds the few that may hold a secret; only these are
 looked at closely. So a line without secrets keeps its bytes and costs next to nothing.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
 import re2
 
-from flightlog_schemas.masking import MASK, is_secret_key, mask_line, mask_text
+from flightlog_schemas.masking import MASK, Scrubber, is_secret_key, mask_line, mask_text
 from flightlog_schemas.masking.lines import mask_bytes
+from flightlog_schemas.masking.personal import MARK, RULES
 from flightlogd.errors import ConfigError
 from flightlogd.lines import SEPARATOR, join_lines
 
@@ -46,6 +49,9 @@ _GATE: Final = "|".join(
 )
 """Finds whatever `mask_line` would mask, and little else."""
 
+_ESCAPED: Final = r"\\u00[2-7]"
+"""A character of ASCII spelt as no matter which: an address may be spelt so."""
+
 _ANCHORS: Final = re.compile(r"[\^$]|\\[AzZ]")
 _IN_PATTERN: Final = re.compile(r"\\[^AzZ]|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
@@ -58,7 +64,7 @@ _UNFINISHED: Final = re.compile(rb"[^\s\"',;:={}\[\]()]*\Z")
 
 
 class Masker:
-    """Masks lines by patterns of our own and by the operator's.
+    """Masks lines by patterns of our own and by the operator's; scrubs personal data where that is wanted.
 
     Attributes:
         masked_lines: How many lines were changed since the daemon started.
@@ -66,26 +72,38 @@ class Masker:
     Args:
         builtin: Whether to mask what `flightlog_schemas.masking` knows.
         patterns: More of what is secret, in RE2's syntax.
+        scrub_rules: The personal data that is scrubbed: names of `flightlog_schemas.masking.personal`.
 
     Raises:
-        ConfigError: a pattern that cannot work.
+        ConfigError: a pattern that cannot work, or a rule that there is none of.
     """
 
-    def __init__(self, *, builtin: bool, patterns: Sequence[str]) -> None:
+    def __init__(self, *, builtin: bool, patterns: Sequence[str], scrub_rules: Sequence[str] = ()) -> None:
         self.masked_lines = 0
         self._builtin = builtin
         self._gates: list[Any] = []
+        self._names: Any = None
         self._extra: Any = None
-        self.configure(builtin=builtin, patterns=patterns)
+        self._scrub: Callable[[str], str] | None = None
+        self.configure(builtin=builtin, patterns=patterns, scrub_rules=scrub_rules)
 
-    def configure(self, *, builtin: bool, patterns: Sequence[str]) -> None:
-        """Mask by other patterns from here on. Arguments and errors are those of the class."""
-        gates = [_compile(_GATE, re2.Options.Encoding.LATIN1)] if builtin else []
+    def configure(self, *, builtin: bool, patterns: Sequence[str], scrub_rules: Sequence[str] = ()) -> None:
+        """Mask by other patterns and rules from here on. Arguments and errors are those of the class."""
         for pattern in patterns:
             _check(pattern)
+        try:
+            scrubber = Scrubber(scrub_rules)
+        except ValueError as error:
+            raise ConfigError(f"scrub_rules: {error}") from None
         extra = "|".join(f"(?:{pattern})" for pattern in patterns)
+        personal = "|".join(
+            (re.escape(MARK), _ESCAPED, *(rule.gate for rule in RULES if rule.name in scrubber.rules))
+        )
+        self._names = _compile(_GATE, re2.Options.Encoding.LATIN1) if builtin else None
         self._extra = _compile(extra, re2.Options.Encoding.UTF8) if patterns else None
-        self._gates = gates if self._extra is None else [*gates, self._extra]
+        gate = _compile(personal, re2.Options.Encoding.LATIN1) if scrubber.rules else None
+        self._gates = [each for each in (self._names, self._extra, gate) if each is not None]
+        self._scrub = scrubber.scrub if scrubber.rules else None
         self._builtin = builtin
 
     def masked(self, lines: Sequence[bytes]) -> tuple[Sequence[bytes], bytes]:
@@ -97,7 +115,7 @@ class Masker:
         blob = join_lines(lines)
         found: set[int] = set()
         for gate in self._gates:
-            found |= _lines_with(gate, blob, lines, builtin=gate is not self._extra)
+            found |= _lines_with(gate, blob, lines, builtin=gate is self._names)
         changed = {index: line for index in found if (line := self._line(lines[index])) != lines[index]}
         if not changed:
             return lines, blob
@@ -113,14 +131,18 @@ class Masker:
         return self.anything(_UNFINISHED.sub(b"", head))
 
     def anything(self, data: bytes) -> bytes:
-        """Return bytes that are no event with what is secret masked."""
+        """Return bytes that are no event with what is secret masked, and personal data scrubbed."""
         masked = mask_bytes(data, self.text)
         if masked != data:
             self.masked_lines += 1
         return masked
 
     def text(self, text: str) -> str:
-        """Return a text with what is secret masked."""
+        """Return a text that is in no event with what is secret masked, and personal data scrubbed."""
+        masked = self._mask(text)
+        return masked if self._scrub is None else self._scrub(masked)
+
+    def _mask(self, text: str) -> str:
         if self._builtin:
             text = mask_text(text)
         if self._extra is not None:
@@ -130,7 +152,7 @@ class Masker:
         return text
 
     def _line(self, line: bytes) -> bytes:
-        return mask_line(line, self.text, is_secret_key if self._builtin else _never)
+        return mask_line(line, self._mask, is_secret_key if self._builtin else _never, self._scrub)
 
 
 def _lines_with(gate: Any, blob: bytes, lines: Sequence[bytes], *, builtin: bool) -> set[int]:

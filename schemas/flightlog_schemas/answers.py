@@ -153,7 +153,10 @@ class Artifact(Struct, kw_only=True):
 
 
 class LogLine(Struct, kw_only=True):
-    """One log line, or a lifecycle event shown as one (source `daemon`). `level` is a range's name."""
+    """One log line, or a lifecycle event shown as one (source `daemon`). `level` is a range's name.
+
+    With `scrubbed` personal data was taken out of it.
+    """
 
     seq: int
     time: int
@@ -164,6 +167,7 @@ class LogLine(Struct, kw_only=True):
     source: str | None
     message: str
     fields: dict[str, Any] | None
+    scrubbed: bool
 
 
 class AuditEntry(Struct, kw_only=True):
@@ -235,8 +239,8 @@ class DaemonStatus(Struct, kw_only=True):
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
     positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
-    in them, since it started. `retention` is None until a first pass has ended; `table_bytes` are the sizes
-    of tables, indexes included, as they were after it.
+    or personal data in them, since it started. `retention` is None until a first pass has ended;
+    `table_bytes` are the sizes of tables, indexes included, as they were after it.
     """
 
     schema_version: int

@@ -32,6 +32,7 @@ class PlainLog(Struct, kw_only=True, omit_defaults=True, gc=False, tag="log", fo
     agent_id: Id | None = None
     trace_id: TraceId | None = None
     span_id: SpanId | None = None
+    scrubbed: bool | None = None
     fields: dict[str, _Value] | None = None
 
 

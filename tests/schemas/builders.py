@@ -42,6 +42,7 @@ ENVELOPE: dict[str, Any] = {
     "causation_id": "build-6",
     "provenance": "relay",
     "expect_seq": 12,
+    "scrubbed": True,
 }
 IN_EXECUTION: dict[str, Any] = {"execution_id": "build-7"}
 IN_TASK: dict[str, Any] = {"execution_id": "build-7", "task_id": "link"}
@@ -122,7 +123,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "outputs": {"size": 3},
         "duration_us": 12,
         "io": {"files_written": ["a"], "artifact_ids": ["x"], "tool_calls": 1, "script_runs": 0},
-        "scrubbed": False,
     },
     "log": IN_TASK
     | {

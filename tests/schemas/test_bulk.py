@@ -122,5 +122,6 @@ EXAMPLE = {
     "agent_id": "g",
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     "span_id": "00f067aa0ba902b7",
+    "scrubbed": True,
     "fields": {"a": "b", "n": 1, "t": True, "z": None},
 }

@@ -270,6 +270,7 @@ ANSWERS: dict[str, msgspec.Struct] = {
         source="exec:make",
         message="m",
         fields={"stream": "stderr"},
+        scrubbed=False,
     ),
     "cursor": answers.NamedCursor(name="c", uid=1000, seq=5, lag=2, moved_at=3),
     "audit": answers.AuditEntry(

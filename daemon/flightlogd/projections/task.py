@@ -195,9 +195,14 @@ def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> None:
         (*(f"{name} = ?" for name in columns), *(f"{name} = coalesce(?, {name})" for name in open_columns))
     )
     db.execute(
-        f"update task set status = iif(status = 'pending', 'running', status), {assignments}"
-        " where seq = ? and started_at is null",
-        (*columns.values(), *(getattr(event, name) for name in open_columns), seq),
+        f"update task set status = iif(status = 'pending', 'running', status), {assignments},"
+        " scrubbed = coalesce(max(scrubbed, ?), scrubbed, ?) where seq = ? and started_at is null",
+        (
+            *columns.values(),
+            *(getattr(event, name) for name in open_columns),
+            *(event.scrubbed, event.scrubbed),
+            seq,
+        ),
     )
     db.execute(
         "update task set finished_at = max(finished_at, started_at),"
@@ -226,15 +231,23 @@ def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> None:
         "error": None if event.error is None else _json(with_stack_hash(event.error)),
         "outputs": _json_or_none(event.outputs),
         "io": _json_or_none(event.io),
-        "scrubbed": None if event.scrubbed is None else int(event.scrubbed),
     }
     assignments = ", ".join(f"{name} = ?" for name in columns)
     db.execute(
         f"update task set {assignments}, trace_id = coalesce(trace_id, ?),"
+        " scrubbed = coalesce(max(scrubbed, ?), scrubbed, ?),"
         " finished_at = max(?, coalesce(started_at, 0)),"
         " duration_us = coalesce(?, iif(started_at is null, null, max(0, ? - started_at)))"
         " where seq = ? and (inferred or status in ('pending', 'running', 'waiting'))",
-        (*columns.values(), event.trace_id, recorded.time, event.duration_us, recorded.time, seq),
+        (
+            *columns.values(),
+            event.trace_id,
+            *(event.scrubbed, event.scrubbed),
+            recorded.time,
+            event.duration_us,
+            recorded.time,
+            seq,
+        ),
     )
 
 

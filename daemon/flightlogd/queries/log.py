@@ -311,4 +311,5 @@ def log_line(seq: int, received: int, event: Event) -> LogLine | None:
         source=source,
         message=message,
         fields=fields,
+        scrubbed=event.scrubbed is True,
     )

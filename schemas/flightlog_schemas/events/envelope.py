@@ -1,6 +1,6 @@
 """The envelope: the fields that every event carries, whatever it tells."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ class Event(Struct, kw_only=True, omit_defaults=True, gc=False):
         provenance: How it came here.
         expect_seq: The execution's `state_seq` as the producer saw it (0: must not exist yet); when it
             has moved on, the event is refused with `conflict`.
+        scrubbed: Whether personal data was taken out of its texts.
     """
 
     execution_id: Id | None = None
@@ -38,12 +39,15 @@ class Event(Struct, kw_only=True, omit_defaults=True, gc=False):
     v: Count = 1
     provenance: Provenance = "live"
     expect_seq: Count | None = None
+    scrubbed: bool | None = None
 
 
 class UserEvent(Event, kw_only=True):
     """An event of a user's own type: only the envelope is known here, the rest is kept as it came."""
 
     type: Id
+    scrubbed: Any = None
+    """Theirs, where they have a field of that name."""
 
 
 class ErrorInfo(Struct, kw_only=True, omit_defaults=True, gc=False):

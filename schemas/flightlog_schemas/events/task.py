@@ -113,4 +113,3 @@ class TaskEnded(Event, kw_only=True, tag="task.ended"):
     outputs: dict[str, Any] | None = None
     duration_us: Micros | None = None
     io: TaskIO | None = None
-    scrubbed: bool | None = None

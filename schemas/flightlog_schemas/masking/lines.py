@@ -8,7 +8,8 @@ What is what within an event is decided here, for all types:
 | text | other fields of a reserved type: messages, reasons, goals, paths, labels, args, errors | strings |
 | free | `FREE`, what a secret key names, all of a user's own type beside the envelope | also numbers |
 
-Where a secret key names a list or an object, it is masked as a whole.
+Where a secret key names a list or an object, it is masked as a whole. Personal data is scrubbed in what is
+text or free, but for `IDS` at any depth and `NAMES` of reserved types; the event then says `"scrubbed":true`.
 """
 
 import json
@@ -23,6 +24,7 @@ from msgspec import Struct
 from flightlog_schemas.events import is_reserved
 from flightlog_schemas.masking.keys import is_secret_key
 from flightlog_schemas.masking.mask import MASK
+from flightlog_schemas.masking.personal import MARK
 
 ENVELOPE: Final = frozenset(
     {
@@ -51,6 +53,29 @@ FREE: Final = frozenset(
     }
 )
 """Fields of reserved types that hold whatever a program put there."""
+
+IDS: Final = frozenset(
+    {
+        *("execution_id", "task_id", "agent_id", "trace_id", "span_id", "causation_id", "retry_of"),
+        *("parent_id", "parent_task_id", "parent_agent_id", "artifact_id", "artifact_ids", "dispatch_id"),
+        *("plan_id", "depends_on", "sha256", "config_digest", "stack_hash"),
+    }
+)
+"""Not scrubbed wherever they are, also in what a program put into a free field."""
+
+NAMES: Final = frozenset(
+    {
+        *("project", "path", "files_written", "tool", "source", "slug", "phase", "phases", "from_phase"),
+        *("to_phase", "skipped", "task_type", "agent_type", "artifact_type", "model"),
+    }
+)
+"""Not scrubbed in reserved types outside of free fields: one asks by them, and they are what one wrote."""
+
+SCRUBBED: Final = "scrubbed"
+"""The field by which an event says that personal data was taken out of it."""
+
+_VERSION: Final = "version"
+"""A number of four parts that goes by a name with this end is no address."""
 
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -83,21 +108,30 @@ class _Frame:
         at_key: Whether the next string is a key.
         value_kind: What the value of the last key is, or of every element.
         value_secret: Whether the last key calls its value secret, or the option before this element does.
+        scrubs: Whether personal data is scrubbed in it.
+        value_scrubs: Whether it is in the value of the last key, or in every element.
         masked_keys: How many keys were masked.
     """
 
-    __slots__ = ("at_key", "is_object", "kind", "masked_keys", "secret", "value_kind", "value_secret")
+    __slots__ = (
+        *("at_key", "is_object", "kind", "masked_keys", "scrubs", "secret"),
+        *("value_kind", "value_scrubs", "value_secret"),
+    )
 
-    def __init__(self, *, is_object: bool, kind: _Kind, secret: bool) -> None:
+    def __init__(self, *, is_object: bool, kind: _Kind, secret: bool, scrubs: bool) -> None:
         self.is_object = is_object
         self.kind = self.value_kind = kind
         self.secret = self.value_secret = secret
+        self.scrubs = self.value_scrubs = scrubs
         self.at_key = is_object
         self.masked_keys = 0
 
 
 def mask_line(
-    line: bytes, mask: Callable[[str], str], is_secret: Callable[[str], bool] = is_secret_key
+    line: bytes,
+    mask: Callable[[str], str],
+    is_secret: Callable[[str], bool] = is_secret_key,
+    scrub: Callable[[str], str] | None = None,
 ) -> bytes:
     """Return an event's line with everything masked that is secret; the same bytes where nothing is.
 
@@ -105,13 +139,14 @@ def mask_line(
         line: An event, without its newline. What is no JSON object is masked as one text.
         mask: Masks what is secret within a text.
         is_secret: Says which names call a value secret.
+        scrub: Replaces personal data within a text that is masked.
     """
     try:
         kind = _decode_type(line).type
         text = line.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return mask_bytes(line, mask)
-    masked = _Walk(mask, is_secret, reserved=is_reserved(kind)).run(text)
+        return mask_bytes(line, mask if scrub is None else lambda text: scrub(mask(text)))
+    masked = _Walk(mask, is_secret, scrub, reserved=is_reserved(kind)).run(text)
     return line if masked is None else masked.encode()
 
 
@@ -125,17 +160,29 @@ class _Walk:
     """One walk through a line of valid JSON."""
 
     def __init__(
-        self, mask: Callable[[str], str], is_secret: Callable[[str], bool], *, reserved: bool
+        self,
+        mask: Callable[[str], str],
+        is_secret: Callable[[str], bool],
+        scrub: Callable[[str], str] | None,
+        *,
+        reserved: bool,
     ) -> None:
         self._mask = mask
         self._is_secret = is_secret
+        self._scrub = scrub
         self._reserved = reserved
+        self._scrubbed = False
+        self._says_scrubbed = False
+        """Whether the event has that field. A user's own may mean something else by it."""
+        self._at_said = False
+        self._said: re.Match[str] | None = None
         self._frames: list[_Frame] = []
         self._edits: list[tuple[int, int, str]] = []
 
     def run(self, text: str) -> str | None:
         """Return the text with its secrets masked; None where it has none."""
-        frame = _Frame(is_object=False, kind=_Kind.FREE, secret=False)
+        frame = _Frame(is_object=False, kind=_Kind.FREE, secret=False, scrubs=self._scrub is not None)
+        end = 0
         passed = 0
         """How deep in something that is masked or kept as a whole."""
         hidden_at = -1
@@ -157,17 +204,35 @@ class _Walk:
                     hidden_at = -1 if kept else found.start()
                     continue
                 self._frames.append(frame)
-                frame = _Frame(is_object=first == "{", kind=frame.value_kind, secret=frame.value_secret)
+                frame = _Frame(
+                    is_object=first == "{",
+                    kind=frame.value_kind,
+                    secret=frame.value_secret,
+                    scrubs=frame.value_scrubs,
+                )
             elif first in "}]":
                 frame = self._frames.pop()
+                end = found.start()
             elif first == ",":
                 frame.at_key = frame.is_object
             elif frame.at_key:
                 frame.at_key = False
                 self._edit(found, self._key(token, frame))
             elif frame.value_kind is not _Kind.KEPT:
+                if self._at_said and len(self._frames) == 1:
+                    self._said = found
                 self._edit(found, self._value(token, frame))
+        if self._scrubbed:
+            self._say_scrubbed(end)
         return self._edited(text) if self._edits else None
+
+    def _say_scrubbed(self, end: int) -> None:
+        """Have the event say that it was scrubbed; `end` is where its last brace is."""
+        if not self._says_scrubbed:
+            self._edits.append((end, end, f',"{SCRUBBED}":true'))
+        elif self._reserved and self._said is not None and self._said[0] in ("false", "null"):
+            self._edits.append((*self._said.span(), "true"))
+            self._edits.sort()
 
     def _edit(self, found: re.Match[str], new: str) -> None:
         if new != found[0]:
@@ -188,11 +253,16 @@ class _Walk:
         frame.value_secret = secret or frame.secret
         if len(self._frames) == 1:
             frame.value_kind = self._kind_of(key, secret=secret)
+            self._says_scrubbed = self._says_scrubbed or key == SCRUBBED
         elif frame.kind is _Kind.TEXT:
             frame.value_kind = _Kind.KEPT if key in KEPT_INSIDE else _Kind.FREE if secret else _Kind.TEXT
+        self._at_said = key == SCRUBBED
         if frame.value_kind is _Kind.KEPT:
             return token
-        masked = self._mask(key)
+        frame.value_scrubs = frame.scrubs and not (
+            key in IDS or key.lower().endswith(_VERSION) or (key in NAMES and frame.value_kind is _Kind.TEXT)
+        )
+        masked = self._hidden(key, scrubs=frame.scrubs)
         if masked == key:
             return token
         frame.masked_keys += 1
@@ -222,8 +292,16 @@ class _Walk:
             secret = frame.secret or (secret and not flag)
         if secret:
             return token if said == MASK else _QUOTED_MASK
-        masked = self._mask(said)
+        masked = self._hidden(said, scrubs=frame.value_scrubs)
         return token if masked == said else _quoted(masked)
+
+    def _hidden(self, text: str, *, scrubs: bool) -> str:
+        """Return a text with its secrets masked and, where that is wanted, its personal data scrubbed."""
+        masked = self._mask(text)
+        if scrubs and self._scrub is not None:
+            masked = self._scrub(masked)
+            self._scrubbed = self._scrubbed or MARK in masked
+        return masked
 
 
 def _said(token: str) -> str:
