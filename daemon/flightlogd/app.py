@@ -41,6 +41,7 @@ from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
+from flightlogd.notify import Notifier
 from flightlogd.peer import Peer
 from flightlogd.processes import boot_id
 from flightlogd.project import Projector, read_positions
@@ -55,6 +56,7 @@ from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.schema import check_database, migrate
 from flightlogd.voice import Voice
+from flightlogd.watchdog import feed_watchdog, summary
 from flightlogd.writer import Inbox, Writer
 
 logger = structlog.get_logger(__name__)
@@ -91,7 +93,11 @@ def open_log(config: Config) -> apsw.Connection:
 
 
 async def run_daemon(
-    config: Config, db: apsw.Connection, sockets: dict[str, socket.socket], load_config: LoadConfig
+    config: Config,
+    db: apsw.Connection,
+    sockets: dict[str, socket.socket],
+    load_config: LoadConfig,
+    notifier: Notifier,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop in good order.
 
@@ -100,12 +106,13 @@ async def run_daemon(
         db: The writer's connection, from `open_log`.
         sockets: The listening sockets by name.
         load_config: Reads the settings again, for SIGHUP and control.sock.
+        notifier: Tells the supervisor.
     """
     recovered = read_head(db)
     watching: list[Reactions] = []
     hub, voice = _assemble(config, db, lambda batches: watching[0].on_commit(batches))
     watching.append(Reactions(hub, voice, sockets["ingest"]))
-    daemon = Daemon(hub, voice, watching[0], load_config)
+    daemon = Daemon(hub, voice, watching[0], load_config, notifier)
     async with _writing(hub):
         # First in the queue, so first in the log, however long storage takes to allow it.
         voice.say(DaemonStarted(version=__version__, recovered_seq=recovered.seq, boot_id=boot_id()))
@@ -185,10 +192,14 @@ class Daemon:
         voice: Says in the log what the daemon did.
         reactions: What the daemon does of itself while it accepts.
         load_config: Reads the settings again.
+        notifier: Tells the supervisor.
     """
 
-    def __init__(self, hub: Hub, voice: Voice, reactions: Reactions, load_config: LoadConfig) -> None:
+    def __init__(
+        self, hub: Hub, voice: Voice, reactions: Reactions, load_config: LoadConfig, notifier: Notifier
+    ) -> None:
         self._hub = hub
+        self._notifier = notifier
         self._voice = voice
         self._reactions = reactions
         self._load_config = load_config
@@ -209,16 +220,19 @@ class Daemon:
                 # Only while all that waits is accepted: who died may have said in there how it went.
                 accepting.start_soon(self._reactions.run)
                 accepting.start_soon(self._governor.run)
+                living.start_soon(feed_watchdog, hub, self._notifier)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
                         "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq
                     )
+                    self._notifier.ready(summary(hub))
                     async for number in signals:
                         if number != signal.SIGHUP:
                             break
                         self._reload_or_complain()
                 accepting.cancel_scope.cancel()
             reason = signal.Signals(number).name
+            self._notifier.stopping(f"{reason}: what came is being settled")
             logger.info("stopping", signal=reason, connections=dict(hub.connections))
             with trio.move_on_after(hub.config.drain_timeout_ms / 1000) as drain:
                 await self._drain()
@@ -243,6 +257,13 @@ class Daemon:
         Raises:
             ConfigError: the new settings are wrong; the old ones stay in force.
         """
+        self._notifier.reloading()
+        try:
+            return self._reload()
+        finally:
+            self._notifier.ready(summary(self._hub))
+
+    def _reload(self) -> tuple[list[str], list[str]]:
         new = self._load_config()
         changed, needs_restart = changed_settings(self._hub.config, new)
         config = msgspec.structs.replace(self._hub.config, **{name: getattr(new, name) for name in changed})
@@ -282,7 +303,11 @@ def _turn_away(name: str) -> bytes:
 
 
 def start(
-    config: Config, db: apsw.Connection, sockets: dict[str, socket.socket], load_config: LoadConfig
+    config: Config,
+    db: apsw.Connection,
+    sockets: dict[str, socket.socket],
+    load_config: LoadConfig,
+    notifier: Notifier,
 ) -> None:
     """Run the daemon to its end."""
-    trio.run(partial(run_daemon, config, db, sockets, load_config))
+    trio.run(partial(run_daemon, config, db, sockets, load_config, notifier))

@@ -9,7 +9,7 @@ import os
 import resource
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -40,7 +40,7 @@ _RETRIED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 Serve = Callable[[trio.SocketStream, Peer, trio.Nursery], Awaitable[None]]
 
 
-def inherited_sockets(environ: dict[str, str]) -> dict[str, socket.socket]:
+def inherited_sockets(environ: MutableMapping[str, str]) -> dict[str, socket.socket]:
     """Return the listening sockets that the supervisor passed, by name (sd_listen_fds(3)).
 
     The variables are taken out of `environ`, so that no child believes they are its own.

@@ -45,6 +45,10 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return inherited | extra
 
 
+SUPERVISION: dict[str, str] = {}
+"""More of the environment of daemons that are started: what a supervisor would put there."""
+
+
 class Daemon:
     """One flightlogd; a context manager that kills what is left of it.
 
@@ -134,7 +138,8 @@ class Daemon:
         if _SETPRIV and threading.current_thread() is threading.main_thread():
             # Dies with the tests even when those are killed. The kernel watches the thread that forks.
             command = [_SETPRIV, "--pdeathsig", "KILL", *command]
-        settings = {f"FLIGHTLOG_{name.upper()}": str(value) for name, value in self.config.items()}
+        settings = dict(SUPERVISION)
+        settings |= {f"FLIGHTLOG_{name.upper()}": str(value) for name, value in self.config.items()}
         self._lines = []
         self._stderr_open = True
         self._process = subprocess.Popen(

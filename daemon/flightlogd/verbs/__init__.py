@@ -20,6 +20,7 @@ from flightlogd.errors import ConfigError, EnvironmentFault, StartError
 from flightlogd.listen import allow_descriptors, bind_sockets, inherited_sockets
 from flightlogd.logs import configure_logging
 from flightlogd.memory import collect_seldom, keep_large_blocks
+from flightlogd.notify import Notifier
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import check_database, lock_state_dir, schema_version
 from flightlogd.verbs import rebuild, retention, scrub, verify
@@ -88,13 +89,15 @@ def _serve(config: Config, load: app.LoadConfig) -> int:
     allow_descriptors(config.connection_limit, config.pidfd_limit)
     # Before anything is bound or opened: of two daemons on one directory the second only says so.
     lock = lock_state_dir(Path(config.state_dir))
-    sockets = bind_sockets(config, inherited_sockets(os.environ))  # type: ignore[arg-type]  # it is a dict
+    inherited = inherited_sockets(os.environ)
+    sockets = bind_sockets(config, inherited)
     db = app.open_log(config)
-    app.start(config, db, sockets, load)
+    app.start(config, db, sockets, load, Notifier.from_environment(os.environ))
     logger.info("stopped")
     for name, sock in sockets.items():
         sock.close()
-        Path(config.runtime_dir, f"{name}.sock").unlink(missing_ok=True)
+        if name not in inherited:  # those are the supervisor's: it goes on listening
+            Path(config.runtime_dir, f"{name}.sock").unlink(missing_ok=True)
     os.close(lock)
     return DONE
 
