@@ -13,7 +13,10 @@ SCHEMAS, CLIENT, DAEMON = PACKAGES["flightlog_schemas"], PACKAGES["flightlog"], 
 BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
 """What may be imported with nothing but the base install."""
 
-BLOCKED = ("flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich")
+BLOCKED = ("flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio")
+
+NEEDS_EXTRAS = ("flightlog.cli", "flightlog.mcp.server")
+"""Where the client may import more."""
 
 IMPORT_ALL = """
 import importlib, pathlib, pkgutil, sys
@@ -26,7 +29,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import {package}
 for module in pkgutil.walk_packages({package}.__path__, "{package}."):
-    if not module.name.startswith("flightlog.cli") and not module.name.endswith("__main__"):
+    if not module.name.startswith({extras!r}) and not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 """
 
@@ -49,14 +52,18 @@ def test_schemas_import_msgspec_and_nothing_of_ours() -> None:
 
 def test_client_never_imports_the_daemon() -> None:
     """The client and its command line import nothing of the daemon or of its libraries."""
-    assert strangers(CLIENT, BASE | {"flightlog", "click", "rich"}) == []
+    assert strangers(CLIENT, BASE | {"flightlog", "click", "rich", "mcp", "mcp_types", "anyio"}) == []
 
 
 def test_emitting_needs_msgspec_alone() -> None:
-    """The client outside its command line imports the standard library, msgspec, the schemas and itself."""
+    """The client but for its command line and MCP server imports the standard library, msgspec and ours."""
     found = strangers(CLIENT, BASE | {"flightlog"}, skip="cli")
 
-    assert [place for place in found if "__main__.py" not in place] == []
+    assert [
+        place
+        for place in found
+        if "__main__.py" not in place and not place.startswith("client/flightlog/mcp/server.py")
+    ] == []
 
 
 def test_daemon_never_imports_the_client() -> None:
@@ -66,8 +73,8 @@ def test_daemon_never_imports_the_client() -> None:
 
 @pytest.mark.parametrize("package", ["flightlog_schemas", "flightlog"])
 def test_base_install_can_import_everything(package: str) -> None:
-    """All modules but those of the command line import where only msgspec is installed."""
-    code = IMPORT_ALL.format(package=package, blocked=BLOCKED)
+    """All modules but the command line and the MCP server import where only msgspec is installed."""
+    code = IMPORT_ALL.format(package=package, blocked=BLOCKED, extras=NEEDS_EXTRAS)
 
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
 
