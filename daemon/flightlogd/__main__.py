@@ -13,6 +13,7 @@ examples:
   flightlogd --state-dir /tmp/fl/state --runtime-dir /tmp/fl/run
   flightlogd check-config --config /etc/flightlog.toml
   flightlogd rebuild --check
+  flightlogd backup /srv/backup/flightlog.db
   flightlogd retention --dry-run
   flightlogd retention --older-than 7d --level DEBUG
   pass show api-key | flightlogd scrub --value-from -
@@ -104,6 +105,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--head", metavar="SEQ:CHAIN", help="an earlier end of the log, as this verb printed it: still there?"
     )
     verify.add_argument("--json", action="store_true", help="one object")
+    backup = verb("backup", "copy the log into a new file, beside a running daemon or with none")
+    backup.add_argument(
+        "target", metavar="FILE", help="the copy; to restore it, put it in flightlog.db's place"
+    )
     sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
     sql.add_argument(
         "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"

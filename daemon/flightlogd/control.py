@@ -11,6 +11,7 @@ import trio
 from flightlog_schemas.events import DaemonRebuilt
 from flightlog_schemas.wire.control import (
     CONTROL_REQUESTS,
+    Hold,
     Progress,
     Rebuild,
     Retention,
@@ -88,6 +89,11 @@ async def serve_control(
                 lines = await run_retention(
                     hub, governor, request, f"uid {peer.uid}", say if request.progress else say_nothing
                 )
+        elif isinstance(request, Hold):
+            _require_state_dir(hub, request.state_dir)
+            async with busy:
+                await stream.send_all(answer_line("held", {"seq": hub.head.seq}))
+                await trio.sleep_forever()  # until the operator hangs up
         elif isinstance(request, Scrub):
             async with busy:
                 done = await run_scrub(

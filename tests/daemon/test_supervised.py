@@ -102,7 +102,7 @@ def test_the_watchdog_hears_of_work_alone(daemon_factory: DaemonFactory, supervi
 
 @pytest.mark.covers("P13", "D1", "D4")
 def test_a_restart_behind_inherited_sockets_loses_nothing(daemon_factory: DaemonFactory) -> None:
-    """With sockets that the supervisor keeps, a daemon starts on the first connection and leaves them in place."""
+    """With sockets that the supervisor keeps, lines may come before the daemon, and it leaves them there."""
     daemon = daemon_factory(start=False)
     daemon.runtime_dir.mkdir()
     names = ("ingest", "query", "control")
@@ -132,9 +132,10 @@ def test_a_restart_behind_inherited_sockets_loses_nothing(daemon_factory: Daemon
 
 def _start_with(listening: dict[str, socket.socket], daemon: Daemon) -> subprocess.Popen[bytes]:
     """Start a daemon as systemd does: descriptors from 3 on, named."""
+    descriptors = [sock.fileno() for sock in listening.values()]
     program = (
         "import os, sys\n"
-        f"for place, fd in enumerate({[sock.fileno() for sock in listening.values()]!r}): os.dup2(fd, 100 + place)\n"
+        f"for place, fd in enumerate({descriptors!r}): os.dup2(fd, 100 + place)\n"
         f"for place in range({len(listening)}): os.dup2(100 + place, 3 + place)\n"
         f"os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='{len(listening)}',"
         f" LISTEN_FDNAMES='{':'.join(listening)}')\n"
@@ -150,7 +151,7 @@ def _start_with(listening: dict[str, socket.socket], daemon: Daemon) -> subproce
             "--runtime-dir",
             str(daemon.runtime_dir),
         ],
-        pass_fds=[sock.fileno() for sock in listening.values()],
+        pass_fds=descriptors,
         env=clean_environment(),
         stderr=subprocess.DEVNULL,
     )
@@ -159,7 +160,7 @@ def _start_with(listening: dict[str, socket.socket], daemon: Daemon) -> subproce
 @pytest.mark.covers("P13")
 @pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 def test_units_are_right_and_hardened(tmp_path: Path) -> None:
-    """Systemd understands every line of the units, and finds the service well confined (exposure under 1.5)."""
+    """Systemd understands every line of the units, and finds the service well confined."""
     program = tmp_path / "flightlogd"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

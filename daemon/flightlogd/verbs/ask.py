@@ -13,7 +13,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from flightlog_schemas.wire.control import ControlRequest, Progress
+from flightlog_schemas.wire.control import ControlRequest, Hold, Progress
 from flightlog_schemas.wire.reply import QueryError
 from flightlogd import app
 from flightlogd.config import Config
@@ -52,17 +52,51 @@ def ask_daemon(config: Config, verb: str, request: ControlRequest) -> dict[str, 
         NoDaemonError: there is none.
         EnvironmentFault: it must not be asked, or cannot do it.
     """
-    control = Path(config.runtime_dir, "control.sock")
+    with _connect(config) as sock:
+        sock.sendall(b'{"%b":%b}\n' % (verb.encode(), msgspec.json.encode(request)))
+        sock.shutdown(socket.SHUT_WR)
+        return _answers(sock)
+
+
+def held(config: Config, state_dir: str | None) -> socket.socket:
+    """Have a running daemon take nothing out of its log until the returned connection is closed.
+
+    Raises:
+        NoDaemonError: there is none.
+        EnvironmentFault: it must not be asked, or keeps another log.
+    """
+    sock = _connect(config)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.connect(str(control))
-            sock.sendall(b'{"%b":%b}\n' % (verb.encode(), msgspec.json.encode(request)))
-            sock.shutdown(socket.SHUT_WR)
-            return _answers(sock)
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise NoDaemonError(str(control)) from None
-    except PermissionError:
-        raise EnvironmentFault(f"{control}: not allowed", "run as root or as the daemon's own user") from None
+        sock.sendall(b'{"hold":%b}\n' % msgspec.json.encode(Hold(state_dir=state_dir)))
+        _refuse_error(sock.makefile("rb").readline())
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _refuse_error(line: bytes) -> None:
+    answer = msgspec.json.decode(line or b"{}", type=dict[str, msgspec.Raw])
+    if "error" in answer:
+        error = msgspec.json.decode(answer["error"], type=QueryError)
+        raise EnvironmentFault(error.reason, error.hint)
+
+
+def _connect(config: Config) -> socket.socket:
+    control = Path(config.runtime_dir, "control.sock")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.connect(str(control))
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            raise NoDaemonError(str(control)) from None
+        if isinstance(error, PermissionError):
+            raise EnvironmentFault(
+                f"{control}: not allowed", "run as root or as the daemon's own user"
+            ) from None
+        raise
+    return sock
 
 
 def _answers(sock: socket.socket) -> dict[str, list[msgspec.Raw]]:

@@ -66,16 +66,26 @@ class Scrub(Struct, kw_only=True, forbid_unknown_fields=True):
     progress: bool = False
 
 
+class Hold(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Take no line out of the log while this connection is open: `{"held":{"seq"}}`, and no end.
+
+    `state_dir`, where given, is the one that is meant: a daemon that keeps another refuses.
+    """
+
+    state_dir: str | None = None
+
+
 class Reload(Struct, kw_only=True, forbid_unknown_fields=True):
     """Read the configuration again, as SIGHUP does: `{"reload":{"changed", "needs_restart"}}`."""
 
 
-ControlRequest = Rebuild | Reload | Retention | Scrub
+ControlRequest = Rebuild | Reload | Retention | Scrub | Hold
 CONTROL_REQUESTS: Final[dict[str, type[ControlRequest]]] = {
     "rebuild": Rebuild,
     "reload": Reload,
     "retention": Retention,
     "scrub": Scrub,
+    "hold": Hold,
 }
 
 
@@ -153,6 +163,6 @@ class Scrubbed(Struct, kw_only=True):
 class Progress(Struct, kw_only=True):
     """How far something is: positions, tables, rows, executions or pages; `total` 0: nobody knows."""
 
-    step: Literal["feed", "compare", "mend", "remove", "sweep", "shrink", "scrub"]
+    step: Literal["feed", "compare", "mend", "remove", "sweep", "shrink", "scrub", "copy"]
     done: int
     total: int
