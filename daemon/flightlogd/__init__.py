@@ -10,7 +10,7 @@
 - `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them
 - `seal`: digest and chain of a row
 - `store`: the database, its tables, the only SQL on the event log
-- `project`: read models, in the same transaction
+- `project`: read models, in the same transaction; `durations`, `periods`: how they count
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`

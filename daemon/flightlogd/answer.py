@@ -27,9 +27,10 @@ from flightlogd.queries.cursor import change_cursor, cursor_page
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from flightlogd.queries.search import HITS_AT_ONCE, PAGE_HITS, find_hits, full_id, look_up
+from flightlogd.queries.stats import task_stats
 from flightlogd.queries.status import daemon_status
 from flightlogd.queries.task import task_page
-from flightlogd.tail import run_tail
+from flightlogd.tail import run_completions, run_tail
 from flightlogd.timetravel import as_of, find_then, position_at
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -84,6 +85,13 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     seq = hub.head.seq
     found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
     await send(answer_line("phase", found))
+    return End(count=1, seq=seq)
+
+
+async def _stats(request: wire.Stats, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found = await hub.readers.run(lambda db: task_stats(db, request))
+    await send(answer_line("stats", found))
     return End(count=1, seq=seq)
 
 
@@ -161,6 +169,8 @@ ASK: Final[dict[str, Ask]] = {
     "inspect": _inspect,
     "phase": _phase,
     "tasks": _page("task", task_page),
+    "stats": _stats,
+    "completions": run_completions,
     "agents": _page("agent", agent_page),
     "artifacts": _page("artifact", artifact_page),
     "search": _search,

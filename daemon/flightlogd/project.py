@@ -96,6 +96,9 @@ class Projector:
             if quiet and projection.apply_quiet is not None:
                 seq = last_seq
                 projection.apply_quiet(db, quiet)
+            if singles and projection.TOTALS is not None:
+                seq = last_seq
+                projection.TOTALS.settle(db)
         except Exception as error:
             if is_storage_error(error):
                 raise
@@ -147,5 +150,9 @@ def create_tables(db: apsw.Connection, projection: Projection) -> None:
 def forget(db: apsw.Connection, execution_id: str) -> None:
     """Delete all that any read model has of an execution, in the caller's transaction."""
     for projection in PROJECTIONS:
+        totals = projection.TOTALS
         for table in reversed(list(projection.TABLES)):  # children first
-            db.execute(f"delete from {table} where execution_id = ?", (execution_id,))
+            if totals is None or table not in totals.tables:
+                db.execute(f"delete from {table} where execution_id = ?", (execution_id,))
+        if totals is not None:
+            totals.settle(db)

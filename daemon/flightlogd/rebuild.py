@@ -287,8 +287,10 @@ def mend_slice(db: apsw.Connection, scratch: Scratch) -> bool:
 def _put_right(db: apsw.Connection, scratch: Scratch, wrong: Sequence[_Wrong], *, done: bool) -> None:
     """Write the right rows, as one transaction; after the last the read models run again."""
     assert scratch.live_touched is not None
-    # A child may come slices before its parent. What is there at the end was made with keys checked.
+    # A child may come slices before its parent. What is there at the end was made with keys checked. And sums
+    # come from the scratch database as all else does: no trigger is to add up what is put right.
     db.execute("pragma foreign_keys = off")
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     try:
         begin(db)
         try:
@@ -306,6 +308,7 @@ def _put_right(db: apsw.Connection, scratch: Scratch, wrong: Sequence[_Wrong], *
             rollback(db)
             raise
     finally:
+        db.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         db.execute("pragma foreign_keys = on")
 
 

@@ -6,12 +6,17 @@ nobody but itself.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import apsw
 
+from flightlog_schemas.events import type_of
+from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.query import Completions
 from flightlog_schemas.wire.reply import End
 from flightlogd.batch import Batch
+from flightlogd.follow import answer_line
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.match import Match, match_of
@@ -23,6 +28,7 @@ from flightlogd.queries.event import (
     position_since,
     tail_page,
 )
+from flightlogd.queries.task import completion_page
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -60,6 +66,50 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
         if position >= head.seq and (request.limit is None or sent < request.limit):
             await head.wait_past(position)
     return End(count=sent, seq=position)
+
+
+async def run_completions(request: Completions, hub: Hub, send: Send) -> End:
+    """Send attempts at tasks as they end; with `follow`, until the connection is cancelled.
+
+    Args:
+        request: What is wanted.
+        hub: The log.
+        send: Writes to the reader; waits as long as the reader does.
+
+    Raises:
+        QuestionError: `projection_broken`.
+    """
+    until = hub.head.seq
+    position = (until if request.after is None else request.after, INT64_MAX)
+    sent = 0
+    while request.limit is None or sent < request.limit:
+        within = position[1] < INT64_MAX  # several end at one position, and not all of these were sent
+        if within or (position[0] < hub.head.seq and not _ends_nothing(hub.head, position[0])):
+            stop = hub.head.seq if request.follow else until
+            page = partial(completion_page, request=request, after=position, until=stop)
+            found, position = await hub.readers.run(page)
+            if request.limit is not None:
+                del found[request.limit - sent :]
+            if found:
+                await send(b"".join(answer_line("completion", one) for one in found))
+                sent += len(found)
+        else:
+            position = (max(position[0], hub.head.seq), INT64_MAX)
+        if not request.follow and position >= (until, INT64_MAX):
+            break
+        if position >= (hub.head.seq, INT64_MAX):
+            await hub.head.wait_past(position[0])
+    return End(count=sent, seq=position[0])
+
+
+def _ends_nothing(head: Head, after: int) -> bool:
+    """Say whether it is known that no event above a position can have ended an attempt."""
+    recent = head.recent(after)
+    return recent is not None and not any(
+        type_of(event).startswith(("task.", "execution."))
+        for batch in recent
+        for _, event in batch.facts.singles
+    )
 
 
 async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) -> int:

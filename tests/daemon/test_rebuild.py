@@ -302,6 +302,7 @@ class Faulty:
     NAME = artifact.NAME
     VERSION = artifact.VERSION
     TABLES = artifact.TABLES
+    TOTALS = artifact.TOTALS
     SCHEMA = artifact.SCHEMA
 
     def apply(self, db: apsw.Connection, recorded: Recorded) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from flightlog_schemas import answers
 from flightlog_schemas.codec import decode_line, decode_stored, encode_event
-from flightlog_schemas.events import BY_TAG, ErrorInfo, Owner, Retrieval, Runner, TaskIO
+from flightlog_schemas.events import BY_TAG, Owner
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, lines, query, reply
 from flightlog_schemas.wire.request import Request
+from schemas.attempts import ATTEMPT, COMPLETION, STATS
 from schemas.builders import example
 from schemas.verdict import CHECK
 from support.golden import check_golden, load_golden
@@ -83,6 +84,31 @@ REQUESTS: list[Request] = [
         before=2,
         after=3,
         limit=4,
+    ),
+    query.Stats(),
+    query.Stats(
+        task_id="t",
+        slug="s",
+        project="/p",
+        since=1,
+        until=2,
+        provenance="live",
+        status="failed",
+        tasks=3,
+        failures=4,
+        patterns=5,
+    ),
+    query.Completions(),
+    query.Completions(
+        after=1,
+        follow=False,
+        execution_id="e",
+        task_id="t",
+        slug="s",
+        status=("failed", "lost"),
+        provenance="import",
+        novel_only=True,
+        limit=2,
     ),
     query.Agents(execution_id="e"),
     query.Agents(execution_id="e", agent_id="a", status="failed", after=1, limit=2),
@@ -201,37 +227,9 @@ ANSWERS: dict[str, msgspec.Struct] = {
         active_agents=["a"],
         state_seq=9,
     ),
-    "task": answers.TaskAttempt(
-        execution_id="e",
-        task_id="t",
-        slug=None,
-        name="extract",
-        type=None,
-        status="failed",
-        inferred=False,
-        reason=None,
-        attempt=2,
-        trace_id="0af7651916cd43dd8448eb211c80319c",
-        span_id="b7ad6b7169203331",
-        retry_of="00f067aa0ba902b7",
-        parent_task_id=None,
-        agent_id=None,
-        created_at=1,
-        scheduled_at=None,
-        started_at=1,
-        finished_at=3,
-        duration_us=2,
-        inputs={"path": "/x"},
-        outputs=None,
-        error=ErrorInfo(message="no"),
-        retrieval=Retrieval(memory_count=1),
-        runner=Runner(name="make"),
-        io=TaskIO(tool_calls=2),
-        config_digest=None,
-        provenance="live",
-        scrubbed=None,
-        seq=4,
-    ),
+    "task": ATTEMPT,
+    "completion": COMPLETION,
+    "stats": STATS,
     "agent": answers.Agent(
         agent_id="a",
         execution_id="e",

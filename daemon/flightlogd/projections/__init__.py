@@ -12,6 +12,7 @@ import apsw
 
 from flightlogd.projections import agent, artifact, audit, execution, log, task
 from flightlogd.projections.quiet import Quiet
+from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 
@@ -44,6 +45,10 @@ class Projection(Protocol):
         Must not depend on how batches are grouped, nor on being called before or after `apply` for them.
         None where they are no concern: a commit of log lines alone then leaves the projection out.
         """
+
+    @property
+    def TOTALS(self) -> Totals | None:  # noqa: N802
+        """Its sums over executions, None where it has none."""
 
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (execution, audit, log, task, agent, artifact)

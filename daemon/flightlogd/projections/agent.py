@@ -11,6 +11,7 @@ from flightlogd.recorded import Recorded
 NAME: Final = "agent"
 VERSION: Final = 1
 TABLES: Final = {"agent_execution": ("execution_id",), "agent": ("execution_id", "agent_id")}
+TOTALS: Final = None
 SCHEMA: Final = """
 -- What all agents of an execution come to.
 CREATE TABLE agent_execution (

@@ -10,6 +10,7 @@ from flightlogd.recorded import Recorded
 NAME: Final = "artifact"
 VERSION: Final = 1
 TABLES: Final = {"artifact": ("seq",)}
+TOTALS: Final = None
 SCHEMA: Final = """
 CREATE TABLE artifact (
     seq           INTEGER PRIMARY KEY,

@@ -37,6 +37,7 @@ TABLES: Final = {
     "audit_agent": ("execution_id", "agent_id"),
     "audit_task": ("execution_id", "task_id", "span_id"),
 }
+TOTALS: Final = None
 SCHEMA: Final = (
     """
 CREATE TABLE audit (

@@ -29,6 +29,7 @@ from flightlogd.store.rows import insert_rows
 NAME: Final = "execution"
 VERSION: Final = 2
 TABLES: Final = {"execution": ("execution_id",)}
+TOTALS: Final = None
 SCHEMA: Final = """
 CREATE TABLE execution (
     execution_id     TEXT PRIMARY KEY,

@@ -12,6 +12,7 @@ from flightlogd.store.rows import insert_rows
 NAME: Final = "log"
 VERSION: Final = 2
 TABLES: Final = {"execution_log": ("execution_id",)}
+TOTALS: Final = None
 SCHEMA: Final = """
 CREATE TABLE execution_log (
     execution_id TEXT    PRIMARY KEY,

@@ -10,26 +10,35 @@ import apsw
 import msgspec
 
 from flightlog_schemas.events import (
+    Event,
+    ExecutionCreated,
+    ExecutionStarted,
     TaskCreated,
     TaskEnded,
     TaskResumed,
     TaskStarted,
     TaskWaiting,
 )
+from flightlog_schemas.limits import ID_LIMIT_CHARS
 from flightlog_schemas.stacks import with_stack_hash
 from flightlog_schemas.statuses import TERMINAL
 from flightlogd.lifecycle import State, is_lifecycle, judge
+from flightlogd.projections import task_stats
+from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 1
-TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)}
-SCHEMA: Final = """
+VERSION: Final = 2
+TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
+TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
+SCHEMA: Final = (
+    """
 -- How each execution stands, by the rules of its life cycle.
 CREATE TABLE task_execution (
     execution_id TEXT PRIMARY KEY,
     state        TEXT NOT NULL,
-    ended_at     INTEGER
+    ended_at     INTEGER,
+    project      TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE task (
@@ -45,6 +54,7 @@ CREATE TABLE task (
     slug           TEXT,
     name           TEXT,
     task_type      TEXT,
+    project        TEXT,                   -- of its execution
     status         TEXT    NOT NULL,
     inferred       INTEGER NOT NULL,       -- 1: it ended with its execution and said nothing itself
     reason         TEXT,
@@ -52,11 +62,13 @@ CREATE TABLE task (
     scheduled_at   INTEGER,
     started_at     INTEGER,
     finished_at    INTEGER,
+    ended_seq      INTEGER,                -- the event that ended it, its own or its execution's
     duration_us    INTEGER,
     config_digest  TEXT,
     inputs         TEXT,                   -- JSON, as all below
     outputs        TEXT,
     error          TEXT,
+    stack_hash     TEXT,                   -- of the error, for an index; cut if it is no hash of ours
     retrieval      TEXT,
     runner         TEXT,
     io             TEXT,
@@ -72,7 +84,24 @@ CREATE INDEX task_by_slug ON task (slug, seq) WHERE slug IS NOT NULL;
 CREATE INDEX task_by_trace ON task (trace_id, seq) WHERE trace_id IS NOT NULL;
 CREATE INDEX task_by_status ON task (status, seq);
 CREATE INDEX task_by_provenance ON task (provenance, seq) WHERE provenance <> 'live';
+-- Few beside those that succeeded, and what people look for.
+CREATE INDEX task_unsuccessful_by_id ON task (task_id, status, seq)
+    WHERE status IN ('failed', 'cancelled', 'timed_out', 'lost');
+CREATE INDEX task_unsuccessful_by_slug ON task (slug, status, seq)
+    WHERE status IN ('failed', 'cancelled', 'timed_out', 'lost') AND slug IS NOT NULL;
+CREATE INDEX task_failed ON task (status, finished_at) WHERE status IN ('failed', 'timed_out', 'lost');
+CREATE INDEX task_failed_by_id ON task (task_id, status, finished_at)
+    WHERE status IN ('failed', 'timed_out', 'lost');
+CREATE INDEX task_failed_by_slug ON task (slug, status, finished_at)
+    WHERE status IN ('failed', 'timed_out', 'lost') AND slug IS NOT NULL;
+CREATE INDEX task_failed_by_project ON task (project, status, finished_at)
+    WHERE status IN ('failed', 'timed_out', 'lost') AND project IS NOT NULL;
+CREATE INDEX task_by_end ON task (ended_seq) WHERE ended_seq IS NOT NULL;
+CREATE INDEX task_by_stack ON task (stack_hash, finished_at) WHERE stack_hash IS NOT NULL;
+CREATE INDEX task_by_stack_end ON task (stack_hash, ended_seq) WHERE stack_hash IS NOT NULL;
 """
+    + task_stats.SCHEMA
+)
 
 apply_quiet: Final = None
 """Log lines are no work."""
@@ -92,10 +121,10 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
     match event:
         case TaskCreated():
             _create(db, recorded, event)
-            _end_late(db, event)
+            _end_late(db, recorded, event)
         case TaskStarted():
             _start(db, recorded, event)
-            _end_late(db, event)
+            _end_late(db, recorded, event)
         case TaskWaiting():
             _move(db, recorded, "running", "waiting", event.reason)
         case TaskResumed():
@@ -111,19 +140,35 @@ def _follow(db: apsw.Connection, recorded: Recorded) -> None:
     execution_id = recorded.event.execution_id
     assert execution_id is not None
     state, ended_at = _state(db, execution_id)
-    after = judge(state or State(), recorded).state
+    verdict = judge(state or State(), recorded)
+    if verdict.accepted:
+        _place(db, recorded.event)
+    after = verdict.state
     if after == state:
         return
     ends = after.status in TERMINAL and (state is None or after.status != state.status)
     if ends:
         ended_at = recorded.time
     db.execute(
-        "insert into task_execution values (?, ?, ?)"
+        "insert into task_execution (execution_id, state, ended_at) values (?, ?, ?)"
         " on conflict do update set state = excluded.state, ended_at = excluded.ended_at",
         (execution_id, _json(after), ended_at),
     )
     if ends:
-        _end_with_execution(db, after.status, recorded.time, execution_id)
+        _end_with_execution(db, recorded.seq, after.status, recorded.time, execution_id)
+
+
+def _place(db: apsw.Connection, event: Event) -> None:
+    """Note the project of an execution, where an announcement names the first; its tasks have it too."""
+    if not isinstance(event, ExecutionCreated | ExecutionStarted) or event.project is None:
+        return
+    placed = db.execute(
+        "insert into task_execution (execution_id, state, project) values (?, ?, ?)"
+        " on conflict do update set project = excluded.project where project is null returning 1",
+        (event.execution_id, _json(State()), event.project),
+    ).get
+    if placed:
+        db.execute("update task set project = ? where execution_id = ?", (event.project, event.execution_id))
 
 
 def _state(db: apsw.Connection, execution_id: str) -> tuple[State | None, int | None]:
@@ -134,17 +179,21 @@ def _state(db: apsw.Connection, execution_id: str) -> tuple[State | None, int | 
 
 
 def _end_with_execution(
-    db: apsw.Connection, status: str, ended_at: int, execution_id: str, task_id: str | None = None
+    db: apsw.Connection, seq: int, status: str, ended_at: int, execution_id: str, task_id: str | None = None
 ) -> None:
     """End what is open of an execution, or of one task in it, as the end of the execution makes it."""
+    ends_as = _WITH_EXECUTION.get(status, "cancelled")
     db.execute(
-        "update task set status = ?, inferred = 1, reason = ?,"
+        "update task set ended_seq = iif(inferred and status = ?, ended_seq, ?),"
+        " status = ?, inferred = 1, reason = ?,"
         " finished_at = max(?, coalesce(started_at, 0)),"
         " duration_us = iif(started_at is null, null, max(0, ? - started_at))"
         " where execution_id = ? and (inferred or status in ('pending', 'running', 'waiting'))"
         + ("" if task_id is None else " and task_id = ?"),
         (
-            _WITH_EXECUTION.get(status, "cancelled"),
+            ends_as,
+            seq,
+            ends_as,
             f"its execution ended: {status}",
             ended_at,
             ended_at,
@@ -154,11 +203,11 @@ def _end_with_execution(
     )
 
 
-def _end_late(db: apsw.Connection, event: TaskCreated | TaskStarted) -> None:
+def _end_late(db: apsw.Connection, recorded: Recorded, event: TaskCreated | TaskStarted) -> None:
     """End what is heard of only after its execution ended, as if it had been heard of before."""
     state, ended_at = _state(db, event.execution_id)
     if state is not None and ended_at is not None:
-        _end_with_execution(db, state.status, ended_at, event.execution_id, event.task_id)
+        _end_with_execution(db, recorded.seq, state.status, ended_at, event.execution_id, event.task_id)
 
 
 def _create(db: apsw.Connection, recorded: Recorded, event: TaskCreated) -> None:
@@ -224,11 +273,14 @@ def _move(db: apsw.Connection, recorded: Recorded, source: str, target: str, rea
 def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> None:
     """End an attempt; the first ending of its own stands. Its beginning may come later."""
     seq = _attempt(db, recorded, event.task_id)
+    error = None if event.error is None else with_stack_hash(event.error)
     columns = {
         "status": event.outcome,
         "inferred": 0,
         "reason": event.reason,
-        "error": None if event.error is None else _json(with_stack_hash(event.error)),
+        "ended_seq": recorded.seq,
+        "error": _json_or_none(error),
+        "stack_hash": None if error is None or not error.stack_hash else error.stack_hash[:ID_LIMIT_CHARS],
         "outputs": _json_or_none(event.outputs),
         "io": _json_or_none(event.io),
     }
@@ -278,7 +330,8 @@ def _insert(db: apsw.Connection, recorded: Recorded, task_id: str, span_id: str)
     event = recorded.event
     db.execute(
         "insert into task (seq, execution_id, task_id, span_id, trace_id, attempt, agent_id, status,"
-        " inferred, created_at, provenance) values (?, ?, ?, ?, ?, 1, ?, 'pending', 0, ?, ?)",
+        " inferred, created_at, provenance, project) values (?, ?, ?, ?, ?, 1, ?, 'pending', 0, ?, ?,"
+        " (select project from task_execution where execution_id = ?))",
         (
             recorded.seq,
             event.execution_id,
@@ -288,6 +341,7 @@ def _insert(db: apsw.Connection, recorded: Recorded, task_id: str, span_id: str)
             event.agent_id,
             recorded.time,
             event.provenance,
+            event.execution_id,
         ),
     )
     return recorded.seq

@@ -12,7 +12,7 @@ from flightlog_schemas.events.envelope import Provenance
 from flightlog_schemas.limits import Count, Id, Micros, TraceId
 from flightlog_schemas.statuses import Status, TaskStatus
 from flightlog_schemas.wire.lines import Check, Cursor, Cursors, Events, Logs, Search, Tail
-from flightlog_schemas.wire.request import PAGE_LIMIT, Limit, Request, WaitMs
+from flightlog_schemas.wire.request import PAGE_LIMIT, Limit, Request, StatsLimit, WaitMs
 
 
 class Executions(Request, kw_only=True):
@@ -90,6 +90,64 @@ class Tasks(Request, kw_only=True):
     limit: Limit = PAGE_LIMIT
 
 
+class Stats(Request, kw_only=True):
+    """How attempts at tasks went, all that match and not a page of them: one `{"stats":{...}}`.
+
+    Of a slug, or of a task, a project or a task in a project.
+
+    Attributes:
+        task_id: Of this task.
+        slug: Of tasks of this slug; there is no list by task then.
+        project: Of executions of this project.
+        since: Ended on the day (UTC) of this time or later.
+        until: Ended on the day of this time or before.
+        provenance: That came here in this way.
+        status: That ended so.
+        tasks: At most so many tasks, those with most attempts.
+        failures: At most so many failed attempts, newest first.
+        patterns: At most so many groups of failures with the same stack, the largest.
+    """
+
+    task_id: Id | None = None
+    slug: str | None = None
+    project: str | None = None
+    since: Micros | None = None
+    until: Micros | None = None
+    provenance: Provenance | None = None
+    status: TaskStatus | None = None
+    tasks: StatsLimit = 20
+    failures: StatsLimit = 10
+    patterns: StatsLimit = 10
+
+
+class Completions(Request, kw_only=True):
+    """Attempts at tasks in the order in which they ended, and live those that end: `{"completion":{...}}`.
+
+    One that ended with its execution and whose own ending is heard of later comes twice.
+
+    Attributes:
+        after: Ended by events after this position; default: now.
+        follow: Go on with those that end, until the connection is closed.
+        execution_id: Of this execution.
+        task_id: Of this task.
+        slug: Of tasks of this slug.
+        status: That ended in any of these ways.
+        provenance: That came here in this way.
+        novel_only: Only failures whose stack hash was never seen before.
+        limit: Stop after so many.
+    """
+
+    after: Count | None = None
+    follow: bool = True
+    execution_id: Id | None = None
+    task_id: Id | None = None
+    slug: str | None = None
+    status: tuple[TaskStatus, ...] = ()
+    provenance: Provenance | None = None
+    novel_only: bool = False
+    limit: Count | None = None
+
+
 class Agents(Request, kw_only=True):
     """Agents of one execution in the order in which they were added, a page at a time: `{"agent":{...}}`.
 
@@ -163,6 +221,8 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "inspect": Inspect,
     "phase": Phase,
     "tasks": Tasks,
+    "stats": Stats,
+    "completions": Completions,
     "agents": Agents,
     "artifacts": Artifacts,
     "logs": Logs,

@@ -9,7 +9,11 @@ from flightlog_schemas.limits import Count
 PAGE_LIMIT = 1000
 """Most answers to one request for a page."""
 
+STATS_LIMIT = 100
+"""Most of a kind that one answer with statistics lists."""
+
 Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
+StatsLimit = Annotated[int, Meta(ge=0, le=STATS_LIMIT)]
 LevelNumber = Annotated[int, Meta(ge=1, le=24)]
 WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
 

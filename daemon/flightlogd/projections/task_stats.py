@@ -1,0 +1,214 @@
+"""What attempts that have ended add up to: by task, slug, project, provenance, status and day of their end.
+
+Triggers on `task` note each change of such an attempt: what it counted as before, what it counts as now, or
+that it is gone. At the end of a run of events the notes are added up and written in few statements. So
+events may come in any order, an inferred ending may give way to a real one, and an execution may be
+forgotten: the sums are those of the attempts that are there.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from flightlog_schemas.events import Retrieval
+from flightlogd.durations import bucket_of
+from flightlogd.periods import day_of, stretch_of
+from flightlogd.store.rows import insert_rows
+
+_CELL: Final = ("project", "slug", "period", "task_id", "provenance", "status")
+
+TABLES: Final = {
+    "task_change": ("change",),
+    "task_count": _CELL,
+    "task_duration": (*_CELL, "bucket"),
+    "task_failure": (*_CELL, "stack_hash"),
+}
+SCHEMA: Final = """
+-- What attempts that have ended count as no longer (sign -1) and now (1); empty between transactions.
+CREATE TABLE task_change (
+    change      INTEGER PRIMARY KEY,
+    sign        INTEGER NOT NULL,
+    task_id     TEXT    NOT NULL,
+    slug        TEXT,
+    project     TEXT,
+    provenance  TEXT    NOT NULL,
+    status      TEXT    NOT NULL,
+    finished_at INTEGER NOT NULL,
+    duration_us INTEGER,
+    attempt     INTEGER NOT NULL,
+    retrieval   TEXT,
+    stack_hash  TEXT
+) STRICT;
+
+-- Each attempt is in several rows: of all, its task, its slug, its project, its task in its project; '' is
+-- any. And each of these once by its day, once by the stretch that the day is in (flightlogd.periods).
+CREATE TABLE task_count (
+    project      TEXT    NOT NULL,
+    slug         TEXT    NOT NULL,
+    period       INTEGER NOT NULL,
+    task_id      TEXT    NOT NULL,
+    provenance   TEXT    NOT NULL,
+    status       TEXT    NOT NULL,
+    attempts     INTEGER NOT NULL,
+    retries      INTEGER NOT NULL,
+    duration_us  INTEGER NOT NULL,         -- sums, modulo 2^62: no producer can make them overflow
+    retrievals   INTEGER NOT NULL,
+    memory_count INTEGER NOT NULL,
+    timed        INTEGER NOT NULL,         -- retrievals that say how long they took
+    latency_us   INTEGER NOT NULL,
+    PRIMARY KEY (project, slug, period, task_id, provenance, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE task_duration (
+    project    TEXT    NOT NULL,
+    slug       TEXT    NOT NULL,
+    period     INTEGER NOT NULL,
+    task_id    TEXT    NOT NULL,
+    provenance TEXT    NOT NULL,
+    status     TEXT    NOT NULL,
+    bucket     INTEGER NOT NULL,           -- of a logarithmic scale (flightlogd.durations)
+    attempts   INTEGER NOT NULL,
+    PRIMARY KEY (project, slug, period, task_id, provenance, status, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE task_failure (
+    project    TEXT    NOT NULL,
+    slug       TEXT    NOT NULL,
+    period     INTEGER NOT NULL,
+    task_id    TEXT    NOT NULL,
+    provenance TEXT    NOT NULL,
+    status     TEXT    NOT NULL,
+    stack_hash TEXT    NOT NULL,
+    attempts   INTEGER NOT NULL,
+    PRIMARY KEY (project, slug, period, task_id, provenance, status, stack_hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_failure_tasks ON task_failure (stack_hash, project, period, task_id) WHERE task_id <> '';
+
+-- Rows that count nothing any more; they are deleted at once.
+CREATE INDEX task_count_empty ON task_count (attempts) WHERE attempts = 0;
+CREATE INDEX task_duration_empty ON task_duration (attempts) WHERE attempts = 0;
+CREATE INDEX task_failure_empty ON task_failure (attempts) WHERE attempts = 0;
+
+CREATE TRIGGER task_changed AFTER UPDATE ON task
+WHEN old.finished_at IS NOT NULL OR new.finished_at IS NOT NULL BEGIN
+    INSERT INTO task_change
+    SELECT NULL, -1, old.task_id, old.slug, old.project, old.provenance, old.status, old.finished_at,
+        old.duration_us, old.attempt, old.retrieval, old.stack_hash WHERE old.finished_at IS NOT NULL;
+    INSERT INTO task_change
+    SELECT NULL, 1, new.task_id, new.slug, new.project, new.provenance, new.status, new.finished_at,
+        new.duration_us, new.attempt, new.retrieval, new.stack_hash WHERE new.finished_at IS NOT NULL;
+END;
+CREATE TRIGGER task_forgotten AFTER DELETE ON task WHEN old.finished_at IS NOT NULL BEGIN
+    INSERT INTO task_change
+    SELECT NULL, -1, old.task_id, old.slug, old.project, old.provenance, old.status, old.finished_at,
+        old.duration_us, old.attempt, old.retrieval, old.stack_hash;
+END;
+"""
+
+_SUMS: Final = ("attempts", "retries", "duration_us", "retrievals", "memory_count", "timed", "latency_us")
+_MODULUS: Final = 2**62
+_CHANGES_AT_ONCE: Final = 10_000
+"""Read into memory at once; an execution that is forgotten may have had a million attempts."""
+
+_RETRIEVAL: Final = msgspec.json.Decoder(Retrieval)
+
+Cell = tuple[str, str, int, str, str, str]
+"""Values of a row's key, in the order of its columns."""
+
+
+def settle(db: apsw.Connection) -> None:
+    """Add up what has changed since the last time, in the caller's transaction."""
+    while rows := db.execute(
+        f"select * from task_change order by change limit {_CHANGES_AT_ONCE}",
+    ).fetchall():
+        _settle(db, rows)
+        db.execute("delete from task_change where change <= ?", (rows[-1][0],))
+
+
+def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    counts: dict[Cell, list[int]] = {}
+    durations: Counter[tuple[Cell, int]] = Counter()
+    failures: Counter[tuple[Cell, str]] = Counter()
+    fewer = False
+    for row in rows:
+        (_, sign, task_id, slug, project, provenance, status, finished_at) = row[:8]
+        (duration_us, attempt, retrieval, stack_hash) = row[8:]
+        fewer = fewer or sign < 0
+        cell = (project or "", slug or "", day_of(finished_at), task_id, provenance, status)
+        sums = counts.setdefault(cell, [0] * len(_SUMS))
+        sums[0] += sign
+        if attempt > 1:
+            sums[1] += sign
+        if duration_us is not None:
+            sums[2] += sign * duration_us
+            durations[cell, bucket_of(duration_us)] += sign
+        if retrieval is not None:
+            said = _RETRIEVAL.decode(retrieval)
+            sums[3] += sign
+            sums[4] += sign * (said.memory_count or 0)
+            if said.latency_us is not None:
+                sums[5] += sign
+                sums[6] += sign * said.latency_us
+        if stack_hash is not None:
+            failures[cell, stack_hash] += sign
+    _add_counts(db, counts)
+    _add(db, "task_duration", "bucket", durations)
+    _add(db, "task_failure", "stack_hash", failures)
+    if fewer:
+        for table in ("task_count", "task_duration", "task_failure"):
+            db.execute(f"delete from {table} where attempts = 0")
+
+
+def _add_counts(db: apsw.Connection, counts: Mapping[Cell, list[int]]) -> None:
+    wider: dict[Cell, list[int]] = {}
+    for cell, sums in counts.items():
+        if any(sums):
+            for one in _cells(cell):
+                known = wider.get(one)
+                wider[one] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+    insert_rows(
+        db,
+        "task_count",
+        [(*cell, *(value % _MODULUS if at in _BOUNDED else value for at, value in enumerate(sums)))
+         for cell, sums in wider.items()],
+        _ON_COUNTED,
+    )  # fmt: skip
+
+
+_BOUNDED: Final = frozenset(_SUMS.index(name) for name in ("duration_us", "memory_count", "latency_us"))
+_ON_COUNTED: Final = f"on conflict ({', '.join(_CELL)}) do update set " + ", ".join(
+    f"{name} = ({name} + excluded.{name}) & {_MODULUS - 1}"
+    if at in _BOUNDED
+    else f"{name} = {name} + excluded.{name}"
+    for at, name in enumerate(_SUMS)
+)
+
+
+def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, Any], int]) -> None:
+    wider: Counter[tuple[Cell, Any]] = Counter()
+    for (cell, value), count in counts.items():
+        if count:
+            for one in _cells(cell):
+                wider[one, value] += count
+    insert_rows(
+        db,
+        table,
+        [(*cell, value, count) for (cell, value), count in wider.items()],
+        f"on conflict ({', '.join(_CELL)}, {of}) do update set attempts = attempts + excluded.attempts",
+    )
+
+
+def _cells(cell: Cell) -> Iterator[Cell]:
+    """Yield the keys of all rows that an attempt of this project, slug, day and so on is in."""
+    project, slug, day, task_id, provenance, status = cell
+    for period in (day, stretch_of(day)):
+        yield "", "", period, "", provenance, status
+        yield "", "", period, task_id, provenance, status
+        if project:
+            yield project, "", period, "", provenance, status
+            yield project, "", period, task_id, provenance, status
+        if slug:
+            yield "", slug, period, "", provenance, status
