@@ -58,8 +58,14 @@ class Agent:
 
 
 @contextmanager
-def agent(runtime_dir: Path, *options: str) -> Iterator[Agent]:
-    """Start `flightlog mcp` and give an agent that is connected to it; both end afterwards."""
+def agent(runtime_dir: Path, *options: str, mode: str = "auto") -> Iterator[Agent]:
+    """Start `flightlog mcp` and give an agent that is connected to it; both end afterwards.
+
+    Args:
+        runtime_dir: Where the daemon's sockets are.
+        options: More options for the server.
+        mode: How they agree on a protocol, as the SDK's client takes it.
+    """
     server = StdioServerParameters(
         command=sys.executable,
         args=["-P", "-W", "error", "-m", "flightlog", "mcp", "--runtime-dir", str(runtime_dir), *options],
@@ -68,7 +74,7 @@ def agent(runtime_dir: Path, *options: str) -> Iterator[Agent]:
     )
     with (
         start_blocking_portal("trio") as portal,
-        portal.wrap_async_context_manager(Client(stdio_client(server))) as client,
+        portal.wrap_async_context_manager(Client(stdio_client(server), mode=mode)) as client,
     ):
         yield Agent(client, portal)
 
