@@ -105,7 +105,8 @@ def test_the_usage_is_checked_before_anything_runs(flightlog: Cli, home: Path) -
     assert flightlog("exec", "--task", "t", "--", "touch", mark) == (
         3,
         "",
-        "flightlog exec: a task of which execution? Give --execution, or set FLIGHTLOG_EXECUTION_ID\nhint: flightlog exec --help\n",
+        "flightlog exec: a task of which execution? Give --execution, or set FLIGHTLOG_EXECUTION_ID\n"
+        "hint: flightlog exec --help\n",
     )
     assert flightlog("exec", "--execution", "e", "--label", "a=b", "--", "touch", mark).code == 3
     assert flightlog("exec", "--execution", "no id", "--", "touch", mark).code == 3

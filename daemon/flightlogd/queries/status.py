@@ -22,7 +22,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 async def daemon_status(hub: Hub) -> DaemonStatus:
     """Return the daemon's state, positions, sizes and queues."""
-    head_seq, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
+    head_seq, received, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
     cursors, cursor_lag = await hub.readers.run(_cursors)
     fault = hub.fault
     search = await _search_status(hub, head_seq)
@@ -45,6 +45,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         pid=os.getpid(),
         uptime_us=max(0, system_clock() - hub.started_us),
         head_seq=head_seq,
+        clock_behind_us=max(0, received - system_clock()),
         database_bytes=file_size(database),
         wal_bytes=file_size(database.with_name(f"{DATABASE}-wal")),
         memory_bytes=_memory_bytes(),
@@ -69,8 +70,9 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     )
 
 
-def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], int, int, int]:
-    head_seq = read_head(db).seq
+def _from_database(db: apsw.Connection) -> tuple[int, int, list[ProjectionStatus], int, int, int]:
+    head = read_head(db)
+    head_seq = head.seq
     projections = [
         ProjectionStatus(
             name=found.name,
@@ -85,7 +87,7 @@ def _from_database(db: apsw.Connection) -> tuple[int, list[ProjectionStatus], in
     # Who lost a race was told, and that is all there is to it.
     refused = db.execute("select count(*) from refused where code <> 'conflict'").get
     gaps = db.execute("select count(*) from line_gap where cause = 'missing'").get
-    return head_seq, projections, running, refused, gaps
+    return head_seq, head.received, projections, running, refused, gaps
 
 
 def _cursors(db: apsw.Connection) -> tuple[int, int]:

@@ -1,0 +1,111 @@
+"""`flightlog doctor`: every broken set-up is named, with what to do."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cli.runner import Cli
+from support.daemon import Daemon, DaemonFactory
+from support.govern import DAY_US, record
+from support.lines import log
+from support.peers import IngestPeer
+
+
+def findings(flightlog: Cli, code: int) -> dict[str, Any]:
+    """Return the findings by what they are about."""
+    done = flightlog("doctor", "--json")
+    assert done.code == code, done
+    return {finding["about"]: finding for finding in json.loads(done.out)["findings"]}
+
+
+@pytest.mark.covers("P11")
+def test_all_is_well(daemon: Daemon) -> None:
+    """With nothing wrong every finding is ok, in text as well, and the exit code says so."""
+    flightlog = Cli(daemon.runtime_dir)
+    found = findings(flightlog, 0)
+    assert {finding["level"] for name, finding in found.items() if name != "disk"} == {"ok"}
+    assert set(found) >= {"ingest.sock", "query.sock", "spool", "daemon", "models"}
+    lines = flightlog.ok("doctor").lines
+    assert [line.split("\t")[1] for line in lines] == list(found)
+
+
+@pytest.mark.covers("P11")
+def test_the_daemon_is_away(daemon_factory: DaemonFactory) -> None:
+    """No sockets, left-over sockets and what is no socket are told apart."""
+    daemon = daemon_factory(start=False)
+    flightlog = Cli(daemon.runtime_dir)
+    assert "there is no" in findings(flightlog, 1)["ingest.sock"]["text"]
+    daemon.start()
+    daemon.kill()
+    left = findings(flightlog, 1)
+    assert "nobody listens" in left["query.sock"]["text"]
+    assert left["daemon"]["level"] == "bad"
+    daemon.ingest_socket.unlink()
+    daemon.ingest_socket.write_text("")
+    assert "is no socket" in findings(flightlog, 1)["ingest.sock"]["text"]
+
+
+@pytest.mark.covers("P11", "P16")
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is needed to be somebody else")
+def test_the_wrong_group(daemon: Daemon) -> None:
+    """Who may not use a socket is told which group to join."""
+    for path in (daemon.runtime_dir, daemon.runtime_dir.parent):
+        path.chmod(0o755)
+    program = (
+        "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); sys.argv[0] = 'flightlog';"
+    )
+    program += "from flightlog.doctor import examine; import msgspec;"
+    program += f"print(msgspec.json.encode(list(examine({str(daemon.runtime_dir)!r}))).decode())"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import flightlog.doctor, flightlog.waiting, pwd, grp;" + program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "FLIGHTLOG_SPOOL_DIR": "/nonexistent"},
+    )
+    found = {finding["about"]: finding for finding in json.loads(done.stdout)}
+    assert "may not write" in found["ingest.sock"]["text"]
+    assert found["query.sock"]["remedy"].startswith("usermod -aG root ")
+
+
+@pytest.mark.covers("P11", "P15")
+def test_trouble_inside(daemon_factory: DaemonFactory) -> None:
+    """A full disk, a clock that was set back, refused lines and gaps are named with what to do."""
+    daemon = daemon_factory(start=False, database_limit_bytes=2_000_000, retry_ms=50)
+    daemon.clock_shift_us = DAY_US
+    daemon.start()
+    record(daemon, "a", b"no event")
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.hello("gappy", 7)
+        peer.send_lines(log("a", "seventh"))
+        peer.until_ack(7)
+    daemon.terminate()
+    daemon.clock_shift_us = 0
+    daemon.start()
+    flightlog = Cli(daemon.runtime_dir)
+    found = findings(flightlog, 0)
+    assert {"clock", "refused", "gaps"} <= {name for name, one in found.items() if one["level"] == "warn"}
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.send_lines(*(log("a", "x" * 1000) for _ in range(1500)))
+        while "busy" not in (peer.next() or {}):
+            pass
+        assert "storage_full" in findings(flightlog, 1)["daemon"]["text"]
+
+
+@pytest.mark.covers("P11")
+def test_a_daemon_that_does_not_answer(home: Any) -> None:
+    """Sockets that accept and never answer are a finding, not a wait without end."""
+    listening = []
+    for name in ("ingest", "query"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(home / f"{name}.sock"))
+        sock.listen()
+        listening.append(sock)
+    assert findings(Cli(home), 1)["daemon"]["level"] == "bad"
+    for sock in listening:
+        sock.close()
