@@ -240,8 +240,8 @@ class DaemonStatus(Struct, kw_only=True):
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
     positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
     or personal data in them, since it started. `retention` is None until a first pass has ended;
-    `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how far
-    behind the newest time of receipt the clock is, for it was set back and such times never are.
+    `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how
+    far behind the newest time of receipt the clock is, for it was set back and such times never are.
     """
 
     schema_version: int
