@@ -104,6 +104,7 @@ def test_answers_keep_to_their_budget(reader: Agent) -> None:
         "logs_read": {"execution_id": "e002"},
         "tasks_by_trace": {"trace_id": "a" * 32},
         "tasks_last_failed": {"limit": 50},
+        "stats": {"limit": 100},
         "audit_read": {"limit": 100},
         "daemon_status": {},
     }

@@ -23,6 +23,7 @@ from flightlog_schemas.wire.query import (
     Executions,
     Inspect,
     Phase,
+    Stats,
     StatusRequest,
     Tasks,
 )
@@ -30,7 +31,8 @@ from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import Request
 
 READING: Final[tuple[type[Request], ...]] = (
-    Agents, Artifacts, Audit, Check, Executions, Inspect, Logs, Phase, Search, StatusRequest, Tasks,
+    Agents, Artifacts, Audit, Check, Executions, Inspect, Logs, Phase, Search, Stats, StatusRequest,
+    Tasks,
 )  # fmt: skip
 """All that tools may ask. None of these writes: named cursors are the only thing on query.sock that does."""
 
@@ -89,6 +91,17 @@ class Call:
         """How the last answer of `ask` ended."""
         self.room_bytes = (arguments.budget_tokens or budget_tokens) * BYTES_PER_TOKEN - _ENVELOPE_BYTES
         """How many bytes the items of the answer may have."""
+
+    @property
+    def next_seq(self) -> int | None:
+        """Where the page begins, for a tool that counts by position; None for the first page.
+
+        Raises:
+            UsageError: the cursor is not one that such a tool gave.
+        """
+        if isinstance(self.next, str):
+            raise UsageError("cursor: not one of an earlier answer")
+        return self.next
 
     def close(self) -> None:
         """Close the connection to the daemon."""

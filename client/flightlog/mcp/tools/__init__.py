@@ -3,7 +3,7 @@
 from typing import Final
 
 from flightlog.mcp.tool import Tool
-from flightlog.mcp.tools import artifacts, audit, daemon, digest, executions, logs, tasks
+from flightlog.mcp.tools import artifacts, audit, daemon, digest, executions, logs, stats, tasks
 
 TOOLS: Final[tuple[Tool, ...]] = (
     executions.LIST,
@@ -15,6 +15,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     tasks.LIST,
     tasks.BY_TRACE,
     tasks.LAST_FAILED,
+    stats.STATS,
     artifacts.LIST,
     artifacts.WHY,
     audit.READ,

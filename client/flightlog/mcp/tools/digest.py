@@ -16,7 +16,7 @@ from flightlog_schemas.wire.lines import Logs
 from flightlog_schemas.wire.query import Inspect
 
 SCAN_LIMIT_LINES: Final = 20_000
-"""Lines that one digest reads, the last of a longer log: that takes well under a second."""
+"""Lines that one digest reads, the last of a longer log: what bounds its time and memory."""
 
 _ENDS_LINES: Final = 5
 _ERRORS_SHOWN: Final = 8

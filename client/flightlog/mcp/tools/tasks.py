@@ -131,7 +131,7 @@ def _by_trace(call: Call, asked: TraceAsked) -> Item:
         task["final_status"] = row["status"]
     outcomes = [call.item(task) for task in list(tasks.values())[:_OUTCOMES_SHOWN]]
     room = call.room_bytes - sum(map(size_bytes, outcomes))
-    page = [row for row in rows if row["seq"] > (call.next or 0)]
+    page = [row for row in rows if row["seq"] > (call.next_seq or 0)]
     items = call.fit([call.item(row, room) for row in page[:_ATTEMPTS_SHOWN]], room)
     more = page[len(items) - 1]["seq"] if len(items) < len(page) else None
     return call.answer(
@@ -214,7 +214,7 @@ def _last_failed(call: Call, asked: LastFailedAsked) -> Item:
         most = sorted(patterns.values(), key=lambda pattern: -pattern["count"])
         told = call.fit([call.item(kind, call.room_bytes // 8) for kind in most], call.room_bytes // 3)
     room = call.room_bytes - sum(map(size_bytes, told))
-    page = [row for row in failures if call.next is None or row["seq"] < call.next]
+    page = [row for row in failures if call.next_seq is None or row["seq"] < call.next_seq]
     chosen = [picked(BriefTask)(row) for row in page[: asked.limit]]
     items = call.fit([call.item(failure, room) for failure in chosen], room)
     more = page[len(items) - 1]["seq"] if len(items) < len(page) else None
