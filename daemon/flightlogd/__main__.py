@@ -26,7 +26,7 @@ exit codes: 0 done, 1 a check found something, 2 failure, 3 usage
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one verb and exit with its code."""
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+    arguments = parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     try:
         from flightlogd import verbs
     except ModuleNotFoundError as error:
@@ -45,7 +45,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(3, f"{self.prog}: {message}\nhint: {self.prog} --help\n")
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """Return what knows the command line."""
     common = _Parser(add_help=False)
     common.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)"
@@ -56,14 +57,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     common.add_argument(
         "--runtime-dir", metavar="DIR", default=argparse.SUPPRESS, help="where the sockets are"
     )
-    parser = _Parser(
+    whole = _Parser(
         prog="flightlogd",
         description="Keep what programs say in one durable, ordered log. Without a verb: run the daemon.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],
     )
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    verbs = whole.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
 
     def verb(name: str, help_text: str) -> argparse.ArgumentParser:
         return verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
@@ -114,7 +115,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"
     )
     verb("version", "print versions and exit")
-    return parser.parse_args(argv)
+    return whole
 
 
 if __name__ == "__main__":
