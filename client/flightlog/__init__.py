@@ -30,6 +30,7 @@ from flightlog.errors import (
 )
 from flightlog.executions import Announcement, Execution
 from flightlog.masking import mask, scrub_pii
+from flightlog.retries import last_attempt
 from flightlog.scope import Scope
 from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import Event
@@ -56,6 +57,7 @@ __all__ = [
     "emit",
     "execution",
     "flush",
+    "last_attempt",
     "log",
     "mask",
     "scrub_pii",

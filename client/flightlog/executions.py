@@ -26,6 +26,7 @@ from flightlog_schemas.events.execution import (
 
 if TYPE_CHECKING:
     from flightlog.client import Client
+    from flightlog_schemas.answers import TaskAttempt
 
 
 class Announcement(TypedDict, total=False):
@@ -190,7 +191,7 @@ class Execution(Scope):
         task_id: str | None = None,
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
-        retry_of: Task | None = None,
+        retry_of: "Task | TaskAttempt | None" = None,
     ) -> Task:
         """Return a unit of work inside, to be entered with `with`.
 
@@ -199,7 +200,8 @@ class Execution(Scope):
             task_id: Its id within the execution; default: the name, with `-` for white space.
             task_type: What kind of work.
             inputs: What it works on.
-            retry_of: The attempt that this one follows: same task, same trace, next attempt.
+            retry_of: The attempt that this one follows: same task, same trace, next attempt. One that another
+                process made is what `flightlog.last_attempt` returns; if it has not ended, it fails by that.
         """
         return Task(
             self._client,
@@ -221,6 +223,7 @@ class Execution(Scope):
         task_id: str | None = None,
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
+        retry_of: "Task | TaskAttempt | None" = None,
     ) -> Attempts:
         """Return attempts at a task, to be tried one after the other until one does not fail.
 
@@ -238,9 +241,10 @@ class Execution(Scope):
             task_id: Its id within the execution; default: the name, with `-` for white space.
             task_type: What kind of work.
             inputs: What it works on.
+            retry_of: The attempt that the first one follows, as `task` takes it.
         """
 
-        def make(retry_of: Task | None, reason: str | None) -> Attempt:
+        def make(retry_of: "Task | TaskAttempt | None", reason: str | None) -> Attempt:
             return Attempt(
                 self._client,
                 self.execution_id,
@@ -253,7 +257,7 @@ class Execution(Scope):
                 reason=reason,
             )
 
-        return Attempts(make, retries, on if isinstance(on, tuple) else (on,))
+        return Attempts(make, retries, on if isinstance(on, tuple) else (on,), retry_of)
 
     def agent(
         self,

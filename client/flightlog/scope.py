@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import Token
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from flightlog import context
 from flightlog.clock import now_us
@@ -18,6 +18,10 @@ from flightlog_schemas.events.log import Log
 if TYPE_CHECKING:
     from flightlog.capture.run import Captured
     from flightlog.client import Client
+
+
+TRACE_VARIABLE: Final = "TRACEPARENT"
+"""What hands on the trace, as OpenTelemetry has it."""
 
 
 class Scope:
@@ -163,8 +167,7 @@ class Scope:
             self._client,
             command,
             source=source or f"exec:{os.path.basename(command[0])}",  # noqa: PTH119  # also of a path that ends in /
-            env=env,
-            traceparent=self._traceparent(),
+            environment=self.environment(env),
             timeout_s=timeout_s,
             limit_bytes=limit_bytes,
         )
@@ -173,6 +176,18 @@ class Scope:
 
             raise CalledProcessError(captured.exit_status, list(command))
         return captured
+
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment of a process that is started in here: ours, the execution and the trace.
+
+            subprocess.run(["./load.py"], env=run.environment())
+
+        Args:
+            env: The rest of it; default: ours.
+        """
+        inside = {**(os.environ if env is None else env), context.EXECUTION_ID_VARIABLE: self.execution_id}
+        traceparent = self._traceparent()
+        return inside if traceparent is None else inside | {TRACE_VARIABLE: traceparent}
 
     def _traceparent(self) -> str | None:
         """Return the W3C trace context of what is started in here, where there is any."""

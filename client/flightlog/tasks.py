@@ -11,11 +11,13 @@ from flightlog.encode import text
 from flightlog.ids import new_span_id, new_trace_id
 from flightlog.masking import masked_text
 from flightlog.outcome import ending_of
+from flightlog.retries import given_up
 from flightlog.scope import Scope
 from flightlog_schemas.events.task import TaskEnded, TaskStarted
 
 if TYPE_CHECKING:
     from flightlog.client import Client
+    from flightlog_schemas.answers import TaskAttempt
 
 _REASON_LIMIT_CHARS: Final = 1_000
 
@@ -41,20 +43,23 @@ class Task(Scope):
         task_id: str | None,
         task_type: str | None,
         inputs: Mapping[str, Any] | None,
-        retry_of: "Task | None",
+        retry_of: "Task | TaskAttempt | None",
         agent_id: str | None,
         reason: str | None = None,
     ) -> None:
         self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(masked_text(name).split())
         super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
-        self.trace_id: str = retry_of.trace_id if retry_of else new_trace_id()
+        self.trace_id: str = (retry_of.trace_id if retry_of else None) or new_trace_id()
         self.span_id: str = new_span_id()
-        self.attempt: int = retry_of.attempt + 1 if retry_of else 1
+        # An attempt without a span cannot be followed: nobody could tell which one is meant.
+        before = retry_of if retry_of and retry_of.span_id else None
+        self.attempt: int = before.attempt + 1 if before else 1
         self.outputs: dict[str, Any] | None = None
         self._task_type = task_type
         self._inputs = dict(inputs) if inputs else None
-        self._retry_of = retry_of.span_id if retry_of else None
+        self._retry_of = before.span_id if before else None
+        self._given_up = None if before is None or isinstance(before, Task) else given_up(before)
         self._reason = reason
         self._owner_pid = 0
         self._started_ns = 0
@@ -65,6 +70,8 @@ class Task(Scope):
     def __enter__(self) -> Self:
         self._owner_pid = os.getpid()
         self._started_ns = time.monotonic_ns()
+        if self._given_up is not None:
+            self._client.put_now(self._given_up)
         self._client.put_now(
             TaskStarted(
                 execution_id=self.execution_id,
@@ -134,20 +141,24 @@ class Attempts:
 
     def __init__(
         self,
-        make: Callable[[Task | None, str | None], Attempt],
+        make: Callable[["Task | TaskAttempt | None", str | None], Attempt],
         retries: int,
         on: tuple[type[Exception], ...],
+        retry_of: "Task | TaskAttempt | None" = None,
     ) -> None:
         self._make = make
         self._retries = retries
         self._on = on
+        self._retry_of = retry_of
 
     def __iter__(self) -> Iterator[Attempt]:
         before: Attempt | None = None
         for left in range(self._retries, -1, -1):
             failure = before and before.failure
             reason = None if failure is None else f"after {type(failure).__name__}: {text(failure)}"
-            attempt = self._make(before, reason and masked_text(reason)[:_REASON_LIMIT_CHARS])
+            attempt = self._make(
+                before or self._retry_of, reason and masked_text(reason)[:_REASON_LIMIT_CHARS]
+            )
             attempt.again_on = self._on if left else ()
             yield attempt
             if attempt.failure is None:

@@ -1,6 +1,5 @@
 """A command that a program runs and records in its own execution: `Scope.capture`."""
 
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from flightlog.capture.child import SpawnError, spawn
 from flightlog.capture.lines import Entry
 from flightlog.capture.pace import Pace
 from flightlog.capture.record import Recorder
-from flightlog.context import EXECUTION_ID_VARIABLE
 
 if TYPE_CHECKING:
     from flightlog.client import Client
@@ -46,15 +44,11 @@ def run(
     command: Sequence[str],
     *,
     source: str,
-    env: Mapping[str, str] | None,
-    traceparent: str | None,
+    environment: Mapping[str, str],
     timeout_s: float | None,
     limit_bytes: int,
 ) -> Captured:
     """Run a command to its end and log what it prints; see `Scope.capture`."""
-    environment = {**(os.environ if env is None else env), EXECUTION_ID_VARIABLE: scope.execution_id}
-    if traceparent is not None:
-        environment["TRACEPARENT"] = traceparent
     blocked = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     try:
         child = spawn(command, environment, blocked)

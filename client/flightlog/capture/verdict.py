@@ -11,6 +11,8 @@ from flightlog.capture.record import Ending
 from flightlog_schemas.events.envelope import ErrorInfo
 from flightlog_schemas.times import duration_text
 
+_NEVER_RAN: Final = "SpawnError"
+
 ASKED_TO_END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 
 
@@ -32,6 +34,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     error: ErrorInfo | None = None
     left_out: dict[str, int] = {}
+
+    @property
+    def is_worth_another(self) -> bool:
+        """Whether another run may end better: it ran, and nobody wanted it to end."""
+        started = self.error is None or self.error.type != _NEVER_RAN
+        return started and self.outcome in ("failed", "timed_out")
 
 
 def verdict(ending: Ending, received: Iterable[int], timeout_us: int | None) -> Verdict:
@@ -77,7 +85,7 @@ def never_ran(error: SpawnError, took_us: int) -> Verdict:
         outcome="failed",
         exit_status=error.exit_code,
         duration_us=took_us,
-        error=ErrorInfo(message=str(error), type="SpawnError"),
+        error=ErrorInfo(message=str(error), type=_NEVER_RAN),
     )
 
 

@@ -12,6 +12,7 @@ from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
 from flightlog_schemas.levels import FATAL, NAMES, level_number
 from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
+from flightlog_schemas.masking.personal import rules_named
 from flightlog_schemas.times import parse_duration
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -68,6 +69,23 @@ class DurationType(click.ParamType[int]):
         if micros > self._limit_us:
             self.fail(f"{value} is too long: at most {self._limit_us // 3_600_000_000} hours", param, ctx)
         return micros
+
+
+class RulesType(click.ParamType[tuple[str, ...]]):
+    """Names of rules for personal data, separated by commas."""
+
+    name = "rules"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names, each once; one that is none is a usage error."""
+        if isinstance(value, tuple):  # the default
+            return value
+        try:
+            return rules_named(value.split(","))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class LevelType(click.ParamType[str]):
@@ -238,6 +256,7 @@ class AsOfType(click.ParamType[AsOf]):
 ID: Final = IdType()
 TIME: Final = TimeType()
 DURATION: Final = DurationType()
+RULES: Final = RulesType()
 LEVEL: Final = LevelType()
 LEVELS: Final = LevelsType()
 PAIR: Final = PairType()

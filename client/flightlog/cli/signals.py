@@ -32,6 +32,10 @@ class SignalRelay:
 
     def __init__(self) -> None:
         self.received: list[int] = []
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._waiting: list[int] = []
+        self._forwarding = False
         # One that we were told to ignore (nohup, a background job) the command ignores, too.
         self._numbers = frozenset(
             number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN
@@ -42,11 +46,26 @@ class SignalRelay:
 
     def forward_to(self, child: Child) -> None:
         """Hand on everything from here on, and what has come before."""
-        threading.Thread(target=self._forward, args=(child,), name="signals", daemon=True).start()
+        with self._lock:
+            self._child = child
+            waiting, self._waiting = self._waiting, []
+            for number in waiting:
+                child.send(number)
+        if not self._forwarding:
+            self._forwarding = True
+            threading.Thread(target=self._forward, name="signals", daemon=True).start()
 
-    def _forward(self, child: Child) -> None:
+    def let_go(self) -> None:
+        """Hand nothing on, for the command has ended; what comes now is for the next one, if there is one."""
+        with self._lock:
+            self._child = None
+
+    def _forward(self) -> None:
         while True:
             arrived = signal.sigwaitinfo(self._numbers)
-            self.received.append(arrived.si_signo)
-            if arrived.si_code != _FROM_KERNEL:
-                child.send(arrived.si_signo)
+            with self._lock:
+                self.received.append(arrived.si_signo)
+                if self._child is None:
+                    self._waiting.append(arrived.si_signo)
+                elif arrived.si_code != _FROM_KERNEL:
+                    self._child.send(arrived.si_signo)

@@ -1,32 +1,29 @@
 """`flightlog exec`: a command as an execution."""
 
 import os
-import time
 from typing import Final
 
 import click
 
 from flightlog import paths
-from flightlog.capture.child import SpawnError, spawn
-from flightlog.capture.lines import Entry
-from flightlog.capture.pace import Pace
-from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S, Recorder
-from flightlog.capture.verdict import ASKED_TO_END, never_ran, verdict
-from flightlog.cli.options import DURATION, ID, PAIR, surrounding_execution
+from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S
+from flightlog.cli.options import DURATION, ID, PAIR, RULES, surrounding_execution
 from flightlog.cli.project import project_here, project_named
+from flightlog.cli.repeat import BUFFER_BYTES, Command
 from flightlog.cli.signals import SignalRelay
 from flightlog.cli.subject import Subject
-from flightlog.cli.trace import VARIABLE, next_span
+from flightlog.cli.trace import VARIABLE, Trace, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE
 from flightlog.dial import dial
-from flightlog.errors import DaemonAway, UsageError
-from flightlog.ids import new_id
-from flightlog.masking import masked_text
+from flightlog.errors import DaemonAway, FlightlogError, UsageError
+from flightlog.ids import new_id, new_span_id
+from flightlog.masking import SCRUB_VARIABLE, masked_text, scrub_pii
 from flightlog.process import this_process
-from flightlog.scope import Scope
+from flightlog.retries import last_attempt
+from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.execution import ExecutionStarted
 from flightlog_schemas.events.task import TaskStarted
 from flightlog_schemas.limits import ID_LIMIT_CHARS
@@ -39,8 +36,7 @@ START_WAIT_S: Final = 0.5
 DELIVERY_WAIT_S: Final = 5.0
 """Longest that the end waits for a daemon that has answered before."""
 
-BUFFER_BYTES: Final = 8 * 1024 * 1024
-"""Most that is held for a daemon that is away or slow."""
+RETRIES_LIMIT: Final = 1000
 
 FLUSH_INTERVAL_S: Final = 0.1
 """Somebody may be following."""
@@ -57,6 +53,7 @@ ARGS_LIMIT_CHARS: Final = 100_000
     "flightlog exec -- make test",
     "flightlog exec --name nightly --label host=a1 --timeout 2h -- ./backup.sh /srv",
     "flightlog exec --execution EXEC --task load --source plugin:core/csv.load -- ./load.py",
+    "flightlog exec --retries 3 --scrub email,ipv4 -- ./sync.sh",
     runs_command=True,
 )
 @click.option("--name", help="What people call it [default: the command's own name].")
@@ -74,6 +71,22 @@ ARGS_LIMIT_CHARS: Final = 100_000
     help="Record an attempt at a task of this execution instead [default: the one around, with --task].",
 )
 @click.option("--task", type=ID, metavar="ID", help="That task [default: the command's own name].")
+@click.option(
+    "--retries",
+    type=click.IntRange(0, RETRIES_LIMIT),
+    default=0,
+    metavar="N",
+    help="While it fails, run it again, up to N times; each run is an attempt at a task.",
+)
+@click.option("--retry-last", is_flag=True, help="The first run follows the last attempt at --task.")
+@click.option(
+    "--scrub",
+    "rules",
+    type=RULES,
+    default=(),
+    metavar="RULES",
+    help="Scrub personal data from what is recorded: email,ipv4,ipv6,uuid,hex, or all.",
+)
 @click.argument("command", metavar="-- CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     session: Session,
@@ -86,6 +99,9 @@ def command(
     source: str | None,
     execution: str | None,
     task: str | None,
+    retries: int,
+    retry_last: bool,
+    rules: tuple[str, ...],
 ) -> int:
     """Run a command and record it.
 
@@ -99,20 +115,47 @@ def command(
 
     With --task it is recorded as an attempt at a task of an execution that is there, which it does not end.
     Nobody asks first whether that one is known: its announcement may be on its way.
+
+    With --retries a run that fails, or whose time is up, is followed by another; what cannot be started, or
+    was told to end by a signal, is not. The exit code is that of the last run; --timeout is for each.
     """
     of_task = execution is not None or task is not None
     if of_task and (project is not None or labels or tool_version is not None):
         raise UsageError("--project, --label and --tool-version are of executions, not of tasks")
-    # First of all: from here on a signal is for the command, and every thread inherits that.
-    relay = SignalRelay()
+    if retry_last and not of_task:
+        raise UsageError("--retry-last is of a task: name it by --task")
+    if rules:
+        scrub_pii(*rules)
     tool = os.path.basename(command[0])  # noqa: PTH119  # a path's last part, also where it ends in a slash
+    task_id = task or _as_id(tool)
+    execution_id = (execution or _surrounding(session)) if of_task else new_id()
+    before = _last_attempt(session, execution_id, task_id) if retry_last else None
+    # Before any thread: from here on a signal is for the command, and every thread inherits that.
+    relay = SignalRelay()
+    environment = {**os.environ, EXECUTION_ID_VARIABLE: execution_id}
+    if rules:
+        environment[SCRUB_VARIABLE] = ",".join(rules)
+    if session.runtime_dir is not None:
+        environment["FLIGHTLOG_RUNTIME_DIR"] = os.path.abspath(session.runtime_dir)  # noqa: PTH100  # no links
+    client = Client(
+        session.runtime_dir,
+        buffer_limit_bytes=BUFFER_BYTES,
+        flush_interval_s=FLUSH_INTERVAL_S,
+        exit_timeout_s=DELIVERY_WAIT_S,
+    )
+
+    def settle() -> None:
+        if _daemon_is_there(session):
+            client.flush(START_WAIT_S)
+
+    running = Command(client, relay, command, environment, timeout, settle, session.say)
     trace = next_span(os.environ.get(VARIABLE))
     now = now_us()
-    started: ExecutionStarted | TaskStarted
-    if of_task:
-        started = TaskStarted(
-            execution_id=execution or _surrounding(session),
-            task_id=task or _as_id(tool),
+
+    def first_attempt(trace: Trace) -> TaskStarted:
+        return TaskStarted(
+            execution_id=execution_id,
+            task_id=task_id,
             time=now,
             trace_id=trace.trace_id,
             span_id=trace.span_id,
@@ -120,9 +163,14 @@ def command(
             task_type="exec",
             inputs={"args": recorded_args(command)},
         )
+
+    lines_of = source or f"exec:{name or tool}"
+    if of_task:
+        ended = running.attempt(first_attempt(trace), lines_of, trace, retries, before)
     else:
+        runs = retries + 1
         started = ExecutionStarted(
-            execution_id=new_id(),
+            execution_id=execution_id,
             time=now,
             trace_id=trace.trace_id,
             span_id=trace.span_id,
@@ -133,49 +181,33 @@ def command(
             project=project_here() if project is None else project_named(project),
             parent_id=surrounding_execution(session),
             owner=this_process(),
-            deadline=None if timeout is None else now + timeout + DEADLINE_ROOM_US,
+            deadline=None if timeout is None else now + runs * (timeout + DEADLINE_ROOM_US),
             labels=dict(labels) or None,
         )
-    subject = Subject(started, source or f"exec:{started.name}")
-    environment = {**os.environ, EXECUTION_ID_VARIABLE: started.execution_id, VARIABLE: trace.parent}
-    if session.runtime_dir is not None:
-        environment["FLIGHTLOG_RUNTIME_DIR"] = os.path.abspath(session.runtime_dir)  # noqa: PTH100  # no links
-    client = Client(
-        session.runtime_dir,
-        buffer_limit_bytes=BUFFER_BYTES,
-        flush_interval_s=FLUSH_INTERVAL_S,
-        exit_timeout_s=DELIVERY_WAIT_S,
-    )
-    client.put_now(started)
-    if _daemon_is_there(session):
-        client.flush(START_WAIT_S)
-    begun = time.monotonic_ns()
-    try:
-        child = spawn(command, environment, relay.blocked_before)
-    except SpawnError as error:
-        session.say(str(error))
-        took_us = (time.monotonic_ns() - begun) // 1000
-        client.put_now(subject.ended(never_ran(error, took_us)))
-        client.close()
-        return error.exit_code
-    relay.forward_to(child)
-    scope = Scope(client, started.execution_id, started.task_id)
-
-    def take(said: Entry) -> None:
-        level = "INFO" if said.level is None else said.level
-        scope.log(said.message, level, source=subject.source, fields=said.fields)
-
-    recorder = Recorder(
-        child,
-        take,
-        pause=Pace(client, BUFFER_BYTES // 2),
-        told_to_end=lambda: not ASKED_TO_END.isdisjoint(relay.received),
-        timeout_s=None if timeout is None else timeout / 1e6,
-    )
-    ending = recorder.run()
-    client.put_now(subject.ended(verdict(ending, relay.received, timeout)))
+        subject = Subject(started, lines_of)
+        if retries:
+            client.put_now(started)
+            inner = trace._replace(span_id=new_span_id())
+            ended = running.attempt(first_attempt(inner), lines_of, inner, retries)
+        else:
+            ended = running.run(subject, trace)
+        client.put_now(subject.ended(ended))
     client.close()
-    return TIMED_OUT if ending.timed_out else ending.exit_status
+    return TIMED_OUT if ended.outcome == "timed_out" else ended.exit_status
+
+
+def _last_attempt(session: Session, execution_id: str, task_id: str) -> TaskAttempt | None:
+    try:
+        return last_attempt(
+            task_id,
+            execution_id=execution_id,
+            directory=session.daemon.directory,
+            timeout_s=START_WAIT_S,
+        )
+    except FlightlogError as error:
+        # The command is to run, whatever is recorded of it.
+        session.say(f"recorded as a first attempt: {error.reason}")
+        return None
 
 
 def _surrounding(session: Session) -> str:
