@@ -62,6 +62,7 @@ def append(
     *,
     on_busy: Callable[[Busy], None] | None = None,
     on_refused: Callable[[Refused], None] | None = None,
+    on_reply: Callable[[IngestReply], None] | None = None,
 ) -> Appended:
     """Send lines, never waiting for one before the next, and return when all are on disk and readable.
 
@@ -77,6 +78,8 @@ def append(
             waits for ever.
         on_busy: Called when the daemon keeps what came and waits out a fault, such as a full disk.
         on_refused: Called for each refusal as it comes.
+        on_reply: Called for each reply as it comes: what became of a line
+            comes before the ack that covers it.
 
     Raises:
         DaemonAway: nobody listens, or the connection broke before everything was settled.
@@ -84,7 +87,7 @@ def append(
         ValueError: a line holds a newline.
     """
     with dial(path, timeout_s) as peer:
-        return _Exchange(path, peer, timeout_s, on_busy, on_refused).run(lines, producer)
+        return _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply).run(lines, producer)
 
 
 class _Exchange:
@@ -97,12 +100,14 @@ class _Exchange:
         timeout_s: float | None,
         on_busy: Callable[[Busy], None] | None,
         on_refused: Callable[[Refused], None] | None,
+        on_reply: Callable[[IngestReply], None] | None,
     ) -> None:
         self._path = path
         self._peer = peer
         self._timeout_ms = None if timeout_s is None else timeout_s * 1000
         self._on_busy = on_busy
         self._on_refused = on_refused
+        self._on_reply = on_reply
         self._poll = select.poll()
         self._sent = 0
         self._busy = False
@@ -199,6 +204,8 @@ class _Exchange:
     def _take(self, reply: IngestReply) -> None:
         done = self._done
         self._busy = reply.busy is not None
+        if self._on_reply is not None:
+            self._on_reply(reply)
         if reply.ack is not None:
             done.lines, done.seq = reply.ack.lines, reply.ack.seq
         elif reply.refused is not None:

@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-from bench import emitting, many, masking, reading, searching, writing
+from bench import backfilling, emitting, many, masking, reading, searching, writing
 from bench.contest import contest
 from bench.figures import megabytes
 
@@ -20,6 +20,7 @@ PARTS = {
     "masking": masking.masking,
     "many": many.many,
     "search": searching.search,
+    "backfill": backfilling.backfill,
 }
 MEMORY_LIMIT_BYTES = 100_000_000
 

@@ -14,7 +14,7 @@ from flightlog.errors import EXIT_FAILURE, EXIT_USAGE, FlightlogError
 INTERRUPTED: Final = 130
 
 SECTIONS: Final = {
-    "Record": ("exec", "start", "finish", "log", "emit"),
+    "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),

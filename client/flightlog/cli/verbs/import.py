@@ -1,0 +1,166 @@
+"""`flightlog import`: sessions of agents, from the transcripts that they leave."""  # noqa: N999  # as the verb
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from flightlog.cli.busy import BusyNotice
+from flightlog.cli.progress import Advance, progress, unseen
+from flightlog.cli.verb import Session, json_option, verb
+from flightlog.clock import now_us
+from flightlog.encode import encode_line
+from flightlog.errors import EXIT_FAILURE, UsageError
+from flightlog.importing.ship import Item, Settled, Shipment
+from flightlog.importing.transcript import (
+    Format,
+    NoTranscriptError,
+    Transcript,
+    format_named,
+    format_names,
+)
+from flightlog.paths import ingest_socket
+
+
+@verb(
+    "import",
+    "flightlog import claude-code ~/.claude/projects",
+    "flightlog import codex ~/.codex/sessions --dry-run",
+    "flightlog import --list",
+)
+@click.argument("format_name", metavar="[FORMAT]", required=False)
+@click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--list", "as_list", is_flag=True, help="Show the formats.")
+@click.option("--dry-run", is_flag=True, help="Read everything, write nothing; needs no daemon.")
+@json_option
+def command(
+    session: Session,
+    format_name: str | None,
+    paths: tuple[Path, ...],
+    as_list: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Record sessions of agents from their transcripts.
+
+    Each session becomes an execution: its tool calls are tasks, its sub-agents agents, the files it wrote
+    artifacts, with the tokens it used. PATH is a file or a directory. What is in the log already is skipped,
+    so a transcript that has grown adds its new records; a session that was silent for an hour is taken as
+    ended. Exit code 2 if a file is no transcript.
+    """
+    if as_list:
+        _show_formats(session, as_json=as_json)
+        return 0
+    if format_name is None or not paths:
+        raise UsageError("give a format and a path", "flightlog import --list")
+    if format_name not in format_names():
+        raise UsageError(f"no such format: {format_name}", "flightlog import --list")
+    run = _Run(session, format_named(format_name))
+    with progress("import", None) as run.advance:
+        items = run.items(paths)
+        if dry_run:
+            for item in items:
+                run.settled(Settled(item, 1, 0, []))
+        else:
+            Shipment(run.settled).send(
+                ingest_socket(session.daemon.directory), items, BusyNotice(session.say)
+            )
+    output = session.output()
+    if as_json:
+        output.json(run.summary() | {"dry_run": dry_run})
+    else:
+        output.line(run.sentence(dry_run=dry_run))
+    return EXIT_FAILURE if run.failed else 0
+
+
+def _show_formats(session: Session, *, as_json: bool) -> None:
+    formats = {name: format_named(name).ABOUT for name in format_names()}
+    output = session.output()
+    if as_json:
+        output.json([{"name": name, "about": about} for name, about in formats.items()])
+        return
+    for name, about in formats.items():
+        output.line(f"{name}\t{about}")
+
+
+class _Counts(Struct):
+    added: int = 0
+    skipped: int = 0
+
+
+class _Run:
+    """What has become of every session so far."""
+
+    def __init__(self, session: Session, chosen: Format) -> None:
+        self.failed = 0
+        self.advance: Advance = unseen
+        self._session = session
+        self._format = chosen
+        self._sessions: dict[str, _Counts] = {}
+
+    def items(self, paths: tuple[Path, ...]) -> Iterator[Item]:
+        """Yield the events of all transcripts, each an item of its own."""
+        for path in paths:
+            for found in self._format.find(path):
+                if isinstance(found, NoTranscriptError):
+                    self._fail(str(found))
+                else:
+                    yield from self._events(found)
+
+    def _events(self, transcript: Transcript) -> Iterator[Item]:
+        where = str(transcript.path)
+        self._sessions.setdefault(transcript.session_id, _Counts())
+        try:
+            for event in self._format.read(transcript, now_us()):
+                line = encode_line(event)
+                if line is None:
+                    self._fail(f"{where}: a record holds what JSON cannot say")
+                else:
+                    yield Item(where, transcript.session_id, [line], len(line))
+        except OSError as error:
+            self._fail(f"{where}: {error.strerror or error}")
+
+    def settled(self, settled: Settled) -> None:
+        """Count an event."""
+        self.advance(settled.item.size_bytes)
+        counts = self._sessions[settled.item.kind]
+        counts.added += settled.added
+        counts.skipped += settled.skipped
+        for reason in settled.refused:
+            self._fail(f"{settled.item.where}: {reason}")
+
+    def _fail(self, what: str) -> None:
+        self.failed += 1
+        self._session.say(what)
+
+    def summary(self) -> dict[str, object]:
+        """Return all counts."""
+        sessions = self._sessions.values()
+        return {
+            "sessions": {
+                "total": len(sessions),
+                "added": sum(counts.added > 0 and not counts.skipped for counts in sessions),
+                "grown": sum(counts.added > 0 and counts.skipped > 0 for counts in sessions),
+                "skipped": sum(not counts.added for counts in sessions),
+            },
+            "events": {
+                "added": sum(counts.added for counts in sessions),
+                "skipped": sum(counts.skipped for counts in sessions),
+            },
+            "failed": self.failed,
+        }
+
+    def sentence(self, *, dry_run: bool) -> str:
+        """Return all counts for a person."""
+        summary = self.summary()
+        sessions, events = summary["sessions"], summary["events"]
+        assert isinstance(sessions, dict)
+        assert isinstance(events, dict)
+        total = f"{sessions['total']:,} session{'' if sessions['total'] == 1 else 's'}"
+        failed = f"; {self.failed:,} failed" if self.failed else ""
+        if dry_run:
+            return f"{total}: {events['added']:,} events would be sent{failed}"
+        became = ", ".join(f"{sessions[name]:,} {name}" for name in ("added", "grown", "skipped"))
+        told = ", ".join(f"{count:,} {name}" for name, count in events.items())
+        return f"{total}: {became}; events: {told}{failed}"
