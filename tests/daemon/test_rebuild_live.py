@@ -32,6 +32,8 @@ DAMAGE = (
     "delete from agent where agent_id = 'helper'",
     "update task set name = 'x'",
     "delete from task_execution",
+    "update task_count set attempts = attempts + 1",
+    "delete from task_duration",
     "update artifact set created_at = 1",
     "insert into artifact select seq + 1000000000, execution_id, artifact_id, null, path, artifact_type,"
     " null, null, null, null, 2 from artifact",

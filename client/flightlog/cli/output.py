@@ -24,6 +24,8 @@ TIMES: Final = frozenset(
         "updated_at",
         "scheduled_at",
         "moved_at",
+        "first_at",
+        "last_at",
     }
 )
 """Keys of answers that hold microseconds since the epoch."""

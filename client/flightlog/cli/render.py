@@ -62,6 +62,14 @@ def running_for(execution: Execution | TaskAttempt, now_us: int) -> str | None:
     return duration(execution)
 
 
+def error_text(attempt: TaskAttempt) -> str | None:
+    """Return what went wrong with an attempt: its error, else the reason of its end."""
+    error = attempt.error
+    if error is None:
+        return attempt.reason
+    return error.message if error.type is None else f"{error.type}: {error.message}"
+
+
 def log_text(line: LogLine, output: Output, pieces: Pieces | None = None) -> str:
     """Return a log line as `TIME LEVEL [source] [task] message`, continuation lines indented.
 

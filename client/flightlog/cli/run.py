@@ -16,7 +16,7 @@ INTERRUPTED: Final = 130
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
-    "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "audit", "search"),
+    "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "stats", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),
     "The daemon and its language": ("status", "doctor", "spool", "schema", "mcp"),
 }

@@ -1,20 +1,31 @@
 """`flightlog task`: attempts at tasks, over all executions."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import click
+import msgspec
+from msgspec.structs import replace
 
+from flightlog.cli.follow import Patience
 from flightlog.cli.lists import task_columns
 from flightlog.cli.options import ID, TIME
 from flightlog.cli.output import Output, shown
+from flightlog.cli.render import STATUS_STYLES, duration, error_text
+from flightlog.cli.stream import Stream
 from flightlog.cli.tables import Column
+from flightlog.cli.text import one_line
 from flightlog.cli.verb import Session, family, json_option, verb
 from flightlog.clock import now_us
+from flightlog.errors import DaemonAway, NotUnderstood
+from flightlog.query import Connection
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import Provenance
+from flightlog_schemas.limits import INT64_MAX
+from flightlog_schemas.stats import Completion
 from flightlog_schemas.statuses import TaskStatus
-from flightlog_schemas.wire.query import Tasks
+from flightlog_schemas.wire.query import Completions, Tasks
 from flightlog_schemas.wire.request import PAGE_LIMIT
 
 DEFAULT_COUNT: Final = 20
@@ -26,6 +37,7 @@ command = family(
     "flightlog task list --task extract --since 1d",
     "flightlog task trace 4bf92f3577b34da6a3ce929d0e0e4736",
     "flightlog task failed -n 5",
+    "flightlog task watch --novel",
 )
 
 _count = click.option(
@@ -107,6 +119,94 @@ def failed(session: Session, task_id: str | None, count: int, as_json: bool) -> 
         session.say("nothing failed")
 
 
+@command.member
+@verb("watch", "flightlog task watch --failed", "flightlog task watch --novel --json")
+@click.option("--task", "task_id", type=ID, metavar="ID", help="Of this task, in any execution.")
+@click.option("--slug", help="Of tasks of this slug.")
+@click.option("--failed", is_flag=True, help="Only what failed, timed out or was lost.")
+@click.option("--novel", is_flag=True, help="Only failures with a stack never seen before.")
+@click.option(
+    "--after", type=click.IntRange(0, INT64_MAX), metavar="SEQ",
+    help="Begin with what ended after this position [default: now].",
+)  # fmt: skip
+@json_option
+def watch(
+    session: Session,
+    task_id: str | None,
+    slug: str | None,
+    failed: bool,
+    novel: bool,
+    after: int | None,
+    as_json: bool,
+) -> None:
+    """Watch attempts at tasks as they end, until Ctrl-C.
+
+    A failure with a stack that was never seen before is marked as new; in JSON `novel` says so. What ended
+    with its execution and tells of its own ending later comes twice. A daemon that goes away is waited for.
+    """
+    request = Completions(
+        after=after, task_id=task_id, slug=slug, status=_FAILED if failed else (), novel_only=novel
+    )
+    output = session.output()
+    with Stream() as stream, Patience(session, wait=stream.wait, pause=stream.pause) as daemon:
+        for one in _completions(daemon, request):
+            if as_json:
+                encoded = msgspec.json.encode(shown(msgspec.to_builtins(one)))
+                stream.line_bytes(output.harmless(encoded), one.ended_seq)
+            else:
+                stream.line(_line(output, one), one.ended_seq)
+
+
+_FAILED: Final = ("failed", "timed_out", "lost")
+
+
+def _completions(daemon: Patience, request: Completions) -> Iterator[Completion]:
+    """Yield attempts as they end; after a break, go on where it was."""
+    if request.after is None:
+        request = replace(request, after=_now(daemon.connection))
+    told: set[int] = set()
+    position = -1
+    while True:
+        try:
+            for one in daemon.connection.all(request, Completion):
+                if one.ended_seq != position:
+                    position = one.ended_seq
+                    told.clear()
+                if one.seq not in told:
+                    told.add(one.seq)
+                    yield one
+        except DaemonAway as error:
+            if isinstance(error, NotUnderstood):
+                raise
+            daemon.return_of_daemon()
+        if position > 0:
+            # An execution takes many attempts with it at one position; not all of them may have come.
+            request = replace(request, after=position - 1)
+
+
+def _now(connection: Connection) -> int:
+    """Return the position at which the log ends."""
+    for _ in connection.all(Completions(follow=False, limit=0), Completion):
+        pass
+    assert connection.end is not None
+    return connection.end.seq
+
+
+def _line(output: Output, one: Completion) -> str:
+    """Return a completion as a line of text."""
+    status = output.paint(f"{one.status:<9}", STATUS_STYLES[one.status])
+    parts = [output.paint(output.time(one.finished_at or 0), "dim"), status, output.safe(one.task_id)]
+    if one.attempt > 1:
+        parts.append(f"attempt {one.attempt}")
+    if (took := duration(one)) is not None:
+        parts.append(took)
+    if (error := error_text(one)) is not None:
+        parts.append(output.safe(one_line(error)))
+    if one.novel:
+        parts.append(output.paint("[new]", "bold red"))
+    return " ".join(parts)
+
+
 def _show(session: Session, request: Tasks, as_json: bool) -> int:
     """Write the answer and return how many attempts it has."""
     output = session.output()
@@ -124,12 +224,5 @@ def _show(session: Session, request: Tasks, as_json: bool) -> int:
 def _columns(output: Output, request: Tasks) -> list[Column[TaskAttempt]]:
     columns = task_columns(output, now_us())
     if request.status == "failed":
-        columns.append(Column(head="ERROR", value=_error, wraps=True))
+        columns.append(Column(head="ERROR", value=error_text, wraps=True))
     return columns
-
-
-def _error(attempt: TaskAttempt) -> str | None:
-    error = attempt.error
-    if error is None:
-        return attempt.reason
-    return error.message if error.type is None else f"{error.type}: {error.message}"
