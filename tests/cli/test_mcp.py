@@ -34,6 +34,7 @@ NOTHING_ELSE: dict[str, dict[str, object]] = {
     "tasks_by_trace": {"trace_id": TRACE},
     "tasks_last_failed": {},
     "stats": {},
+    "agents_list": {"execution_id": "run"},
     "artifacts_list": {"execution_id": "run"},
     "artifact_why": {"path": "/a"},
     "audit_read": {},

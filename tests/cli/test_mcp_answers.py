@@ -80,8 +80,24 @@ def test_failing_tool_is_told_alike_everywhere(reader: Agent, shared: Daemon) ->
     assert {name: whole[name] for name in inspected["execution"]} == inspected["execution"]
     assert [one["span_id"] for one in inspected["tasks"]] == [one["span_id"] for one in whole["tasks"]]
     assert (inspected["agents"], inspected["artifacts"]) == (whole["agents"], whole["artifacts"])
+    assert reader.ask("agents_list", execution_id=run["execution_id"])["agents"] == whole["agents"]
     assert inspected["audit"] == whole["audit"]
     assert inspected["incomplete"] == []
+
+    stats = reader.ask("stats", task_id="fetch-page")
+    assert (stats["attempts"], stats["retries"]) == (3, 2)
+    assert stats["by_status"] == {"failed": 2, "succeeded": 1}
+    assert [one["span_id"] for one in stats["failures"]] == spans[1::-1]
+    (group,) = stats["patterns"]
+    assert {name: group[name] for name in ("stack_hash", "count")} == {
+        name: pattern[name] for name in ("stack_hash", "count")
+    }
+    assert group["example"] == stats["failures"][0]
+    by_command = flightlog.ok("stats", "fetch-page", "--json").json
+    for name in ("attempts", "retries", "open", "by_status", "success_rate", "durations", "tasks"):
+        assert stats[name] == by_command[name]
+    assert group["first_at"] == by_command["patterns"][0]["first_at"]
+    assert [one["span_id"] for one in by_command["failures"]] == spans[1::-1]
 
     digest = reader.ask("logs_digest", execution_id=run["execution_id"])
     assert digest["scanned"] == len(flightlog.ok("logs", run["execution_id"]).lines)

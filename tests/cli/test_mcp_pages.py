@@ -35,6 +35,7 @@ def told(shared: Daemon) -> Daemon:
             )
             for n in range(60)
         ),
+        *(event("agent.added", "e000", agent_id=f"a{n}", name=LONG[:500]) for n in range(40)),
         *(event("artifact.added", "e000", path=f"/out/{n}", artifact_type="code") for n in range(70)),
         *(log("e001", f"line number {n}", level="WARN" if n % 10 == 0 else "INFO") for n in range(450)),
         log("e002", LONG),
@@ -77,6 +78,7 @@ def walk(reader: Agent, tool: str, noun: str, **arguments: object) -> list[Json]
         ("tasks_by_trace", "attempts", "span_id", {"trace_id": "a" * 32}, 60),
         ("tasks_last_failed", "failures", "span_id", {"limit": 50}, 60),
         ("tasks_last_failed", "failures", "span_id", {"unique_errors": True, "limit": 2}, 9),
+        ("agents_list", "agents", "agent_id", {"execution_id": "e000", "limit": 100}, 40),
         ("artifacts_list", "artifacts", "artifact_id", {"execution_id": "e000", "limit": 100}, 70),
         ("logs_read", "lines", "seq", {"execution_id": "e001", "limit": 100, "text": "line"}, 450),
         ("logs_read", "lines", "seq", {"execution_id": "e001", "newest_first": True, "level": "WARN"}, 45),
@@ -121,7 +123,7 @@ def test_cut_lists_of_an_inspection_are_named(reader: Agent) -> None:
     """Where not all that belongs to an execution fits, the answer names the lists that are cut."""
     answer = reader.ask("execution_inspect", execution_id="e000")
     assert answer["truncated"]
-    assert set(answer["incomplete"]) == {"tasks", "artifacts"}
+    assert set(answer["incomplete"]) == {"tasks", "agents", "artifacts"}
     whole = reader.ask("execution_inspect", execution_id="e000", include=["artifacts"], budget_tokens=20_000)
     assert (len(whole["artifacts"]), whole["tasks"], whole["incomplete"]) == (70, [], [])
 

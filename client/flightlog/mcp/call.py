@@ -15,14 +15,13 @@ from flightlog.mcp.tool import Arguments
 from flightlog.mcp.untrusted import NOTE, Sizes, size_bytes, within
 from flightlog.query import Connection
 from flightlog_schemas import SCHEMA_VERSION
-from flightlog_schemas.wire.lines import Check, Logs, Search
+from flightlog_schemas.wire.lines import Logs, Search
 from flightlog_schemas.wire.query import (
     Agents,
     Artifacts,
     Audit,
     Executions,
     Inspect,
-    Phase,
     Stats,
     StatusRequest,
     Tasks,
@@ -31,8 +30,7 @@ from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import Request
 
 READING: Final[tuple[type[Request], ...]] = (
-    Agents, Artifacts, Audit, Check, Executions, Inspect, Logs, Phase, Search, Stats, StatusRequest,
-    Tasks,
+    Agents, Artifacts, Audit, Executions, Inspect, Logs, Search, Stats, StatusRequest, Tasks,
 )  # fmt: skip
 """All that tools may ask. None of these writes: named cursors are the only thing on query.sock that does."""
 

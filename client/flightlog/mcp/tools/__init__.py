@@ -3,7 +3,7 @@
 from typing import Final
 
 from flightlog.mcp.tool import Tool
-from flightlog.mcp.tools import artifacts, audit, daemon, digest, executions, logs, stats, tasks
+from flightlog.mcp.tools import agents, artifacts, audit, daemon, digest, executions, logs, stats, tasks
 
 TOOLS: Final[tuple[Tool, ...]] = (
     executions.LIST,
@@ -16,6 +16,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     tasks.BY_TRACE,
     tasks.LAST_FAILED,
     stats.STATS,
+    agents.LIST,
     artifacts.LIST,
     artifacts.WHY,
     audit.READ,

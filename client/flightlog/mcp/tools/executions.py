@@ -201,7 +201,7 @@ INSPECT: Final = Tool(
     about="Everything recorded of one execution: how it stands, its error, counts of log lines by level, the"
     " attempts at its tasks, its agents and artifacts; with include also its audit trail (who changed what)."
     " As it is, or as it was at a position or time. Lists named in incomplete are cut: tasks_list,"
-    " artifacts_list and audit_read have them whole.",
+    " agents_list, artifacts_list and audit_read have them whole.",
     arguments=InspectAsked,
     answer=Inspected,
     run=_inspect,
