@@ -38,9 +38,10 @@ test: $(READY)  ## run all tests
 test-fast: $(READY)  ## run the tests that take no more than a moment each
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
-test-deps:  ## install what tests of the shell library need: shellcheck, bats, busybox
+test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd
 	@missing=; for program in $(TEST_PROGRAMS); do \
 		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	test -z "$$missing" || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; }
 
