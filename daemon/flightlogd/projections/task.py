@@ -28,7 +28,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 2
+VERSION: Final = 3
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (
@@ -51,6 +51,7 @@ CREATE TABLE task (
     retry_of       TEXT,
     parent_task_id TEXT,
     agent_id       TEXT,
+    causation_id   TEXT,                   -- the event that caused it
     slug           TEXT,
     name           TEXT,
     task_type      TEXT,
@@ -231,6 +232,7 @@ def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> None:
         "attempt": event.attempt,
         "retry_of": event.retry_of,
         "agent_id": event.agent_id,
+        "causation_id": event.causation_id,
         "scheduled_at": event.scheduled_at,
         "started_at": recorded.time,
         "config_digest": event.config_digest,

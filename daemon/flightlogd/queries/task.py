@@ -25,6 +25,7 @@ _PLAIN: Final = (
     "task_type",
     "parent_task_id",
     "agent_id",
+    "causation_id",
     "status",
     "inferred",
     "reason",
