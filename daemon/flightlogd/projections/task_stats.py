@@ -43,8 +43,8 @@ CREATE TABLE task_change (
     stack_hash  TEXT
 ) STRICT;
 
--- Each attempt is in several rows: of all, its task, its slug, its project, its task in its project; '' is
--- any. And each of these once by its day, once by the stretch that the day is in (flightlogd.periods).
+-- Each attempt is in several rows: of all, its task, its slug, its project ('' is any), and here also of its
+-- task in its project. And each of these once by its day, once by its stretch of days (flightlogd.periods).
 CREATE TABLE task_count (
     project      TEXT    NOT NULL,
     slug         TEXT    NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE task_failure (
     attempts   INTEGER NOT NULL,
     PRIMARY KEY (project, slug, period, task_id, provenance, status, stack_hash)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_failure_tasks ON task_failure (stack_hash, project, period, task_id) WHERE task_id <> '';
+CREATE INDEX task_failure_tasks ON task_failure (stack_hash, period, task_id) WHERE task_id <> '';
 
 -- Rows that count nothing any more; they are deleted at once.
 CREATE INDEX task_count_empty ON task_count (attempts) WHERE attempts = 0;
@@ -166,7 +166,7 @@ def _add_counts(db: apsw.Connection, counts: Mapping[Cell, list[int]]) -> None:
     wider: dict[Cell, list[int]] = {}
     for cell, sums in counts.items():
         if any(sums):
-            for one in _cells(cell):
+            for one in _cells(cell, pairs=True):
                 known = wider.get(one)
                 wider[one] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
     insert_rows(
@@ -191,7 +191,7 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
     wider: Counter[tuple[Cell, Any]] = Counter()
     for (cell, value), count in counts.items():
         if count:
-            for one in _cells(cell):
+            for one in _cells(cell, pairs=False):
                 wider[one, value] += count
     insert_rows(
         db,
@@ -201,14 +201,20 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
     )
 
 
-def _cells(cell: Cell) -> Iterator[Cell]:
-    """Yield the keys of all rows that an attempt of this project, slug, day and so on is in."""
+def _cells(cell: Cell, *, pairs: bool) -> Iterator[Cell]:
+    """Yield the keys of all rows that an attempt of this project, slug, day and so on is in.
+
+    Args:
+        cell: All that is known of it.
+        pairs: Also that of its task in its project. There are so many of these that only counts are kept.
+    """
     project, slug, day, task_id, provenance, status = cell
     for period in (day, stretch_of(day)):
         yield "", "", period, "", provenance, status
         yield "", "", period, task_id, provenance, status
         if project:
             yield project, "", period, "", provenance, status
-            yield project, "", period, task_id, provenance, status
+            if pairs:
+                yield project, "", period, task_id, provenance, status
         if slug:
             yield "", slug, period, "", provenance, status
