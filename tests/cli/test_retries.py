@@ -123,6 +123,7 @@ def test_what_is_told_to_end_is_not_run_again(flightlog: Cli, number: int) -> No
         assert running.line() == ""
         assert running.line() == "ready"
         running.process.send_signal(number)
+        running.process.wait(30)  # before its input ends, of which the command would end, too
         running.end()
 
     attempts = trace(flightlog, newest(flightlog, "sh")["trace_id"])
