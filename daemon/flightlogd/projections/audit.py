@@ -125,6 +125,9 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
             pass
 
 
+apply_all: Final = None
+"""They are few."""
+
 apply_quiet: Final = None
 """Log lines are no acts."""
 

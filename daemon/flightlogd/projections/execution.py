@@ -102,6 +102,9 @@ _ANNOUNCED: Final = (
 """Fields of an announcement that become columns of the same name."""
 
 
+apply_all: Final = None
+
+
 def apply(db: apsw.Connection, recorded: Recorded) -> None:
     """Apply an event to its execution's row; one that nobody announced gets a placeholder."""
     event = recorded.event

@@ -1,13 +1,14 @@
 """What attempts that have ended add up to: by task, slug, project, provenance, status and day of their end.
 
 Triggers on `task` note each change of such an attempt: what it counted as before, what it counts as now, or
-that it is gone. At the end of a run of events the notes are added up and written in few statements. So
-events may come in any order, an inferred ending may give way to a real one, and an execution may be
-forgotten: the sums are those of the attempts that are there.
+that it is gone. One that comes into the table with its end is noted by who writes it. At the end of a run of
+events the notes are added up and written in few statements. So events may come in any order, an inferred
+ending may give way to a real one, and an execution may be forgotten: the sums are those of the attempts that
+are there.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -117,6 +118,19 @@ _RETRIEVAL: Final = msgspec.json.Decoder(Retrieval)
 
 Cell = tuple[str, str, int, str, str, str]
 """Values of a row's key, in the order of its columns."""
+
+
+_NOTED: Final = (
+    *("task_id", "slug", "project", "provenance", "status", "finished_at", "duration_us", "attempt"),
+    *("retrieval", "stack_hash"),
+)
+"""What of an attempt is noted, in the order of the columns."""
+
+
+def note_added(db: apsw.Connection, added: Iterable[Mapping[str, Any]]) -> None:
+    """Note those that had ended already when they were added to the table: no trigger does."""
+    rows = [(None, 1, *map(values.get, _NOTED)) for values in added if values["finished_at"] is not None]
+    insert_rows(db, "task_change", rows)
 
 
 def settle(db: apsw.Connection) -> None:
