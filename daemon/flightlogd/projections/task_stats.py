@@ -9,6 +9,7 @@ are there.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add
 from typing import Any, Final
 
 import apsw
@@ -152,7 +153,9 @@ def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         (duration_us, attempt, retrieval, stack_hash) = row[8:]
         fewer = fewer or sign < 0
         cell = (project or "", slug or "", day_of(finished_at), task_id, provenance, status)
-        sums = counts.setdefault(cell, [0] * len(_SUMS))
+        sums = counts.get(cell)
+        if sums is None:
+            sums = counts[cell] = [0] * len(_SUMS)
         sums[0] += sign
         if attempt > 1:
             sums[1] += sign
@@ -177,19 +180,34 @@ def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _add_counts(db: apsw.Connection, counts: Mapping[Cell, list[int]]) -> None:
+    of_all: dict[Cell, list[int]] = {}
     wider: dict[Cell, list[int]] = {}
     for cell, sums in counts.items():
         if any(sums):
-            for one in _cells(cell):
-                known = wider.get(one)
-                wider[one] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
-    insert_rows(
-        db,
-        "task_count",
-        [(*cell, *(value % _MODULUS if at in _BOUNDED else value for at, value in enumerate(sums)))
-         for cell, sums in wider.items()],
-        _ON_COUNTED,
-    )  # fmt: skip
+            _sum_up(of_all, [_without_task(cell)], sums)
+            _sum_up(wider, _cells_of_task(cell), sums)
+    for cell, sums in of_all.items():
+        _sum_up(wider, _cells_of_all(cell), sums)
+    rows = [
+        (
+            *cell,
+            sums[0],
+            sums[1],
+            sums[2] % _MODULUS,
+            sums[3],
+            sums[4] % _MODULUS,
+            sums[5],
+            sums[6] % _MODULUS,
+        )
+        for cell, sums in wider.items()
+    ]
+    insert_rows(db, "task_count", rows, _ON_COUNTED)
+
+
+def _sum_up(sums_of: dict[Cell, list[int]], cells: Iterable[Cell], sums: list[int]) -> None:
+    for cell in cells:
+        known = sums_of.get(cell)
+        sums_of[cell] = sums if known is None else list(map(add, known, sums))
 
 
 _BOUNDED: Final = frozenset(_SUMS.index(name) for name in ("duration_us", "memory_count", "latency_us"))
@@ -202,11 +220,16 @@ _ON_COUNTED: Final = f"on conflict ({', '.join(_CELL)}) do update set " + ", ".j
 
 
 def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, Any], int]) -> None:
+    of_all: Counter[tuple[Cell, Any]] = Counter()
     wider: Counter[tuple[Cell, Any]] = Counter()
     for (cell, value), count in counts.items():
         if count:
-            for one in _cells(cell):
+            of_all[_without_task(cell), value] += count
+            for one in _cells_of_task(cell):
                 wider[one, value] += count
+    for (cell, value), count in of_all.items():
+        for one in _cells_of_all(cell):
+            wider[one, value] += count
     insert_rows(
         db,
         table,
@@ -215,14 +238,31 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
     )
 
 
-def _cells(cell: Cell) -> Iterator[Cell]:
-    """Yield the keys of all rows that an attempt of this project, slug, day and so on is in."""
-    project, slug, day, task_id, provenance, status = cell
+def _without_task(cell: Cell) -> Cell:
+    project, slug, day, _, provenance, status = cell
+    return project, slug, day, "", provenance, status
+
+
+def _cells_of_all(cell: Cell) -> Iterator[Cell]:
+    """Yield the keys of the rows of all tasks that attempts of this project, slug, day and so on are in."""
+    project, slug, day, _, provenance, status = cell
     for period in (day, stretch_of(day)):
         yield "", "", period, "", provenance, status
-        yield "", "", period, task_id, provenance, status
         if project:
             yield project, "", period, "", provenance, status
-            yield project, "", period, task_id, provenance, status
         if slug:
             yield "", slug, period, "", provenance, status
+
+
+def _cells_of_task(cell: Cell) -> list[Cell]:
+    """Return the keys of the rows of their task alone that they are in."""
+    project, _, day, task_id, provenance, status = cell
+    stretch = stretch_of(day)
+    found: list[Cell] = [
+        ("", "", day, task_id, provenance, status),
+        ("", "", stretch, task_id, provenance, status),
+    ]
+    if project:
+        found.append((project, "", day, task_id, provenance, status))
+        found.append((project, "", stretch, task_id, provenance, status))
+    return found
