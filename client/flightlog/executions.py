@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from flightlog import context
 from flightlog.agents import Agent
@@ -14,6 +14,7 @@ from flightlog.ids import new_id
 from flightlog.outcome import describe, ending_of
 from flightlog.process import boot_clock, this_process
 from flightlog.scope import Scope
+from flightlog.task_facts import TaskFacts
 from flightlog.tasks import Attempt, Attempts, Task
 from flightlog_schemas.events.envelope import ErrorInfo, Event
 from flightlog_schemas.events.execution import (
@@ -192,6 +193,7 @@ class Execution(Scope):
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         retry_of: "Task | TaskAttempt | None" = None,
+        **facts: Unpack[TaskFacts],
     ) -> Task:
         """Return a unit of work inside, to be entered with `with`.
 
@@ -202,6 +204,7 @@ class Execution(Scope):
             inputs: What it works on.
             retry_of: The attempt that this one follows: same task, same trace, next attempt. One that another
                 process made is what `flightlog.last_attempt` returns; if it has not ended, it fails by that.
+            facts: What else is known, as `TaskFacts` says.
         """
         return Task(
             self._client,
@@ -212,6 +215,7 @@ class Execution(Scope):
             inputs=inputs,
             retry_of=retry_of,
             agent_id=self._inside().agent_id,
+            facts=facts,
         )
 
     def attempts(
@@ -224,6 +228,7 @@ class Execution(Scope):
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         retry_of: "Task | TaskAttempt | None" = None,
+        **facts: Unpack[TaskFacts],
     ) -> Attempts:
         """Return attempts at a task, to be tried one after the other until one does not fail.
 
@@ -242,6 +247,7 @@ class Execution(Scope):
             task_type: What kind of work.
             inputs: What it works on.
             retry_of: The attempt that the first one follows, as `task` takes it.
+            facts: What else is known, as `TaskFacts` says.
         """
 
         def make(retry_of: "Task | TaskAttempt | None", reason: str | None) -> Attempt:
@@ -254,6 +260,7 @@ class Execution(Scope):
                 inputs=inputs,
                 retry_of=retry_of,
                 agent_id=self._inside().agent_id,
+                facts=facts,
                 reason=reason,
             )
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from flightlog.clock import now_us
 from flightlog.encode import text
-from flightlog.ids import new_span_id, new_trace_id
+from flightlog.ids import new_trace_id
 from flightlog.masking import masked_text
 from flightlog.outcome import ending_of
 from flightlog.retries import given_up
 from flightlog.scope import Scope
-from flightlog_schemas.events.task import TaskEnded, TaskStarted
+from flightlog.task_facts import TaskFacts, check_facts, fields_of, span_of
+from flightlog_schemas.events.task import TaskEnded, TaskIO, TaskStarted
 
 if TYPE_CHECKING:
     from flightlog.client import Client
@@ -32,6 +33,7 @@ class Task(Scope):
         span_id: New for each attempt.
         attempt: Counted from 1.
         outputs: What it produced; set it inside the block.
+        io: What it did to the outside, a `TaskIO` of flightlog_schemas.events.task; set it inside the block.
     """
 
     def __init__(
@@ -45,17 +47,21 @@ class Task(Scope):
         inputs: Mapping[str, Any] | None,
         retry_of: "Task | TaskAttempt | None",
         agent_id: str | None,
+        facts: TaskFacts,
         reason: str | None = None,
     ) -> None:
+        check_facts(facts)
         self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(masked_text(name).split())
         super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
         self.trace_id: str = (retry_of.trace_id if retry_of else None) or new_trace_id()
-        self.span_id: str = new_span_id()
         # An attempt without a span cannot be followed: nobody could tell which one is meant.
         before = retry_of if retry_of and retry_of.span_id else None
         self.attempt: int = before.attempt + 1 if before else 1
+        self.span_id: str = span_of(self._id, facts.get("scheduled_at_us"), self.attempt)
         self.outputs: dict[str, Any] | None = None
+        self.io: TaskIO | None = None
+        self._facts = facts
         self._task_type = task_type
         self._inputs = dict(inputs) if inputs else None
         self._retry_of = before.span_id if before else None
@@ -86,6 +92,7 @@ class Task(Scope):
                 retry_of=self._retry_of,
                 reason=self._reason,
                 inputs=self._inputs,
+                **fields_of(self._facts, self._id, self.attempt),
             )
         )
         return self._enter()
@@ -109,6 +116,7 @@ class Task(Scope):
                 reason=ending.reason,
                 error=ending.error,
                 outputs=self.outputs,
+                io=self.io,
                 duration_us=(time.monotonic_ns() - self._started_ns) // 1000,
             )
         )

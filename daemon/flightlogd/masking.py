@@ -10,13 +10,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import re2
 
 from flightlog_schemas.masking import MASK, Scrubber, is_secret_key, mask_line, mask_text
 from flightlog_schemas.masking.lines import mask_bytes
-from flightlog_schemas.masking.personal import MARK, RULES
+from flightlog_schemas.masking.personal import ID_KEY, ID_KEY_CHARS, MARK, RULES
 from flightlogd.errors import ConfigError
 from flightlogd.lines import SEPARATOR, join_lines
 
@@ -60,7 +60,21 @@ _NAME_BEFORE: Final = re.compile(rb"(?<![\\A-Za-z0-9_.-])[A-Za-z0-9_.-]*\Z")
 """Without a backslash before it, which would take the first letter."""
 _NAME_BYTES: Final = 64
 
+_ID_KEY: Final = re.compile(ID_KEY.encode())
+
 _UNFINISHED: Final = re.compile(rb"[^\s\"',;:={}\[\]()]*\Z")
+
+
+class _Gate(NamedTuple):
+    """Finds lines that are to be looked at closely.
+
+    Attributes:
+        pattern: What is searched for.
+        past: Given where it was found, says from where to search on if that is harmless; 0 where it is not.
+    """
+
+    pattern: Any
+    past: Callable[[bytes, int, int], int]
 
 
 class Masker:
@@ -81,8 +95,7 @@ class Masker:
     def __init__(self, *, builtin: bool, patterns: Sequence[str], scrub_rules: Sequence[str] = ()) -> None:
         self.masked_lines = 0
         self._builtin = builtin
-        self._gates: list[Any] = []
-        self._names: Any = None
+        self._gates: list[_Gate] = []
         self._extra: Any = None
         self._scrub: Callable[[str], str] | None = None
         self.configure(builtin=builtin, patterns=patterns, scrub_rules=scrub_rules)
@@ -99,10 +112,14 @@ class Masker:
         personal = "|".join(
             (re.escape(MARK), _ESCAPED, *(rule.gate for rule in RULES if rule.name in scrubber.rules))
         )
-        self._names = _compile(_GATE, re2.Options.Encoding.LATIN1) if builtin else None
         self._extra = _compile(extra, re2.Options.Encoding.UTF8) if patterns else None
-        gate = _compile(personal, re2.Options.Encoding.LATIN1) if scrubber.rules else None
-        self._gates = [each for each in (self._names, self._extra, gate) if each is not None]
+        self._gates = []
+        if builtin:
+            self._gates.append(_Gate(_compile(_GATE, re2.Options.Encoding.LATIN1), _past_name))
+        if patterns:
+            self._gates.append(_Gate(self._extra, _past_nothing))
+        if scrubber.rules:
+            self._gates.append(_Gate(_compile(personal, re2.Options.Encoding.LATIN1), _past_id))
         self._scrub = scrubber.scrub if scrubber.rules else None
         self._builtin = builtin
 
@@ -115,7 +132,7 @@ class Masker:
         blob = join_lines(lines)
         found: set[int] = set()
         for gate in self._gates:
-            found |= _lines_with(gate, blob, lines, builtin=gate is self._names)
+            found |= _lines_with(gate, blob, lines)
         changed = {index: line for index in found if (line := self._line(lines[index])) != lines[index]}
         if not changed:
             return lines, blob
@@ -155,35 +172,51 @@ class Masker:
         return mask_line(line, self._mask, is_secret_key if self._builtin else _never, self._scrub)
 
 
-def _lines_with(gate: Any, blob: bytes, lines: Sequence[bytes], *, builtin: bool) -> set[int]:
+def _lines_with(gate: _Gate, blob: bytes, lines: Sequence[bytes]) -> set[int]:
     """Return the indexes of the lines in which a pattern is found."""
-    match = gate.search(blob)
+    search = gate.pattern.search
+    match = search(blob)
     if match is None:
         return set()
     found = set()
     starts = list(accumulate((len(line) + len(SEPARATOR) for line in lines), initial=1))
     while match is not None:
         start, end = match.span()
-        if builtin and _names_no_secret(blob, start, end):
-            # There may be more in it, such as a token.
-            match = gate.search(blob, start + 1)
+        past = gate.past(blob, start, end)
+        if past:
+            match = search(blob, past)
             continue
         index = bisect_right(starts, start) - 1
         found.add(index)
         # One is enough to look at a line, and a match that went on into the next says nothing of that.
-        match = gate.search(blob, starts[index + 1]) if index + 1 < len(lines) else None
+        match = search(blob, starts[index + 1]) if index + 1 < len(lines) else None
     return found
 
 
-def _names_no_secret(blob: bytes, start: int, end: int) -> bool:
+def _past_nothing(_blob: bytes, _start: int, _end: int) -> int:
+    return 0
+
+
+def _past_name(blob: bytes, start: int, end: int) -> int:
     """Say at once that a match is only a name such as `token_count`: some logs have one in each line."""
     if end - start > _NAME_BYTES or blob[end - 1] not in b":=":
-        return False
+        return 0
     named = _NAME.fullmatch(blob, start, end)
     if named is None:
-        return False
+        return 0
     before = _NAME_BEFORE.search(blob[max(start - _NAME_BYTES, 0) : start])
-    return before is not None and not is_secret_key((before[0] + named[1]).decode())
+    if before is None or is_secret_key((before[0] + named[1]).decode()):
+        return 0
+    # There may be more in it, such as a token.
+    return start + 1
+
+
+def _past_id(blob: bytes, start: int, end: int) -> int:
+    """Say at once that a match is in an id: in most logs each line has one that is long hex."""
+    if _ID_KEY.search(blob[max(start - ID_KEY_CHARS, 0) : start]) is None:
+        return 0
+    # To the quote that ends it.
+    return max(blob.find(b'"', end), end)
 
 
 def _never(_name: str) -> bool:

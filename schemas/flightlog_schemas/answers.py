@@ -101,6 +101,7 @@ class TaskAttempt(Struct, kw_only=True):
     retry_of: str | None
     parent_task_id: str | None
     agent_id: str | None
+    causation_id: str | None
     created_at: int
     scheduled_at: int | None
     started_at: int | None

@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-from bench import backfilling, emitting, many, masking, reading, searching, writing
+from bench import attempting, backfilling, emitting, many, masking, reading, scrubbing, searching, writing
 from bench.contest import contest
 from bench.figures import megabytes
 
@@ -18,7 +18,9 @@ PARTS = {
     "logs": reading.logs,
     "emit": emitting.emit,
     "masking": masking.masking,
+    "scrubbing": scrubbing.scrubbing,
     "many": many.many,
+    "attempts": attempting.attempts,
     "search": searching.search,
     "backfill": backfilling.backfill,
 }

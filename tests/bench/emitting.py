@@ -33,23 +33,31 @@ print(json.dumps([run.execution_id, [cost - empty[5000] for cost in costs]]))
 """
 
 
-def emit(contest: Contest) -> None:
-    """What `run.log()` costs the thread that calls it, and `flightlog current` from a cold start."""
-    environment = clean_environment(FLIGHTLOG_RUNTIME_DIR=str(contest.ours.daemon.runtime_dir))
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", *arguments], env=environment, capture_output=True, text=True, check=False
-        )
-
-    done = run("-c", _EMIT, "4" if contest.quick else "40")
+def call_costs(contest: Contest, **environment: str) -> list[float]:
+    """Return what each of many calls of `run.log()` costs the thread that calls it, in seconds."""
+    done = _python(contest, "-c", _EMIT, "4" if contest.quick else "40", **environment)
     if done.returncode:
         raise RuntimeError(f"emitting failed:\n{done.stderr}")
     execution_id, nanos = json.loads(done.stdout)
-    costs = [nano / 1e9 for nano in nanos]
     with QueryPeer(contest.ours.daemon.query_socket) as peer:
         kept = peer.ask("inspect", execution_id=execution_id).one("execution")["log_count"]
-    assert kept == len(costs), f"{len(costs)} lines were logged and {kept} arrived"
+    assert kept == len(nanos), f"{len(nanos)} lines were logged and {kept} arrived"
+    return [nano / 1e9 for nano in nanos]
+
+
+def _python(contest: Contest, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", *arguments],
+        env=clean_environment(FLIGHTLOG_RUNTIME_DIR=str(contest.ours.daemon.runtime_dir), **environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def emit(contest: Contest) -> None:
+    """What `run.log()` costs the thread that calls it, and `flightlog current` from a cold start."""
+    costs = call_costs(contest)
     cost = median(costs)
     took: dict[str, list[float]] = {"python -c pass": [], "flightlog current": []}
     for _ in range(5 if contest.quick else 15):
@@ -58,7 +66,7 @@ def emit(contest: Contest) -> None:
             ("flightlog current", ["-m", "flightlog", "current"]),
         ):
             began = time.perf_counter()
-            done = run(*arguments)
+            done = _python(contest, *arguments)
             took[name].append(time.perf_counter() - began)
             assert done.returncode in (0, 1), done.stderr
     contest.report.table(

@@ -72,6 +72,7 @@ def test_lines_are_json(flightlog: Cli) -> None:
         "source": "db",
         "message": "multi\nline",
         "fields": {"n": 1},
+        "scrubbed": False,
     }
     assert lines[3]["level"] == "WARN"
 

@@ -20,6 +20,7 @@ ATTEMPT = answers.TaskAttempt(
     retry_of="00f067aa0ba902b7",
     parent_task_id=None,
     agent_id=None,
+    causation_id=None,
     created_at=1,
     scheduled_at=None,
     started_at=1,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from flightlog_schemas.codec import decode_line, encode_event
 from flightlog_schemas.events import Event
 from flightlog_schemas.masking import Scrubber, mask_line, mask_text
-from flightlog_schemas.masking.lines import IDS, NAMES
+from flightlog_schemas.masking.lines import NAMES
+from flightlog_schemas.masking.personal import IDS
 from flightlog_schemas.masking.personal import NAMES as RULES
 from schemas.builders import EXAMPLES, SHA, TRACE, example, known_events, user_events
 
@@ -176,6 +177,15 @@ def test_rules_are_switched_by_name() -> None:
     assert Scrubber(["All"]).rules == RULES
     with pytest.raises(ValueError, match="no rule 'mail' for personal data: there are all, email, ipv4"):
         Scrubber(["mail"])
+
+
+def test_ids_cost_no_close_look() -> None:
+    """A line in which only ids look personal is let by at the first look; what is beside them is not."""
+    line = f'{{"type":"log","execution_id":"{TRACE}","task_id":"{UUID}","trace_id":"{TRACE}","message":"m"}}'
+
+    assert not ALL.may_hold(line)
+    assert ALL.may_hold(line.replace('"m"', f'"{TRACE}"'))
+    assert ALL.may_hold(line.replace('"m"', f'"m","\\"task_id":"{UUID}"'))
 
 
 @pytest.mark.covers("S2.5")

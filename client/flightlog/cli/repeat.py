@@ -16,9 +16,9 @@ from flightlog.cli.subject import Subject
 from flightlog.cli.trace import VARIABLE, Trace
 from flightlog.client import Client
 from flightlog.clock import now_us
-from flightlog.ids import new_span_id
 from flightlog.retries import given_up
 from flightlog.scope import Scope
+from flightlog.task_facts import schedule_key, span_of
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.task import TaskStarted
 
@@ -107,7 +107,8 @@ class Command:
             end = given_up(before)
             if end is not None:
                 self._client.put_now(end)
-            trace = trace._replace(trace_id=before.trace_id or trace.trace_id)
+            span_id = span_of(str(first.task_id), first.scheduled_at, before.attempt + 1)
+            trace = trace._replace(trace_id=before.trace_id or trace.trace_id, span_id=span_id)
             reason = None if before.error is None else f"after {before.error.message}"
             started = again(first, before.attempt, before.span_id, trace, reason)
         while True:
@@ -117,7 +118,8 @@ class Command:
             if not retries or not ended.is_worth_another or self._told_to_end():
                 return ended
             retries -= 1
-            trace = trace._replace(span_id=new_span_id())
+            span_id = span_of(str(first.task_id), first.scheduled_at, started.attempt + 1)
+            trace = trace._replace(span_id=span_id)
             reason = None if ended.error is None else f"after {ended.error.message}"
             started = again(first, started.attempt, str(started.span_id), trace, reason)
 
@@ -127,8 +129,10 @@ class Command:
 
 def again(first: TaskStarted, attempt: int, retry_of: str, trace: Trace, reason: str | None) -> TaskStarted:
     """Return the attempt that follows another one, like the first but for its number, its trace and why."""
+    scheduled_at = first.scheduled_at
     return msgspec.structs.replace(
         first,
+        id=None if scheduled_at is None else schedule_key(str(first.task_id), scheduled_at, attempt + 1),
         time=now_us(),
         trace_id=trace.trace_id,
         span_id=trace.span_id,

@@ -1,17 +1,19 @@
 """One call of a tool: its questions to query.sock, its token budget, its cursor."""
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flightlog.cli.output import shown
 from flightlog.cli.times import parse_time
 from flightlog.daemon import Daemon
 from flightlog.errors import UsageError
 from flightlog.mcp import cursors
-from flightlog.mcp.tool import Arguments
+from flightlog.mcp.tool import TEXT_MOST_CHARS, Arguments
 from flightlog.mcp.untrusted import NOTE, Sizes, size_bytes, within
 from flightlog.query import Connection
 from flightlog_schemas import SCHEMA_VERSION
@@ -42,19 +44,7 @@ _ENVELOPE_BYTES: Final = 800
 
 Item = dict[str, Any]
 
-
-class Answer(NamedTuple):
-    """What the daemon answered: objects with times as RFC 3339, and how it ended."""
-
-    rows: list[Item]
-    end: End
-
-
-class Parts(NamedTuple):
-    """What the daemon answered: objects by what they are; with `truncated` there is more of them."""
-
-    parts: dict[str, list[Item]]
-    truncated: bool
+_decode: Final = msgspec.json.Decoder(dict[str, Item]).decode
 
 
 class Call:
@@ -85,8 +75,8 @@ class Call:
         self._now_us = now_us if given is None else given.now_us
         self._sizes = Sizes(arguments.text_chars)
         self._connection: Connection = daemon.ask(wait=wait)
-        self.end: End | None = None
-        """How the last answer of `ask` ended."""
+        self.end = End(count=0, seq=0)
+        """How the last answer that was read to its end ended."""
         self.room_bytes = (arguments.budget_tokens or budget_tokens) * BYTES_PER_TOKEN - _ENVELOPE_BYTES
         """How many bytes the items of the answer may have."""
 
@@ -105,33 +95,26 @@ class Call:
         """Close the connection to the daemon."""
         self._connection.close()
 
-    def ask(self, request: Request) -> Answer:
-        """Ask the daemon, and return the whole answer.
+    def ask(self, request: Request) -> Generator[Item]:
+        """Ask the daemon, and yield its answers as they come, times as RFC 3339; `end` is set after the last.
+
+        Answers may be long and many: what is kept of them is up to the caller.
 
         Raises:
             DaemonAway: nobody answers.
             QueryFailed: there is no answer.
         """
+        for _, row in self.ask_parts(request):
+            yield row
+
+    def ask_parts(self, request: Request) -> Iterator[tuple[str, Item]]:
+        """Do the same, and yield what each answer is (`execution`, `task`) with it."""
         assert isinstance(request, READING), f"{request} is no question that only reads"
-        rows = [shown(row) for row in self._connection.all(request, dict[str, Any])]
-        self.end = self._connection.end
-        assert self.end is not None
-        return Answer(rows, self.end)
-
-    def ask_parts(self, request: Inspect) -> Parts:
-        """Ask for an execution with what belongs to it, and return the whole answer.
-
-        Raises:
-            DaemonAway: nobody answers.
-            QueryFailed: there is no such execution, or it was not there then.
-        """
-        wanted = ("execution", "task", "agent", "artifact", "audit")
-        parts: dict[str, list[Item]] = {kind: [] for kind in wanted}
         for line in self._connection.lines(request):
-            [(kind, row)] = msgspec.json.decode(line, type=dict[str, Item]).items()
-            parts[kind].append(shown(row))
+            [(kind, row)] = _decode(line).items()
+            yield kind, shown(row)
         assert self._connection.end is not None
-        return Parts(parts, self._connection.end.truncated)
+        self.end = self._connection.end
 
     def time(self, name: str, text: str | None) -> int | None:
         """Return the time that an argument means, in microseconds since the epoch.
@@ -146,9 +129,16 @@ class Call:
         except ValueError as error:
             raise UsageError(f"{name}: {error}") from None
 
-    def item(self, row: Item, room_bytes: int | None = None) -> Item:
-        """Return an object as an answer may show it: harmless, and cut where it alone is too large."""
-        return within(row, self._sizes, self.room_bytes if room_bytes is None else room_bytes)
+    def item(self, row: Item, room_bytes: int | None = None, *, chars: int = TEXT_MOST_CHARS) -> Item:
+        """Return an object as an answer may show it: harmless, and cut where it alone is too large.
+
+        Args:
+            row: The object.
+            room_bytes: Most bytes that it may have; the whole budget where that is not said.
+            chars: Longest text, where the arguments allow longer ones.
+        """
+        sizes = replace(self._sizes, chars=min(chars, self._sizes.chars))
+        return within(row, sizes, self.room_bytes if room_bytes is None else room_bytes)
 
     def fit(self, items: list[Item], room_bytes: int | None = None) -> list[Item]:
         """Return the first items, as many as there is room for; at least one where there is one."""
@@ -175,14 +165,26 @@ class Call:
             pick: What is shown of each.
         """
         while True:
-            answer = self.ask(request(limit, self.next))
-            items = self.fit([self.item(pick(row)) for row in answer.rows])
-            if len(items) == len(answer.rows):
+            items, whole = self._fill(request(limit, self.next), pick)
+            if whole:
                 break
             # Asked anew, so that the daemon itself says where what was left out begins.
             limit = len(items)
-        more = answer.end.next if answer.end.truncated else None
+        more = self.end.next if self.end.truncated else None
         return self.answer({noun: items, **self.ending(more)})
+
+    def _fill(self, request: Request, pick: Callable[[Item], Item]) -> tuple[list[Item], bool]:
+        """Return the first items that there is room for, at least one; True with them when these are all."""
+        items: list[Item] = []
+        left = self.room_bytes
+        with closing(self.ask(request)) as rows:
+            for row in rows:
+                item = self.item(pick(row))
+                left -= size_bytes(item) + 1
+                if left < 0 and items:
+                    return items, False
+                items.append(item)
+        return items, True
 
     def ending(self, more: int | str | None) -> Item:
         """Return what a page ends with.

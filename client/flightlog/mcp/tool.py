@@ -16,6 +16,7 @@ BUDGET_TOKENS: Final = 6000
 """About how many tokens an answer may have, where nobody says otherwise."""
 BUDGET_LEAST_TOKENS: Final = 2000
 BUDGET_MOST_TOKENS: Final = 50_000
+TEXT_MOST_CHARS: Final = 100_000
 
 
 class Arguments(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +34,7 @@ class Arguments(Struct, kw_only=True, forbid_unknown_fields=True):
         | None
     ) = None
     text_chars: Annotated[
-        int, Meta(ge=128, le=100_000, description="Longest text, in characters; longer ones are cut.")
+        int, Meta(ge=128, le=TEXT_MOST_CHARS, description="Longest text, in characters; longer ones are cut.")
     ] = 1000
 
     @property

@@ -45,8 +45,8 @@ CREATE TABLE task_change (
     stack_hash  TEXT
 ) STRICT;
 
--- Each attempt is in several rows: of all, its task, its slug, its project, its task in its project; '' is
--- any. And each of these once by its day, once by the stretch that the day is in (flightlogd.periods).
+-- Each attempt is in several rows: of all, its task, its slug, its project ('' is any), and here also of its
+-- task in its project. And each of these once by its day, once by its stretch of days (flightlogd.periods).
 CREATE TABLE task_count (
     project      TEXT    NOT NULL,
     slug         TEXT    NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE task_failure (
     attempts   INTEGER NOT NULL,
     PRIMARY KEY (project, slug, period, task_id, provenance, status, stack_hash)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_failure_tasks ON task_failure (stack_hash, project, period, task_id) WHERE task_id <> '';
+CREATE INDEX task_failure_tasks ON task_failure (stack_hash, period, task_id) WHERE task_id <> '';
 
 -- Rows that count nothing any more; they are deleted at once.
 CREATE INDEX task_count_empty ON task_count (attempts) WHERE attempts = 0;
@@ -185,7 +185,7 @@ def _add_counts(db: apsw.Connection, counts: Mapping[Cell, list[int]]) -> None:
     for cell, sums in counts.items():
         if any(sums):
             _sum_up(of_all, [_without_task(cell)], sums)
-            _sum_up(wider, _cells_of_task(cell), sums)
+            _sum_up(wider, _cells_of_task(cell, pairs=True), sums)
     for cell, sums in of_all.items():
         _sum_up(wider, _cells_of_all(cell), sums)
     rows = [
@@ -225,7 +225,7 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
     for (cell, value), count in counts.items():
         if count:
             of_all[_without_task(cell), value] += count
-            for one in _cells_of_task(cell):
+            for one in _cells_of_task(cell, pairs=False):
                 wider[one, value] += count
     for (cell, value), count in of_all.items():
         for one in _cells_of_all(cell):
@@ -254,15 +254,20 @@ def _cells_of_all(cell: Cell) -> Iterator[Cell]:
             yield "", slug, period, "", provenance, status
 
 
-def _cells_of_task(cell: Cell) -> list[Cell]:
-    """Return the keys of the rows of their task alone that they are in."""
+def _cells_of_task(cell: Cell, *, pairs: bool) -> list[Cell]:
+    """Return the keys of the rows of their task alone that they are in.
+
+    Args:
+        cell: All that is known of them.
+        pairs: Also that of their task in their project. There are so many of these that only counts are kept.
+    """
     project, _, day, task_id, provenance, status = cell
     stretch = stretch_of(day)
     found: list[Cell] = [
         ("", "", day, task_id, provenance, status),
         ("", "", stretch, task_id, provenance, status),
     ]
-    if project:
+    if pairs and project:
         found.append((project, "", day, task_id, provenance, status))
         found.append((project, "", stretch, task_id, provenance, status))
     return found

@@ -16,7 +16,7 @@ from flightlogd.queries.find import require
 from flightlogd.queries.task import COLUMNS, attempt_of
 
 _FAILED: Final = ("failed", "timed_out", "lost")
-_FAILURES: Final = "status in ('failed', 'timed_out', 'lost')"
+_FAILURES: Final = "(status = 'failed' or status = 'timed_out' or status = 'lost')"
 """As the partial indexes have it, to the letter: SQLite uses them for nothing else."""
 _TASKS_OF_PATTERN: Final = 5
 
@@ -27,11 +27,11 @@ def task_stats(db: apsw.Connection, request: StatsRequest) -> Stats:
     """Return how attempts at tasks went.
 
     Raises:
-        QuestionError: `projection_broken`; `invalid`, for a slug together with a task or a project.
+        QuestionError: `projection_broken`; `invalid`, for more than one of task, slug and project.
     """
-    if request.slug is not None and (request.task_id is not None or request.project is not None):
+    if sum(value is not None for value in (request.task_id, request.slug, request.project)) > 1:
         raise QuestionError(
-            "invalid", "a slug goes with neither a task nor a project", "ask for one, or for the other"
+            "invalid", "statistics are of a task, a slug or a project, not of two of them", "ask for one"
         )
     require(db, "task")
     where = _Where(db, request)
@@ -245,16 +245,16 @@ class _Where:
         """Return the tasks that failed so most often."""
         if self._request.task_id is not None:
             return [self._request.task_id]
-        if self._request.slug is not None:
-            sql = "select distinct task_id from task where stack_hash = ? and +slug = ? limit ?"
-            values: list[Any] = [stack_hash, self._request.slug]
+        if self._request.slug is not None or self._request.project is not None:
+            where, values = self._attempts("stack_hash = ?", plus="+")
+            sql = f"select distinct task_id from task where {where} limit ?"
         else:
             where, values = self._sums(None)
             sql = (
                 f"select task_id from task_failure where stack_hash = ? and {where}"
                 " and task_id <> '' group by task_id order by sum(attempts) desc, task_id limit ?"
             )
-            values = [stack_hash, *values]
+        values = [stack_hash, *values]
         return [row[0] for row in self._db.execute(sql, (*values, _TASKS_OF_PATTERN))]
 
     def _attempts(self, condition: str, plus: str = "") -> tuple[str, list[Any]]:

@@ -25,6 +25,7 @@ _PLAIN: Final = (
     "task_type",
     "parent_task_id",
     "agent_id",
+    "causation_id",
     "status",
     "inferred",
     "reason",
@@ -56,7 +57,9 @@ _WINDOW_POSITIONS: Final = 20_000
 """Positions looked at in one read of completions."""
 
 _OPEN: Final = frozenset(ACTIVE)
-_UNSUCCESSFUL: Final = "status in ('failed', 'cancelled', 'timed_out', 'lost')"
+_UNSUCCESSFUL: Final = (
+    "(status = 'failed' or status = 'cancelled' or status = 'timed_out' or status = 'lost')"
+)
 """As the partial indexes have it, to the letter: SQLite uses them for nothing else."""
 
 

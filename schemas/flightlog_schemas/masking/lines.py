@@ -24,7 +24,7 @@ from msgspec import Struct
 from flightlog_schemas.events import is_reserved
 from flightlog_schemas.masking.keys import is_secret_key
 from flightlog_schemas.masking.mask import MASK
-from flightlog_schemas.masking.personal import MARK
+from flightlog_schemas.masking.personal import IDS, MARK
 
 ENVELOPE: Final = frozenset(
     {
@@ -53,15 +53,6 @@ FREE: Final = frozenset(
     }
 )
 """Fields of reserved types that hold whatever a program put there."""
-
-IDS: Final = frozenset(
-    {
-        *("execution_id", "task_id", "agent_id", "trace_id", "span_id", "causation_id", "retry_of"),
-        *("parent_id", "parent_task_id", "parent_agent_id", "artifact_id", "artifact_ids", "dispatch_id"),
-        *("plan_id", "depends_on", "sha256", "config_digest", "stack_hash"),
-    }
-)
-"""Not scrubbed wherever they are, also in what a program put into a free field."""
 
 NAMES: Final = frozenset(
     {

@@ -28,6 +28,16 @@ ALL: Final = "all"
 """In place of the names of all rules."""
 
 
+IDS: Final = frozenset(
+    {
+        *("execution_id", "task_id", "agent_id", "trace_id", "span_id", "causation_id", "retry_of"),
+        *("parent_id", "parent_task_id", "parent_agent_id", "artifact_id", "artifact_ids", "dispatch_id"),
+        *("plan_id", "depends_on", "sha256", "config_digest", "stack_hash"),
+    }
+)
+"""Not scrubbed wherever they are, also in what a program put into a free field."""
+
+
 class Rule(NamedTuple):
     """One kind of personal data.
 
@@ -81,7 +91,7 @@ RULES: Final = (
     ),
     Rule(
         "uuid",
-        r"(?:[0-9a-fA-F]{4}-){4}",
+        r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}",
         r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])",
         lambda text: text.count("-") > 3,
     ),
@@ -94,6 +104,11 @@ RULES: Final = (
     ),
 )
 NAMES: Final = tuple(rule.name for rule in RULES)
+
+ID_KEY: Final = rf'[{{,]"(?:{"|".join(sorted(IDS))})":"\Z'
+"""What is before an id in a line of JSON, for most of them are such that they look like UUIDs or long hex."""
+ID_KEY_CHARS: Final = 24
+_ID_KEY: Final = re.compile(ID_KEY)
 
 _AFTER_MARK: Final = {
     name: re.compile(rf"{re.escape(MARK)}[a-z0-9]+\]{'-?' if name == 'ipv4' else ''}\Z") for name in NAMES
@@ -147,7 +162,7 @@ class Scrubber:
 
     def may_hold(self, text: str) -> bool:
         """Say whether a text, also a line of JSON, may hold personal data, or what was put in its place."""
-        return MARK in text or any(could(text) and search(text) is not None for could, search in self._gates)
+        return MARK in text or any(could(text) and _is_found(search, text) for could, search in self._gates)
 
     def scrub(self, text: str) -> str:
         """Return a text with its personal data replaced."""
@@ -171,6 +186,19 @@ class Scrubber:
 @cache
 def _compiled(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{rule.name}>{rule.regex})" for rule in RULES if rule.name in names))
+
+
+def _is_found(search: Callable[[str, int], re.Match[str] | None], text: str) -> bool:
+    """Say whether a gate's pattern is found elsewhere than in the ids of a line."""
+    at = 0
+    while (found := search(text, at)) is not None:
+        before = text[max(found.start() - ID_KEY_CHARS, 0) : found.start()]
+        if _ID_KEY.search(before) is None:
+            return True
+        at = text.find('"', found.end())
+        if at < 0:
+            return False
+    return False
 
 
 def _end(text: str, kept: int, found: re.Match[str]) -> int | None:

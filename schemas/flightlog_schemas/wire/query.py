@@ -93,12 +93,12 @@ class Tasks(Request, kw_only=True):
 class Stats(Request, kw_only=True):
     """How attempts at tasks went, all that match and not a page of them: one `{"stats":{...}}`.
 
-    Of a slug, or of a task, a project or a task in a project.
+    Of all of them, or of a task, a slug or a project.
 
     Attributes:
         task_id: Of this task.
         slug: Of tasks of this slug; there is no list by task then.
-        project: Of executions of this project.
+        project: Of executions of this project; its list by task has counts and no durations.
         since: Ended on the day (UTC) of this time or later.
         until: Ended on the day of this time or before.
         provenance: That came here in this way.

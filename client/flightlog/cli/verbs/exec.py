@@ -7,7 +7,7 @@ import click
 
 from flightlog import paths
 from flightlog.capture.record import CAPTURE_GRACE_S, KILL_GRACE_S
-from flightlog.cli.options import DURATION, ID, PAIR, RULES, surrounding_execution
+from flightlog.cli.options import DURATION, ID, PAIR, RULES, TIME, surrounding_execution
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.repeat import BUFFER_BYTES, Command
 from flightlog.cli.signals import SignalRelay
@@ -23,6 +23,7 @@ from flightlog.ids import new_id, new_span_id
 from flightlog.masking import SCRUB_VARIABLE, masked_text, scrub_pii
 from flightlog.process import this_process
 from flightlog.retries import last_attempt
+from flightlog.task_facts import schedule_key, span_of
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.execution import ExecutionStarted
 from flightlog_schemas.events.task import TaskStarted
@@ -80,6 +81,11 @@ ARGS_LIMIT_CHARS: Final = 100_000
 )
 @click.option("--retry-last", is_flag=True, help="The first run follows the last attempt at --task.")
 @click.option(
+    "--scheduled-at",
+    type=TIME,
+    help="With --task: when the attempt was due; it is recorded once, whoever starts it.",
+)
+@click.option(
     "--scrub",
     "rules",
     type=RULES,
@@ -101,6 +107,7 @@ def command(
     task: str | None,
     retries: int,
     retry_last: bool,
+    scheduled_at: int | None,
     rules: tuple[str, ...],
 ) -> int:
     """Run a command and record it.
@@ -124,6 +131,8 @@ def command(
         raise UsageError("--project, --label and --tool-version are of executions, not of tasks")
     if retry_last and not of_task:
         raise UsageError("--retry-last is of a task: name it by --task")
+    if scheduled_at is not None and not of_task:
+        raise UsageError("--scheduled-at is of a task: name it by --task")
     if rules:
         scrub_pii(*rules)
     tool = os.path.basename(command[0])  # noqa: PTH119  # a path's last part, also where it ends in a slash
@@ -162,10 +171,14 @@ def command(
             name=name or tool,
             task_type="exec",
             inputs={"args": recorded_args(command)},
+            scheduled_at=scheduled_at,
+            id=None if scheduled_at is None else schedule_key(task_id, scheduled_at, 1),
         )
 
     lines_of = source or f"exec:{name or tool}"
     if of_task:
+        if scheduled_at is not None:
+            trace = trace._replace(span_id=span_of(task_id, scheduled_at, 1))
         ended = running.attempt(first_attempt(trace), lines_of, trace, retries, before)
     else:
         runs = retries + 1

@@ -49,10 +49,10 @@ def command(
 ) -> None:
     """Tell how attempts at tasks went: how many, how long, what failed and why.
 
-    Counts are of all attempts that match. --since and --until count whole days, in UTC, by when an attempt
-    ended. The average is exact, other durations are within 2 %. Success is the share of those that succeeded
-    among all that were not cancelled. Piped: tab-separated task, attempts, success in percent, retries, p50,
-    p95, longest; the first line is of all of them, with `-` for the task.
+    Counts are of all attempts that match, of all tasks or of one task, slug or project. --since and --until
+    count whole days, in UTC, by when an attempt ended. The average is exact, other durations are within 2 %.
+    Success is the share of those that succeeded among all that were not cancelled. Piped: tab-separated task,
+    attempts, success in percent, retries, p50, p95, longest; the first line is of all, with `-` for the task.
     """
     request = StatsRequest(
         task_id=task_id,

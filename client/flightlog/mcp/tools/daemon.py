@@ -20,7 +20,7 @@ class StatusTold(Said, kw_only=True):
 
 
 def _status(call: Call, _asked: StatusAsked) -> Item:
-    [row] = call.ask(StatusRequest()).rows
+    [row] = call.ask(StatusRequest())
     if row["retention"] is not None:
         shown(row["retention"])
     return call.answer({"status": call.item(row)})

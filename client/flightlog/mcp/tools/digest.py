@@ -21,9 +21,12 @@ SCAN_LIMIT_LINES: Final = 20_000
 _ENDS_LINES: Final = 5
 _ERRORS_SHOWN: Final = 8
 _AROUND_LINES: Final = 2
+_MESSAGE_CHARS: Final = 1000
+"""Longest message, whatever the arguments allow: all lines that are read are held at once."""
 _PATTERNS_SHOWN: Final = 15
 _PATTERN_CHARS: Final = 300
 _SOURCES_SHOWN: Final = 20
+_SOURCE_CHARS: Final = 60
 _SEVERE: Final = frozenset({"ERROR", "FATAL"})
 
 _VARYING: Final = re.compile(
@@ -102,7 +105,7 @@ def _digest(call: Call, asked: DigestAsked) -> Item:
         raise UsageError("a digest of what?", "give an execution_id, a task_id, or both")
     execution: Item | None = None
     if asked.execution_id is not None:
-        [execution] = call.ask(Inspect(execution_id=asked.execution_id)).rows
+        [execution] = call.ask(Inspect(execution_id=asked.execution_id))
     request = Logs(
         execution_id=None if execution is None else execution["execution_id"],
         task_id=asked.task_id,
@@ -111,23 +114,21 @@ def _digest(call: Call, asked: DigestAsked) -> Item:
         reverse=True,
         limit=SCAN_LIMIT_LINES,
     )
-    answer = call.ask(request)
-    lines = answer.rows[::-1]
-    complete = not answer.end.truncated
+    lines = [_line(call, line) for line in call.ask(request)][::-1]
+    complete = not call.end.truncated
     kinds = _kinds(lines)
     troubles = [kind for kind in kinds.values() if kind["level"] in _SEVERE]
     repeated = sorted(kinds.values(), key=lambda kind: -kind["count"])
 
-    room = _Room(call)
+    by_source = _counted(lines, "source")
+    room = _Room(call, size_bytes(by_source))
     ends = min(_ENDS_LINES, len(lines))
     errors = room.take(
-        [_trouble(call, lines, kind) for kind in _spread(troubles, _ERRORS_SHOWN)], call.room_bytes // 2
+        [_trouble(lines, kind) for kind in _spread(troubles, _ERRORS_SHOWN)], call.room_bytes // 2
     )
-    last = room.take(
-        [_line(call, line) for line in reversed(lines[len(lines) - ends :])], call.room_bytes // 6
-    )
-    first = room.take([_line(call, line) for line in lines[:ends]], call.room_bytes // 6)
-    patterns = room.take([_kind(call, kind) for kind in repeated[:_PATTERNS_SHOWN]], room.left)
+    last = room.take(lines[len(lines) - ends :][::-1], call.room_bytes // 6)
+    first = room.take(lines[:ends], call.room_bytes // 6)
+    patterns = room.take([_kind(kind) for kind in repeated[:_PATTERNS_SHOWN]], room.left)
     return call.answer(
         {
             "execution_id": None if execution is None else execution["execution_id"],
@@ -136,7 +137,7 @@ def _digest(call: Call, asked: DigestAsked) -> Item:
             "scanned": len(lines),
             "complete": complete,
             "by_level": _counted(lines, "level"),
-            "by_source": call.item({"of": _counted(lines, "source")})["of"],
+            "by_source": by_source,
             "errors": errors,
             "error_kinds": len(troubles),
             "patterns": patterns,
@@ -148,11 +149,16 @@ def _digest(call: Call, asked: DigestAsked) -> Item:
 
 
 class _Room:
-    """How much of the budget is left, part by part."""
+    """How much of the budget is left, part by part.
 
-    def __init__(self, call: Call) -> None:
+    Args:
+        call: Whose budget.
+        used_bytes: How much of it is used already.
+    """
+
+    def __init__(self, call: Call, used_bytes: int) -> None:
         self._call = call
-        self.left = call.room_bytes
+        self.left = call.room_bytes - used_bytes
         self.truncated = False
 
     def take(self, items: list[Item], most_bytes: int) -> list[Item]:
@@ -164,7 +170,7 @@ class _Room:
 
 
 def _counted(lines: list[Item], name: str) -> dict[str, int]:
-    found = Counter(line[name] or "" for line in lines)
+    found = Counter((line[name] or "")[:_SOURCE_CHARS] for line in lines)
     if name == "level":
         return {level: found[level] for level in NAMES if found[level]}
     return dict(found.most_common(_SOURCES_SHOWN))
@@ -198,23 +204,23 @@ def _spread(kinds: list[Item], limit: int) -> list[Item]:
     return kinds[: limit // 2] + kinds[-(limit // 2) :]
 
 
-def _trouble(call: Call, lines: list[Item], kind: Item) -> Item:
+def _trouble(lines: list[Item], kind: Item) -> Item:
     place = kind["place"]
     return {
         "count": kind["count"],
-        "before": [_line(call, line) for line in lines[max(place - _AROUND_LINES, 0) : place]],
-        "line": _line(call, lines[place]),
-        "after": [_line(call, line) for line in lines[place + 1 : place + 1 + _AROUND_LINES]],
+        "before": lines[max(place - _AROUND_LINES, 0) : place],
+        "line": lines[place],
+        "after": lines[place + 1 : place + 1 + _AROUND_LINES],
     }
 
 
 def _line(call: Call, line: Item) -> Item:
     brief: dict[str, Any] = {name: line[name] for name in Line.__struct_fields__}
-    return call.item(brief, call.room_bytes // 16)
+    return call.item(brief, call.room_bytes // 16, chars=_MESSAGE_CHARS)
 
 
-def _kind(call: Call, kind: Item) -> Item:
-    return call.item({name: kind[name] for name in Kind.__struct_fields__}, call.room_bytes // 16)
+def _kind(kind: Item) -> Item:
+    return {name: kind[name] for name in Kind.__struct_fields__}
 
 
 DIGEST: Final = Tool(

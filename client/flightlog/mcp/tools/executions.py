@@ -101,8 +101,8 @@ class CurrentFound(Said, kw_only=True):
 
 
 def _current(call: Call, asked: CurrentAsked) -> Item:
-    rows = call.ask(Executions(status=ACTIVE, project=project_root(asked.project), limit=1)).rows
-    found = call.item(picked(BriefExecution)(rows[0])) if rows else None
+    request = Executions(status=ACTIVE, project=project_root(asked.project), limit=1)
+    found = next((call.item(picked(BriefExecution)(row)) for row in call.ask(request)), None)
     return call.answer({"found": found is not None, "execution": found})
 
 
@@ -160,31 +160,29 @@ def _inspect(call: Call, asked: InspectAsked) -> Item:
             raise UsageError("as_of: no position of the log")
     else:
         time = call.time("as_of", asked.as_of)
-    told = call.ask_parts(
-        Inspect(
-            execution_id=asked.execution_id,
-            tasks="tasks" in asked.include,
-            agents="agents" in asked.include,
-            artifacts="artifacts" in asked.include,
-            audit="audit" in asked.include,
-            as_of=seq,
-            as_of_time=time,
-        )
+    request = Inspect(
+        execution_id=asked.execution_id,
+        tasks="tasks" in asked.include,
+        agents="agents" in asked.include,
+        artifacts="artifacts" in asked.include,
+        audit="audit" in asked.include,
+        as_of=seq,
+        as_of_time=time,
     )
-    [row] = told.parts.pop("execution")
-    execution = call.item(row, call.room_bytes // 2)
+    parts: dict[str, list[Item]] = {kind: [] for kind in ("execution", *_NOUNS)}
+    for kind, row in call.ask_parts(request):
+        parts[kind].append(call.item(picked(BriefTask)(row) if kind == "task" else row, call.room_bytes // 2))
+    [execution] = parts.pop("execution")
     answer: Item = {"execution": execution} | {noun: [] for noun in _NOUNS.values()}
     incomplete = []
     left = call.room_bytes - size_bytes(execution)
-    for number, (noun, rows) in enumerate(told.parts.items()):
-        share = left // (len(told.parts) - number)
-        if noun == "task":
-            rows = [picked(BriefTask)(row) for row in rows]
-        items = _fit(call, [call.item(row, share) for row in rows], share)
+    for number, (kind, rows) in enumerate(parts.items()):
+        share = left // (len(parts) - number)
+        items = _fit(call, [call.item(row, share) if size_bytes(row) > share else row for row in rows], share)
         left -= sum(map(size_bytes, items))
-        answer[_NOUNS[noun]] = items
-        if len(items) < len(rows) or told.truncated:
-            incomplete.append(_NOUNS[noun])
+        answer[_NOUNS[kind]] = items
+        if len(items) < len(rows) or (rows and call.end.truncated):
+            incomplete.append(_NOUNS[kind])
     return call.answer(answer | {"incomplete": incomplete, "truncated": bool(incomplete)})
 
 

@@ -73,7 +73,7 @@ def _stats(call: Call, asked: StatsAsked) -> Item:
         failures=asked.limit,
         patterns=asked.limit,
     )
-    [told] = call.ask(request).rows
+    [told] = call.ask(request)
     lists: dict[str, list[Item]] = {
         "patterns": [_pattern(one) for one in told["patterns"]],
         "failures": [picked(BriefTask)(shown(one)) for one in told["failures"]],

@@ -1,5 +1,6 @@
 """Tools about attempts at tasks: lists, one trace, what failed last."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -11,7 +12,7 @@ from flightlog.mcp.tools.options import ExecutionId, Limit, Since, TaskId, Text
 from flightlog.mcp.untrusted import size_bytes
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import ErrorInfo, Provenance
-from flightlog_schemas.limits import TraceId
+from flightlog_schemas.limits import INT64_MAX, TraceId
 from flightlog_schemas.statuses import TaskStatus
 from flightlog_schemas.wire.query import Tasks
 from flightlog_schemas.wire.request import PAGE_LIMIT
@@ -104,7 +105,7 @@ class Trace(Page, kw_only=True):
     """Answer of `tasks_by_trace`: a page of attempts.
 
     The counts are of the whole trace. `final_status` is that of its last attempt; where a trace has several
-    tasks, `tasks` says it of each, of the first twenty.
+    tasks, `tasks` says it of the first ten.
     """
 
     trace_id: str
@@ -118,40 +119,54 @@ class Trace(Page, kw_only=True):
 
 def _by_trace(call: Call, asked: TraceAsked) -> Item:
     request = Tasks(trace_id=asked.trace_id, oldest_first=True, limit=PAGE_LIMIT)
-    answer = call.ask(request)
-    rows = answer.rows
-    while answer.end.truncated and len(rows) < TRACE_LIMIT_ATTEMPTS:
-        answer = call.ask(replace(request, after=answer.end.next))
-        rows += answer.rows
     tasks: dict[tuple[str, str], Item] = {}
-    for row in rows:
+    items: list[Item] = []
+    left = call.room_bytes - _OUTCOMES_SHOWN * 100
+    last_shown = more = final_status = None
+    attempts = retries = 0
+    for row in _attempts(call, request):
+        attempts += 1
+        retries += row["attempt"] > 1 or row["retry_of"] is not None
+        final_status = row["status"]
         of = (row["execution_id"], row["task_id"])
         task = tasks.setdefault(of, {"execution_id": of[0], "task_id": of[1], "attempts": 0})
         task["attempts"] += 1
-        task["final_status"] = row["status"]
-    outcomes = [call.item(task) for task in list(tasks.values())[:_OUTCOMES_SHOWN]]
-    room = call.room_bytes - sum(map(size_bytes, outcomes))
-    page = [row for row in rows if row["seq"] > (call.next_seq or 0)]
-    items = call.fit([call.item(row, room) for row in page[:_ATTEMPTS_SHOWN]], room)
-    more = page[len(items) - 1]["seq"] if len(items) < len(page) else None
+        task["final_status"] = final_status
+        if row["seq"] <= (call.next_seq or 0) or more is not None:
+            continue
+        item = call.item(row, call.room_bytes // 2)
+        left -= size_bytes(item) + 1
+        if items and left < 0:
+            more = last_shown
+        else:
+            items.append(item)
+            last_shown = row["seq"]
     return call.answer(
         {
             "trace_id": asked.trace_id,
-            "found": bool(rows),
+            "found": attempts > 0,
             "attempts": items,
-            "attempt_count": len(rows),
-            "retry_count": sum(row["attempt"] > 1 or row["retry_of"] is not None for row in rows),
-            "final_status": rows[-1]["status"] if rows else None,
-            "tasks": outcomes,
+            "attempt_count": attempts,
+            "retry_count": retries,
+            "final_status": final_status,
+            "tasks": [call.item(task) for task in list(tasks.values())[:_OUTCOMES_SHOWN]],
             **call.ending(more),
         }
     )
 
 
+def _attempts(call: Call, request: Tasks) -> Iterator[Item]:
+    """Yield all attempts that a request means, page by page, up to a limit."""
+    for _ in range(TRACE_LIMIT_ATTEMPTS // PAGE_LIMIT):
+        yield from call.ask(request)
+        if not call.end.truncated:
+            return
+        request = replace(request, after=call.end.next)
+
+
 TRACE_LIMIT_ATTEMPTS: Final = 10_000
 """Attempts of one trace that are looked at."""
-_ATTEMPTS_SHOWN: Final = 100
-_OUTCOMES_SHOWN: Final = 20
+_OUTCOMES_SHOWN: Final = 10
 
 
 BY_TRACE: Final = Tool(
@@ -201,29 +216,35 @@ class LastFailed(Page, kw_only=True):
 
 
 def _last_failed(call: Call, asked: LastFailedAsked) -> Item:
-    answer = call.ask(Tasks(task_id=asked.task_id, status="failed", limit=PAGE_LIMIT))
+    request = Tasks(task_id=asked.task_id, status="failed", limit=PAGE_LIMIT)
     patterns: dict[Any, Item] = {}
-    failures: list[Item] = []
-    for row in answer.rows:
+    seqs: list[int] = []
+    chosen: list[Item] = []
+    looked_at = 0
+    before = INT64_MAX if call.next_seq is None else call.next_seq
+    for row in call.ask(request):
+        looked_at += 1
         kind = _kind(row)
-        if kind not in patterns or not asked.unique_errors:
-            failures.append(row)
-        _count(patterns.setdefault(kind, _pattern(row)), row)
+        wanted = row["seq"] < before and (kind not in patterns or not asked.unique_errors)
+        if kind not in patterns:
+            patterns[kind] = call.item(_pattern(row), call.room_bytes // 8)
+        _count(patterns[kind], row)
+        if wanted:
+            seqs.append(row["seq"])
+            if len(chosen) < asked.limit:
+                chosen.append(call.item(picked(BriefTask)(row), call.room_bytes // 2))
     told: list[Item] = []
     if call.next is None:
         most = sorted(patterns.values(), key=lambda pattern: -pattern["count"])
-        told = call.fit([call.item(kind, call.room_bytes // 8) for kind in most], call.room_bytes // 3)
-    room = call.room_bytes - sum(map(size_bytes, told))
-    page = [row for row in failures if call.next_seq is None or row["seq"] < call.next_seq]
-    chosen = [picked(BriefTask)(row) for row in page[: asked.limit]]
-    items = call.fit([call.item(failure, room) for failure in chosen], room)
-    more = page[len(items) - 1]["seq"] if len(items) < len(page) else None
+        told = call.fit(most, call.room_bytes // 3)
+    items = call.fit(chosen, call.room_bytes - sum(map(size_bytes, told)))
+    more = seqs[len(items) - 1] if len(items) < len(seqs) else None
     return call.answer(
         {
             "failures": items,
             "error_patterns": told,
             "pattern_count": len(patterns),
-            "looked_at": len(answer.rows),
+            "looked_at": looked_at,
             **call.ending(more),
         }
     )
@@ -231,7 +252,8 @@ def _last_failed(call: Call, asked: LastFailedAsked) -> Item:
 
 def _kind(row: Item) -> Any:
     error = row["error"] or {}
-    return error.get("stack_hash") or (error.get("type"), error.get("message", row["reason"]))
+    message = error.get("message", row["reason"])
+    return error.get("stack_hash") or (error.get("type"), message and message[:_KIND_CHARS])
 
 
 def _pattern(row: Item) -> Item:
@@ -256,6 +278,8 @@ def _count(pattern: Item, row: Item) -> None:
 
 _TASKS_NAMED: Final = 5
 """Tasks named for each pattern."""
+_KIND_CHARS: Final = 1000
+"""How much of a message tells failures without a stack apart."""
 
 
 LAST_FAILED: Final = Tool(
