@@ -39,5 +39,8 @@ def away(path: Path, error: OSError) -> DaemonAway:
     if isinstance(error, PermissionError):
         return DaemonAway(f"not allowed to use {path}", "join the socket's group, or ask who runs the daemon")
     if isinstance(error, TimeoutError) or error.errno == errno.EAGAIN:
-        return DaemonAway(f"the daemon on {path} does not answer", "`flightlog status` tells how it is")
+        return DaemonAway(
+            f"the daemon on {path} does not answer",
+            "is its process stopped, or its disk? Its log may say more",
+        )
     return DaemonAway(f"cannot reach {path}: {error.strerror or error}", _START_HINT)

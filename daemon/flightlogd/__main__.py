@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     backup.add_argument(
         "target", metavar="FILE", help="the copy; to restore it, put it in flightlog.db's place"
     )
+    restore = verb("restore", "put a backup in the log's place; what was there is kept under another name")
+    restore.add_argument("source", metavar="FILE", help="what backup wrote; the daemon must not run")
     sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
     sql.add_argument(
         "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"

@@ -101,6 +101,12 @@ def _copy(source: apsw.Connection, copy: apsw.Connection, say: Say) -> int:
             with _transaction(copy):
                 _insert(copy, table, rows, "on conflict do nothing")
     with _transaction(copy):
+        # Rows that were recent when this began may have been merged, and copied, since.
+        copy.execute(
+            "insert into execution_batch select * from execution_batch_recent where true"
+            " on conflict do nothing"
+        )
+        copy.execute("delete from execution_batch_recent")
         copy.execute("update log_head set log_id = ?, seq = ?, chain = ?, received = ?", head)
     return seq
 

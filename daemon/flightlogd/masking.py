@@ -43,6 +43,8 @@ _GATE: Final = "|".join(
         r"""(?i:bearer(?:\s|\\t)+[\w.~+/\\-]{16})""",
         r""":\\*/\\*/[^\s:/?#@"]*:[^\s/?#"]+@""",
         r"PRIVATE KEY",
+        # A letter that JSON would not have to escape: what name that is shows only when it is read.
+        r"\\u00[4-7]",
         r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{35}|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|gl(?:pat|dt|rt|ptt|cbt)-",
         r"xox[a-z][.-]|xapp-|eyJ[\w-]{8,}\.|[rs]k_(?:live|test)_|sk-[\w-]{20}",
     )

@@ -1,6 +1,5 @@
 """`flightlogd backup`: a copy made while the log grows is the log, and can take its place."""
 
-import shutil
 import threading
 from pathlib import Path
 
@@ -46,9 +45,14 @@ def test_a_copy_made_under_load_takes_the_logs_place(daemon_factory: DaemonFacto
     writing.join()
     assert "positions" in said
 
-    restored = daemon_factory(name="restored", start=False)
-    restored.state_dir.mkdir(parents=True)
-    shutil.copy(target, restored.database)
+    assert target.stat().st_mode & 0o077 == 0
+    restored = daemon_factory(name="restored")
+    record(restored, "other", *logs("other", 5000))
+    restored.kill()  # what it leaves beside its database must not be taken for the copy's
+    where = ("--state-dir", str(restored.state_dir), "--runtime-dir", str(restored.runtime_dir))
+    done = run_flightlogd("restore", str(target), *where)
+    assert (done.returncode, "restored; what was there is" in done.stdout) == (0, True), done.stderr
+    assert run_flightlogd("restore", str(tmp_path / "none"), *where).returncode == 2
     assert govern(restored, "verify")["damage"] == []
     restored.start()
     assert messages(restored, "kept") == messages(daemon, "kept")

@@ -98,6 +98,7 @@ def test_a_line_has_what_was_said_of_it(told: Daemon) -> None:
         "source": "exec:make",
         "message": "line 2",
         "fields": {"n": 2},
+        "scrubbed": False,
     }
     assert (lines[-2]["level"], lines[-2]["fields"]) == ("INFO", {"level": "loud"})
     assert (lines[-1]["level"], lines[-1]["source"]) == ("ERROR", "daemon")

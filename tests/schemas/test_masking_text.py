@@ -135,3 +135,22 @@ def test_nothing_is_found_past_the_first_look(text: str) -> None:
 def test_every_needle_is_looked_for(pattern: object) -> None:
     """The first look knows the needles of all patterns."""
     assert all(may_hold_secret(f"x {needle} y") for needle in pattern.needles)  # type: ignore[attr-defined]
+
+
+@pytest.mark.covers("S1.12")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'password': b'ByteSecret1'}",
+        "password=u'ByteSecret1'",
+        "password=$'ByteSecret1'",
+        "Credentials(password=SecretStr('ByteSecret1'))",
+        'token = """ByteSecret1"""',
+    ],
+)
+def test_a_value_within_what_wraps_it(text: str) -> None:
+    """Of a value with a prefix, or that something wraps, the value goes and not the wrapping."""
+    masked = mask_text(text)
+    assert "ByteSecret1" not in masked
+    assert MASK in masked
+    assert mask_text(masked) == masked

@@ -1,12 +1,13 @@
 """A command that a program runs and records in its own execution: `Scope.capture`."""
 
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from flightlog.capture.child import SpawnError, spawn
+from flightlog.capture.child import Child, SpawnError, spawn
 from flightlog.capture.lines import Entry
 from flightlog.capture.pace import Pace
 from flightlog.capture.record import Recorder
@@ -50,37 +51,67 @@ def run(
 ) -> Captured:
     """Run a command to its end and log what it prints; see `Scope.capture`."""
     blocked = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-    try:
-        child = spawn(command, environment, blocked)
-    except SpawnError as error:
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from None
-        raise
 
     def take(said: Entry) -> None:
         level = "INFO" if said.level is None else said.level
         scope.log(said.message, level, source=source, fields=said.fields)
 
-    recorder = Recorder(
-        child,
-        take,
-        pause=Pace(client, client.producer.settings.buffer_limit_bytes // 2),
-        told_to_end=lambda: False,
-        timeout_s=timeout_s,
-        limit_bytes=limit_bytes,
-        passing=False,
-    )
+    started: list[Child] = []
+    recorder: Recorder | None = None
     try:
+        _start(command, environment, blocked, started)
+        recorder = Recorder(
+            started[0],
+            take,
+            pause=Pace(client, client.producer.settings.buffer_limit_bytes // 2),
+            told_to_end=lambda: False,
+            timeout_s=timeout_s,
+            limit_bytes=limit_bytes,
+            passing=False,
+        )
         ending = recorder.run()
     except BaseException:
         # Whoever is interrupted while waiting does not want the command to go on.
-        recorder.abort()
+        if recorder is not None:
+            recorder.abort()
+        else:
+            for child in started:
+                child.send(signal.SIGKILL)
+                child.reap()
         raise
     finally:
-        child.close()
+        for child in started:
+            child.close()
     return Captured(
         exit_status=ending.exit_status,
         timed_out=ending.timed_out,
         duration_us=ending.duration_us,
         **ending.left_out,
     )
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], blocked: frozenset[int], started: list[Child]
+) -> None:
+    """Start a command, on a thread of its own.
+
+    Ctrl-C interrupts the main thread alone, and there it would do so before anybody has noted what was just
+    started: the command may be quicker than we are.
+    """
+    failed: list[SpawnError] = []
+
+    def start() -> None:
+        try:
+            started.append(spawn(command, environment, blocked))
+        except SpawnError as error:
+            failed.append(error)
+
+    starting = threading.Thread(target=start, name="flightlog-start")
+    starting.start()
+    try:
+        starting.join()
+    except BaseException:
+        starting.join()
+        raise
+    for error in failed:
+        raise error.__cause__ if isinstance(error.__cause__, OSError) else error

@@ -91,7 +91,7 @@ class Backfill:
         if text.startswith(b"["):
             try:
                 elements = _decode_list(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self._report(TASK, str(path), f"no JSON: {error}")
                 return
             for number, element in enumerate(elements, 1):

@@ -36,7 +36,8 @@ class Verdict(Struct):
         seq: The end of the log.
         chain: The chain there, hexadecimal.
         lines: Positions that were looked at.
-        governed: Positions of them whose line governance took.
+        removed: Positions of them whose line governance took.
+        masked: Lines that a scrub changed (one that several changed counts as often).
         damage: What is not as it should be.
         unsealed: Tombstones that no event tells of yet.
     """
@@ -44,7 +45,8 @@ class Verdict(Struct):
     seq: int
     chain: str
     lines: int = 0
-    governed: int = 0
+    removed: int = 0
+    masked: int = 0
     damage: list[Damage] = field(default_factory=list)
     unsealed: int = 0
 
@@ -119,6 +121,8 @@ class _Walk:
             "select count(*) from tombstone where tombstone_id > ?", (self._sealed_to,)
         )
         self._verdict.unsealed = int(unsealed.get)
+        masked = self._db.execute("select sum(lines) from tombstone where cause = 'scrub'").get
+        self._verdict.masked = int(masked or 0)
 
     def _step_over(self, seq: int) -> None:
         """Go on behind what governance deleted before a position."""
@@ -131,7 +135,7 @@ class _Walk:
                 return
             hole = self._holes.popleft()
             assert hole.chain is not None
-            self._verdict.governed += hole.last_seq - hole.first_seq + 1
+            self._verdict.removed += hole.last_seq - hole.first_seq + 1
             self._reach(hole.last_seq, hole.chain)
 
     def _look_at_lines(self, row: "_Row") -> None:
@@ -142,9 +146,9 @@ class _Walk:
             return
         lines = split_lines(row.lines)
         count = row.last_seq - row.first_seq + 1
-        if len(lines) != count or sum(span.count for span in decode_spans(row.spans)) != count:
+        if len(lines) != count or _sent(row.spans) != count:
             self._found(row.first_seq, row.last_seq, f"{len(lines)} lines in the place of {count}")
-        self._verdict.governed += lines.count(GONE)
+        self._verdict.removed += lines.count(GONE)
         if _PRUNED in row.lines:
             for line in lines:
                 if _PRUNED in line:
@@ -169,3 +173,11 @@ class _Walk:
 
     def _found(self, first_seq: int, last_seq: int, what: str) -> None:
         self._verdict.damage.append(Damage(first_seq, max(first_seq, last_seq), what))
+
+
+def _sent(spans: str) -> int | None:
+    """Return how many lines were sent by the word of a row's spans, None where they cannot be read."""
+    try:
+        return sum(span.count for span in decode_spans(spans))
+    except msgspec.DecodeError:
+        return None

@@ -23,7 +23,7 @@ from flightlogd.memory import collect_seldom, keep_large_blocks
 from flightlogd.notify import Notifier
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import check_database, lock_state_dir, schema_version
-from flightlogd.verbs import backup, rebuild, retention, scrub, verify
+from flightlogd.verbs import backup, rebuild, restore, retention, scrub, verify
 from flightlogd.verbs.ask import absolute
 from flightlogd.verbs.exits import DONE, FAILURE, USAGE
 
@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return retention.run(config, arguments)
             case "backup":
                 return backup.run(config, arguments)
+            case "restore":
+                return restore.run(config, arguments)
             case "scrub":
                 return scrub.run(config, arguments)
             case "verify":

@@ -1,6 +1,7 @@
 """`flightlogd backup`: a copy of the log, beside a running daemon or with none."""
 
 import argparse
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +23,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     if not database.exists():
         raise StartError(f"{database}: no such file", "name the daemon's --state-dir")
     check_database(database)
+    os.umask(0o077)  # what was recorded is nobody else's
     drawn = sys.stderr.isatty()
 
     def say(done: int, total: int) -> None:

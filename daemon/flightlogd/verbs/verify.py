@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import apsw
+
 from flightlogd.config import Config
 from flightlogd.errors import ConfigError, StartError
 from flightlogd.governance.verify import verify_log
@@ -19,19 +21,25 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         raise StartError(f"{database}: no such file", "name the daemon's --state-dir")
     check_database(database)
     earlier = None if arguments.head is None else _head(arguments.head)
-    db = open_reader(database)
     try:
-        db.execute("begin")
-        verdict = verify_log(db, earlier)
-    finally:
-        db.close()
+        db = open_reader(database)
+        try:
+            db.execute("begin")
+            verdict = verify_log(db, earlier)
+        finally:
+            db.close()
+    except apsw.Error as error:
+        hint = "restore a backup; the file was left as it is"
+        raise StartError(f"{database}: {error}", hint) from None
     if arguments.json:
         print_json(verdict)
         return FOUND_SOMETHING if verdict.damage else DONE
     for damage in verdict.damage:
         print(f"{damage.first_seq} to {damage.last_seq}: {damage.what}")
     if not verdict.damage:
-        print(f"{verdict.lines:,} positions are as they were stored, {verdict.governed:,} of them governed")
+        stored = verdict.lines - verdict.removed - verdict.masked
+        print(f"{verdict.lines:,} positions: {stored:,} lines are as they were stored", end="")
+        print(f", {verdict.removed:,} were removed, {verdict.masked:,} masked by a scrub")
     if verdict.unsealed:
         print(
             f"{verdict.unsealed} tombstones are not sealed yet: a pass was cut off, the next one seals them"

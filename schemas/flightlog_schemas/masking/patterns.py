@@ -36,7 +36,9 @@ _NO_VALUE: Final = frozenset({"", "null", "none", "nil", "true", "false", "undef
 """What says that there is no secret, or that it is masked."""
 
 _VALUE: Final = (
-    r"(?P<quote>\\*[\"'])(?P<quoted>[^\n]*?)(?:(?<!\\)(?P=quote)|(?=\n)|\Z)"
+    # Also b'...', $'...' and what wraps a value: SecretStr('...').
+    r"(?P<opening>(?:[bBuUrRfF]{1,2}|\$|[A-Za-z_][\w.]{0,40}\()?)"
+    r"(?P<quote>\\*(?:\"{3}|'{3}|[\"']))(?P<quoted>[^\n]*?)(?:(?<!\\)(?P=quote)|(?=\n)|\Z)"
     r"|(?P<bare>(?:(?:bearer|basic|token|apikey|negotiate)[ \t]+)?"
     # A comma or bracket is part of a value unless something follows that is another's.
     r"(?![\[{(])(?:[^\s\"'\\,;&)}\]]|[,;&)}\]](?!\s|\Z|[\"'\\,;&)}\]]|[\w.-]+[ \t]*[=:]))+)"
@@ -68,7 +70,7 @@ def _values_of(names: str) -> Callable[[str], str]:
             group = "bare" if value["quoted"] is None else "quoted"
             if value[group].lower() not in _NO_VALUE:
                 quote = value["quote"] or ""
-                parts += (text[kept : value.start()], quote, MASK, quote)
+                parts += (text[kept : value.start()], value["opening"] or "", quote, MASK, quote)
                 kept = at
         return "".join([*parts, text[kept:]]) if parts else text
 
