@@ -24,7 +24,7 @@ from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
-from flightlogd.store.producers import Progress
+from flightlogd.store.producers import Keys, Progress
 
 _DAEMONS_KEYS: Final = -1
 """No user's id."""
@@ -169,6 +169,11 @@ class _Settling:
 
     def _settle_mixed(self, source: Source, first_line: int, part: Mixed) -> list[Refused | Duplicate]:
         """Decide line by line; what is stored goes in runs between what is not."""
+        keys = Keys(
+            self._db,
+            _keys_of(source),
+            [event.id for event in part.events if isinstance(event, Event) and event.id is not None],
+        )
         replies: list[Refused | Duplicate] = []
         lines: list[bytes] = []
         events: list[Event] = []
@@ -183,7 +188,7 @@ class _Settling:
         for number, (line, event) in enumerate(zip(part.lines, part.events, strict=True), first_line):
             if isinstance(event, Event) and event.expect_seq is not None:
                 store(number)  # what came before may be what it expects
-            reply = self._decide(source, number, line, event, self._next_seq + len(lines))
+            reply = self._decide(source, keys, number, line, event, self._next_seq + len(lines))
             if reply is None:
                 assert isinstance(event, Event)
                 lines.append(line)
@@ -192,16 +197,17 @@ class _Settling:
                 store(number)
                 replies.append(reply)
         store(first_line + len(part.lines))
+        keys.save()
         return replies
 
     def _decide(
-        self, source: Source, number: int, line: bytes, event: Event | RefusalError, seq: int
+        self, source: Source, keys: Keys, number: int, line: bytes, event: Event | RefusalError, seq: int
     ) -> Refused | Duplicate | None:
         """Return why a line is not stored, or None: it goes to `seq`."""
         if isinstance(event, RefusalError):
             return self._refuse(source, number, line, event)
         if event.id is not None:
-            known = producers.claim_key(self._db, _keys_of(source), event.id, seq, line)
+            known = keys.take(event.id, seq, line)
             if known is not None:
                 self._gap(source, number, number, "duplicate")
                 known_seq, same = known
@@ -210,7 +216,7 @@ class _Settling:
             found = self._state_seq(event.execution_id)
             if found != event.expect_seq:
                 if event.id is not None:
-                    producers.release_key(self._db, _keys_of(source), event.id)
+                    keys.release(event.id)
                 reason = f"the execution's state_seq is {found}, not {event.expect_seq}"
                 return self._refuse(source, number, line, RefusalError("conflict", reason))
         return None

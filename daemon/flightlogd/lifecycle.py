@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flightlog_schemas.events import (
+    BY_TAG,
     BootClock,
     Event,
     ExecutionAdopted,
@@ -103,9 +104,13 @@ _END_TYPES: Final[dict[str, FindingType]] = {
 }
 
 
+LIFECYCLE_TYPES: Final = frozenset(known for tag, known in BY_TAG.items() if tag.startswith("execution."))
+"""All of `execution.*`."""
+
+
 def is_lifecycle(event: Event) -> bool:
     """Say whether an event is one of `execution.*`."""
-    return type_of(event).startswith("execution.")
+    return type(event) in LIFECYCLE_TYPES
 
 
 def judge(state: State, recorded: Recorded) -> Verdict:

@@ -25,6 +25,9 @@ logger = structlog.get_logger(__name__)
 _REPLAYED_AT_ONCE: Final = 16
 """Batches whose counts are added up before they are written."""
 
+_APPLIED_TOGETHER: Final = 1000
+"""Events that a projection takes at once: what it keeps in memory of them stays small."""
+
 
 class Position(Struct):
     """How far a projection is, and what broke it."""
@@ -87,31 +90,54 @@ class Projector:
         quiet: Sequence[Quiet],
         last_seq: int,
     ) -> None:
-        seq = last_seq
-        db.execute("savepoint projection")
-        try:
+        failed = _run(db, projection, singles, quiet, last_seq, together=True)
+        if failed is not None and projection.apply_all is not None:
+            # Of events that were applied together none can be blamed: one by one it shows.
+            failed = _run(db, projection, singles, quiet, last_seq, together=False)
+        if failed is None:
+            return
+        seq, error = failed
+        self.broken.add(projection.NAME)
+        db.execute(
+            "update projection set broken_at = ?, error = ? where name = ?",
+            (seq, f"{type(error).__name__}: {error}", projection.NAME),
+        )
+        logger.error("projection broken", projection=projection.NAME, seq=seq, exc_info=error)
+
+
+def _run(
+    db: apsw.Connection,
+    projection: Projection,
+    singles: Sequence[Recorded],
+    quiet: Sequence[Quiet],
+    last_seq: int,
+    *,
+    together: bool,
+) -> tuple[int, Exception] | None:
+    """Have one projection take what a commit holds; where that fails, undo it and return where and why."""
+    seq = last_seq
+    db.execute("savepoint projection")
+    try:
+        if together and projection.apply_all is not None:
+            for start in range(0, len(singles), _APPLIED_TOGETHER):
+                projection.apply_all(db, singles[start : start + _APPLIED_TOGETHER])
+        else:
             for recorded in singles:
                 seq = recorded.seq
                 projection.apply(db, recorded)
-            if quiet and projection.apply_quiet is not None:
-                seq = last_seq
-                projection.apply_quiet(db, quiet)
-            if singles and projection.TOTALS is not None:
-                seq = last_seq
-                projection.TOTALS.settle(db)
-        except Exception as error:
-            if is_storage_error(error):
-                raise
-            db.execute("rollback to projection")
-            db.execute("release projection")
-            self.broken.add(projection.NAME)
-            db.execute(
-                "update projection set broken_at = ?, error = ? where name = ?",
-                (seq, f"{type(error).__name__}: {error}", projection.NAME),
-            )
-            logger.exception("projection broken", projection=projection.NAME, seq=seq)
-            return
+        seq = last_seq
+        if quiet and projection.apply_quiet is not None:
+            projection.apply_quiet(db, quiet)
+        if singles and projection.TOTALS is not None:
+            projection.TOTALS.settle(db)
+    except Exception as error:
+        if is_storage_error(error):
+            raise
+        db.execute("rollback to projection")
         db.execute("release projection")
+        return seq, error
+    db.execute("release projection")
+    return None
 
 
 def _quiet(batches: Sequence[Batch]) -> list[Quiet]:

@@ -304,6 +304,7 @@ class Faulty:
     TABLES = artifact.TABLES
     TOTALS = artifact.TOTALS
     SCHEMA = artifact.SCHEMA
+    apply_all = None
 
     def apply(self, db: apsw.Connection, recorded: Recorded) -> None:
         """Fail at the artifact of the third execution."""

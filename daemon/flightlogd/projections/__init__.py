@@ -39,6 +39,10 @@ class Projection(Protocol):
         """Take one event that is no log line and no user's own."""
 
     @property
+    def apply_all(self) -> Callable[[apsw.Connection, Sequence[Recorded]], None] | None:
+        """Takes consecutive events at once, to the same effect; None where there is nothing to be gained."""
+
+    @property
     def apply_quiet(self) -> Callable[[apsw.Connection, Sequence[Quiet]], None] | None:
         """Takes what a run of batches holds of log lines and other events that move no state.
 

@@ -44,6 +44,9 @@ CREATE INDEX agent_added ON agent (execution_id, added_seq);
 CREATE INDEX agent_status ON agent (execution_id, status, added_seq);
 """
 
+apply_all: Final = None
+"""They are few."""
+
 apply_quiet: Final = None
 """Log lines are nobody's work."""
 

@@ -30,6 +30,9 @@ CREATE INDEX artifact_phase ON artifact (execution_id, phase, seq);
 CREATE INDEX artifact_path ON artifact (path, seq);
 """
 
+apply_all: Final = None
+"""They are few."""
+
 apply_quiet: Final = None
 """Log lines are no files."""
 

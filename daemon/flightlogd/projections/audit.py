@@ -1,9 +1,9 @@
 """The audit trail: who did what to which execution when, in the transaction of the change."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import apsw
-import msgspec
 
 from flightlog_schemas.events import (
     AgentAdded,
@@ -26,7 +26,8 @@ from flightlog_schemas.events import (
 from flightlog_schemas.statuses import TERMINAL
 from flightlogd.lifecycle import Finding, State, is_lifecycle, judge
 from flightlogd.projections import audit_task
-from flightlogd.projections.audit_task import TaskEntry, TaskEvent
+from flightlogd.projections.audit_task import TaskEvent
+from flightlogd.projections.audit_trail import Trail
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
@@ -76,51 +77,60 @@ CREATE TABLE audit_agent (
     + audit_task.SCHEMA
 )
 
-_STATE: Final = msgspec.json.Decoder(State)
-
 _UNANNOUNCED: Final = "it was never announced, and things happen in it"
 
 
 def apply(db: apsw.Connection, recorded: Recorded) -> None:
     """Write the entries that one event leaves."""
+    apply_all(db, [recorded])
+
+
+def apply_all(db: apsw.Connection, singles: Sequence[Recorded]) -> None:
+    """Write the entries that events leave, all together."""
+    trail = Trail(db, singles)
+    for recorded in singles:
+        _apply(trail, recorded)
+    trail.write()
+
+
+def _apply(trail: Trail, recorded: Recorded) -> None:
     event = recorded.event
     if is_lifecycle(event):
         assert event.execution_id is not None
-        row = db.execute("select state from audit_state where execution_id = ?", (event.execution_id,)).get
-        state = State() if row is None else _STATE.decode(row)
+        state = trail.state(event.execution_id) or State()
         verdict = judge(state, recorded)
-        if verdict.state != state or row is None:
-            db.execute(
-                "insert into audit_state values (?, ?) on conflict do update set state = excluded.state",
-                (event.execution_id, msgspec.json.encode(verdict.state).decode()),
-            )
+        trail.stand(event.execution_id, verdict.state)
         for place, finding in enumerate(verdict.findings):
-            _write(db, recorded, place, finding.type, finding)
+            trail.enter(recorded, place, finding.type, finding)
         if verdict.state.status in TERMINAL and verdict.state.status != state.status:
-            audit_task.end_with_execution(db, recorded, len(verdict.findings), verdict.state.status)
+            audit_task.end_with_execution(
+                trail.db, trail.attempts, recorded, len(verdict.findings), verdict.state.status
+            )
         return
     match event:
         case TaskCreated() | TaskStarted() | TaskWaiting() | TaskResumed() | TaskEnded():
-            _follow_task(db, recorded, event)
+            _follow_task(trail, recorded, event)
         case AgentAdded() | AgentUpdated() | AgentUsage() | ArtifactAdded():
-            _look_for_anomalies(db, recorded, event)
+            _look_for_anomalies(trail, recorded, event)
         case AuditRecorded():
             detail = {"target": event.target, **(event.detail or {})} if event.target else event.detail
-            _write(db, recorded, 0, event.action, Finding(type="CHANGED", reason=event.reason, detail=detail))
+            trail.enter(
+                recorded, 0, event.action, Finding(type="CHANGED", reason=event.reason, detail=detail)
+            )
         case ProducerDropped():
             detail = {"count": event.count, "by_level": event.by_level, "producer": recorded.producer}
-            _write(db, recorded, 0, "DROPPED", Finding(type="CHANGED", reason=event.reason, detail=detail))
+            trail.enter(recorded, 0, "DROPPED", Finding(type="CHANGED", reason=event.reason, detail=detail))
         case DaemonStarted():
             detail = {"version": event.version, "recovered_seq": event.recovered_seq}
-            _write(db, recorded, 0, "DAEMON_STARTED", Finding(type="CHANGED", detail=detail))
+            trail.enter(recorded, 0, "DAEMON_STARTED", Finding(type="CHANGED", detail=detail))
         case DaemonStopped():
-            _write(db, recorded, 0, "DAEMON_STOPPED", Finding(type="CHANGED", reason=event.reason))
+            trail.enter(recorded, 0, "DAEMON_STOPPED", Finding(type="CHANGED", reason=event.reason))
         case DaemonRebuilt():
             detail = {"projections": list(event.projections), "differences": event.differences}
-            _write(db, recorded, 0, "REBUILT", Finding(type="CHANGED", reason=event.reason, detail=detail))
+            trail.enter(recorded, 0, "REBUILT", Finding(type="CHANGED", reason=event.reason, detail=detail))
         case DaemonPruned():
             detail = {"lines": event.lines, **(event.detail or {})}
-            _write(db, recorded, 0, "PRUNED", Finding(type="CHANGED", reason=event.cause, detail=detail))
+            trail.enter(recorded, 0, "PRUNED", Finding(type="CHANGED", reason=event.cause, detail=detail))
         case _:
             pass
 
@@ -129,76 +139,47 @@ apply_quiet: Final = None
 """Log lines are no acts."""
 
 
-def _follow_task(db: apsw.Connection, recorded: Recorded, event: TaskEvent) -> None:
+def _follow_task(trail: Trail, recorded: Recorded, event: TaskEvent) -> None:
     """Write what happens to a task; what is heard of only after its execution ended, ends with it at once."""
-    state = _state(db, event.execution_id)
-    entries = audit_task.follow_task(db, recorded)
+    state = trail.state(event.execution_id) or State()
+    entries = audit_task.follow_task(trail.attempts, recorded)
     for place, entry in enumerate(entries):
-        _write(db, recorded, place, entry.type, entry)
+        trail.enter(recorded, place, entry.type, entry)
+    place = len(entries)
     if state.status in TERMINAL and isinstance(event, TaskCreated | TaskStarted):
-        audit_task.end_with_execution(db, recorded, len(entries), state.status, event.task_id)
+        place += audit_task.end_with_execution(
+            trail.db, trail.attempts, recorded, place, state.status, event.task_id
+        )
     if not state.announced:
-        # Behind all the others: of one event, at most one of each is written.
-        place = db.execute("select count(*) from audit where seq = ?", (recorded.seq,)).get
-        _note_anomalies(db, recorded, place, [_UNANNOUNCED])
-
-
-def _state(db: apsw.Connection, execution_id: str) -> State:
-    row = db.execute("select state from audit_state where execution_id = ?", (execution_id,)).get
-    return State() if row is None else _STATE.decode(row)
+        _note_anomalies(trail, recorded, place, [_UNANNOUNCED])
 
 
 def _look_for_anomalies(
-    db: apsw.Connection, recorded: Recorded, event: AgentAdded | AgentUpdated | AgentUsage | ArtifactAdded
+    trail: Trail, recorded: Recorded, event: AgentAdded | AgentUpdated | AgentUsage | ArtifactAdded
 ) -> None:
     """Note what cannot be: things in an execution nobody announced, an agent twice, or one never added."""
     execution_id = event.execution_id
     reasons: list[str] = []
-    if not _state(db, execution_id).announced:
+    if not (trail.state(execution_id) or State()).announced:
         reasons.append(_UNANNOUNCED)
     if isinstance(event, AgentAdded):
-        db.execute(
+        trail.db.execute(
             "insert into audit_agent values (?, ?) on conflict do nothing", (execution_id, event.agent_id)
         )
-        if not db.changes():
+        if not trail.db.changes():
             reasons.append(f"agent {event.agent_id} was added before; the first record stands")
     elif not isinstance(event, ArtifactAdded):
         key = (execution_id, event.agent_id)
         known = "select 1 from audit_agent where execution_id = ? and agent_id = ?"
-        if db.execute(known, key).get is None:
+        if trail.db.execute(known, key).get is None:
             reasons.append(f"agent {event.agent_id} was never added")
-    _note_anomalies(db, recorded, 0, reasons)
+    _note_anomalies(trail, recorded, 0, reasons)
 
 
-def _note_anomalies(db: apsw.Connection, recorded: Recorded, place: int, reasons: list[str]) -> None:
+def _note_anomalies(trail: Trail, recorded: Recorded, place: int, reasons: list[str]) -> None:
     """Write those of an execution's anomalies that were not written before."""
-    execution_id = recorded.event.execution_id
     for here, reason in enumerate(reasons, place):
-        noted = "select 1 from audit where execution_id = ? and event_type = 'ANOMALY' and reason = ?"
-        if db.execute(noted, (execution_id, reason)).get is None:
+        if not trail.is_noted(recorded.event.execution_id, reason):
             detail = {"event": type_of(recorded.event)}
             finding = Finding(type="ANOMALY", reason=reason, detail=detail)
-            _write(db, recorded, here, finding.type, finding)
-
-
-def _write(
-    db: apsw.Connection, recorded: Recorded, place: int, event_type: str, finding: Finding | TaskEntry
-) -> None:
-    detail: dict[str, Any] | None = finding.detail
-    db.execute(
-        "insert into audit values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            recorded.seq,
-            place,
-            recorded.time,
-            recorded.event.execution_id,
-            recorded.event.task_id,
-            event_type,
-            finding.from_state,
-            finding.to_state,
-            finding.reason,
-            recorded.uid,
-            recorded.pid,
-            None if detail is None else msgspec.json.encode(detail).decode(),
-        ),
-    )
+            trail.enter(recorded, here, finding.type, finding)

@@ -20,6 +20,8 @@ from flightlog_schemas.events import (
     type_of,
 )
 from flightlog_schemas.stacks import with_stack_hash
+from flightlog_schemas.statuses import ACTIVE
+from flightlogd.projections.attempts import Attempt, Attempts, Table
 from flightlogd.recorded import Recorded
 
 TaskEvent = TaskCreated | TaskStarted | TaskWaiting | TaskResumed | TaskEnded
@@ -54,7 +56,6 @@ CREATE INDEX audit_task_open ON audit_task (execution_id, seq)
     WHERE inferred OR state IN ('pending', 'running', 'waiting');
 """
 
-_OPEN: Final = ("pending", "running", "waiting")
 _OPEN_SQL: Final = "(inferred or state in ('pending', 'running', 'waiting'))"
 
 _END_TYPES: Final[dict[str, TaskEntryType]] = {
@@ -84,43 +85,53 @@ class TaskEntry(Struct, frozen=True, kw_only=True):
     detail: dict[str, Any]
 
 
-class _Attempt(Struct):
-    span_id: str
-    attempt: int
-    state: str
-    inferred: bool
-    started_at: int | None
+def _is_open(attempt: Attempt) -> bool:
+    return bool(attempt.values["inferred"]) or attempt.values["state"] in ACTIVE
 
 
-def follow_task(db: apsw.Connection, recorded: Recorded) -> list[TaskEntry]:
+_COLUMNS: Final = ("execution_id", "task_id", "span_id", "seq", "attempt", "state", "inferred", "started_at")
+TASK: Final = Table("audit_task", columns=_COLUMNS, read=_COLUMNS, is_open=_is_open)
+
+
+def follow_task(attempts: Attempts, recorded: Recorded) -> list[TaskEntry]:
     """Note what an event does to its attempt, and return the entries that it leaves."""
     match recorded.event:
         case TaskCreated() as event:
-            return _create(db, recorded, event)
+            return _create(attempts, recorded, event)
         case TaskStarted() as event:
-            return _start(db, recorded, event)
+            return _start(attempts, recorded, event)
         case TaskWaiting() as event:
-            return _move(db, recorded, event, "running", "waiting")
+            return _move(attempts, recorded, event, "running", "waiting")
         case TaskResumed() as event:
-            return _move(db, recorded, event, "waiting", "running")
+            return _move(attempts, recorded, event, "waiting", "running")
         case TaskEnded() as event:
-            return _end(db, recorded, event)
+            return _end(attempts, recorded, event)
         case _:
             return []
 
 
 def end_with_execution(
-    db: apsw.Connection, recorded: Recorded, place: int, status: str, task_id: str | None = None
-) -> None:
+    db: apsw.Connection,
+    attempts: Attempts,
+    recorded: Recorded,
+    place: int,
+    status: str,
+    task_id: str | None = None,
+) -> int:
     """Write that what is open of an execution, or of one task in it, ends with it.
 
     Args:
         db: The connection.
+        attempts: Those in memory; they are written first.
         recorded: The event that ended the execution, or that came too late for it.
         place: Of the first entry among those that the event leaves.
         status: How the execution ended.
         task_id: Of this task only.
+
+    Returns:
+        How many entries that were.
     """
+    attempts.write(recorded.event.execution_id)
     becomes = status if status in _WITH_EXECUTION else "cancelled"
     of_task = "" if task_id is None else " and task_id = :task_id"
     values = {
@@ -144,27 +155,26 @@ def end_with_execution(
         f" from audit_task where {open_here}",
         values,
     )
+    entered = db.changes()
     db.execute(f"update audit_task set state = :state, inferred = 1 where {open_here}", values)
+    return entered
 
 
-def _create(db: apsw.Connection, recorded: Recorded, event: TaskCreated) -> list[TaskEntry]:
-    known = "select 1 from audit_task where execution_id = ? and task_id = ? limit 1"
-    if db.execute(known, (event.execution_id, event.task_id)).get is not None:
+def _create(attempts: Attempts, recorded: Recorded, event: TaskCreated) -> list[TaskEntry]:
+    if attempts.any_of(event.execution_id, event.task_id):
         return []
-    _save(db, recorded, _Attempt(event.span_id or "", 1, "pending", False, None))
+    _add(attempts, recorded, event)
     detail = {"name": event.name, "type": event.task_type, "parent_task_id": event.parent_task_id}
     return [TaskEntry(type="TASK_CREATED", to_state="pending", detail=_known(detail))]
 
 
-def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> list[TaskEntry]:
-    found = _find(db, recorded) or _Attempt(event.span_id or "", event.attempt, "pending", False, None)
-    if found.started_at is not None:
+def _start(attempts: Attempts, recorded: Recorded, event: TaskStarted) -> list[TaskEntry]:
+    found = attempts.of(recorded) or _add(attempts, recorded, event)
+    if found.values["started_at"] is not None:
         return [_anomaly(recorded, found, "this attempt was started before; the first record stands")]
-    before, ended_first = found.state, found.state not in _OPEN and not found.inferred
-    found.attempt, found.started_at = event.attempt, recorded.time
-    if found.state == "pending":
-        found.state = "running"
-    _save(db, recorded, found)
+    before, ended_first = found.values["state"], not _is_open(found)
+    state = "running" if before == "pending" else before
+    found.set({"attempt": event.attempt, "started_at": recorded.time, "state": state})
     detail = {
         "name": event.name,
         "type": event.task_type,
@@ -178,7 +188,7 @@ def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> list[
         TaskEntry(
             type="TASK_RETRIED" if event.attempt > 1 or event.retry_of else "TASK_STARTED",
             from_state=None if ended_first else before,
-            to_state=None if ended_first else found.state,
+            to_state=None if ended_first else state,
             reason="its end came before" if ended_first else event.reason,
             detail=_known(detail),
         )
@@ -186,14 +196,13 @@ def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> list[
 
 
 def _move(
-    db: apsw.Connection, recorded: Recorded, event: TaskWaiting | TaskResumed, source: str, target: str
+    attempts: Attempts, recorded: Recorded, event: TaskWaiting | TaskResumed, source: str, target: str
 ) -> list[TaskEntry]:
-    found = _find(db, recorded) or _Attempt(event.span_id or "", 1, "pending", False, None)
-    if found.state != source:
-        _save(db, recorded, found)
-        return [_anomaly(recorded, found, f"it is {found.state}, not {source}")]
-    found.state = target
-    _save(db, recorded, found)
+    found = attempts.of(recorded) or _add(attempts, recorded, event)
+    state = found.values["state"]
+    if state != source:
+        return [_anomaly(recorded, found, f"it is {state}, not {source}")]
+    found.set({"state": target})
     return [
         TaskEntry(
             type="TASK_STATE_CHANGE",
@@ -205,17 +214,17 @@ def _move(
     ]
 
 
-def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> list[TaskEntry]:
-    found = _find(db, recorded)
-    if found is not None and found.state not in _OPEN and not found.inferred:
-        return [_anomaly(recorded, found, f"it has ended already ({found.state})")]
-    before = None if found is None else found.state
-    found = found or _Attempt(event.span_id or "", 1, "pending", False, None)
-    duration_us = event.duration_us
-    if duration_us is None and found.started_at is not None:
-        duration_us = max(0, recorded.time - found.started_at)
-    found.state, found.inferred = event.outcome, False
-    _save(db, recorded, found)
+def _end(attempts: Attempts, recorded: Recorded, event: TaskEnded) -> list[TaskEntry]:
+    found = attempts.of(recorded)
+    before = None if found is None else found.values["state"]
+    if found is None:
+        found = _add(attempts, recorded, event)
+    elif not _is_open(found):
+        return [_anomaly(recorded, found, f"it has ended already ({before})")]
+    started_at, duration_us = found.values["started_at"], event.duration_us
+    if duration_us is None and started_at is not None:
+        duration_us = max(0, recorded.time - started_at)
+    found.set({"state": event.outcome, "inferred": 0})
     detail = {
         **_about(found),
         "duration_us": duration_us,
@@ -233,59 +242,27 @@ def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> list[Task
     ]
 
 
-def _find(db: apsw.Connection, recorded: Recorded) -> _Attempt | None:
-    """Return the attempt that an event is of; one that was created and has not begun becomes it."""
-    event = recorded.event
-    key = (event.execution_id, event.task_id)
-    columns = "select span_id, attempt, state, inferred, started_at from audit_task"
-    if event.span_id is None and not isinstance(event, TaskStarted):
-        # Of the newest attempt: a shell script that says nothing of spans has one at a time.
-        newest = f"{columns} where execution_id = ? and task_id = ? order by seq desc limit 1"
-        row = db.execute(newest, key).fetchone()
-    else:
-        this = f"{columns} where execution_id = ? and task_id = ? and span_id = ?"
-        row = db.execute(this, (*key, event.span_id or "")).fetchone()
-    if row is None:
-        waiting = (
-            f"{columns} where execution_id = ? and task_id = ? and span_id = ''"
-            " and started_at is null and (inferred or state in ('pending', 'running', 'waiting'))"
-        )
-        row = db.execute(waiting, key).fetchone()
-        if row is not None:
-            db.execute(
-                "update audit_task set span_id = ? where execution_id = ? and task_id = ? and span_id = ''",
-                (event.span_id or "", *key),
-            )
-            row = (event.span_id or "", *row[1:])
-    return None if row is None else _Attempt(row[0], row[1], row[2], bool(row[3]), row[4])
-
-
-def _save(db: apsw.Connection, recorded: Recorded, found: _Attempt) -> None:
-    event = recorded.event
-    db.execute(
-        "insert into audit_task values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do update set"
-        " attempt = excluded.attempt, state = excluded.state, inferred = excluded.inferred,"
-        " started_at = excluded.started_at",
-        (
-            event.execution_id,
-            event.task_id,
-            found.span_id,
-            recorded.seq,
-            found.attempt,
-            found.state,
-            int(found.inferred),
-            found.started_at,
-        ),
+def _add(attempts: Attempts, recorded: Recorded, event: TaskEvent) -> Attempt:
+    return attempts.add(
+        {
+            "execution_id": event.execution_id,
+            "task_id": event.task_id,
+            "span_id": event.span_id or "",
+            "seq": recorded.seq,
+            "attempt": 1,
+            "state": "pending",
+            "inferred": 0,
+        }
     )
 
 
-def _anomaly(recorded: Recorded, found: _Attempt, reason: str) -> TaskEntry:
+def _anomaly(recorded: Recorded, found: Attempt, reason: str) -> TaskEntry:
     detail = {"event": type_of(recorded.event), **_about(found)}
-    return TaskEntry(type="ANOMALY", from_state=found.state, reason=reason, detail=detail)
+    return TaskEntry(type="ANOMALY", from_state=found.values["state"], reason=reason, detail=detail)
 
 
-def _about(found: _Attempt) -> dict[str, Any]:
-    return _known({"span_id": found.span_id or None, "attempt": found.attempt})
+def _about(found: Attempt) -> dict[str, Any]:
+    return _known({"span_id": found.values["span_id"] or None, "attempt": found.values["attempt"]})
 
 
 def _known(detail: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import apsw
 import msgspec
+from msgspec import Struct
 
 from flightlog_schemas.events import (
     QUIET_TYPES,
@@ -104,17 +105,45 @@ _ANNOUNCED: Final = (
 
 def apply(db: apsw.Connection, recorded: Recorded) -> None:
     """Apply an event to its execution's row; one that nobody announced gets a placeholder."""
-    event = recorded.event
-    if event.execution_id is None or type(event) in QUIET_TYPES:
-        return
-    _mention(db, [(event.execution_id, recorded.time, recorded.seq)])
-    changes: dict[str, Any] = {"last_seq": recorded.seq, "state_seq": recorded.seq}
-    if is_lifecycle(event):
-        changes |= _lifecycle_changes(db, recorded)
+    apply_all(db, [recorded])
+
+
+def apply_all(db: apsw.Connection, singles: Sequence[Recorded]) -> None:
+    """Apply events in their order; what only mentions executions is added up first."""
+    mentioned: dict[str, _Mentioned] = {}
+    for recorded in singles:
+        event = recorded.event
+        if event.execution_id is None or type(event) in QUIET_TYPES:
+            continue
+        known = mentioned.get(event.execution_id)
+        if known is None:
+            mentioned[event.execution_id] = _Mentioned(recorded.time, recorded.seq, recorded.seq)
+        else:
+            known.time = min(known.time, recorded.time)
+            known.last_seq = recorded.seq
+        if is_lifecycle(event):
+            _settle(db, event.execution_id, mentioned.pop(event.execution_id), recorded)
+    for execution_id, known in mentioned.items():
+        _settle(db, execution_id, known)
+
+
+class _Mentioned(Struct, gc=False):
+    """How events mention an execution: the earliest time, the first position, the last."""
+
+    time: int
+    first_seq: int
+    last_seq: int
+
+
+def _settle(db: apsw.Connection, execution_id: str, known: _Mentioned, last: Recorded | None = None) -> None:
+    """Write how events mention an execution, and what the last of them changes if it is of its life cycle."""
+    _mention(db, [(execution_id, known.time, known.first_seq)])
+    changes: dict[str, Any] = {"last_seq": known.last_seq, "state_seq": known.last_seq}
+    if last is not None:
+        changes |= _lifecycle_changes(db, last)
     assignments = ", ".join(f"{column} = ?" for column in changes)
     db.execute(
-        f"update execution set {assignments} where execution_id = ?",
-        (*changes.values(), event.execution_id),
+        f"update execution set {assignments} where execution_id = ?", (*changes.values(), execution_id)
     )
 
 

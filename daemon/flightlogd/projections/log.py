@@ -31,6 +31,10 @@ def apply(db: apsw.Connection, recorded: Recorded) -> None:
     """Nothing: state events are no log lines."""
 
 
+def apply_all(db: apsw.Connection, singles: Sequence[Recorded]) -> None:
+    """Nothing."""
+
+
 def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
     """Add to the counters."""
     insert_rows(

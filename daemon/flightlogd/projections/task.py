@@ -4,13 +4,13 @@ An attempt goes by its span. Events without one are of the task's only attempt. 
 its open tasks with it; that is an inference, which a task's own ending replaces.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
 import msgspec
 
 from flightlog_schemas.events import (
-    Event,
     ExecutionCreated,
     ExecutionStarted,
     TaskCreated,
@@ -22,8 +22,10 @@ from flightlog_schemas.events import (
 from flightlog_schemas.limits import ID_LIMIT_CHARS
 from flightlog_schemas.stacks import with_stack_hash
 from flightlog_schemas.statuses import TERMINAL
-from flightlogd.lifecycle import State, is_lifecycle, judge
+from flightlogd.lifecycle import LIFECYCLE_TYPES, State, judge
 from flightlogd.projections import task_stats
+from flightlogd.projections.attempts import Attempt
+from flightlogd.projections.task_run import Run, Standing, is_open
 from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
@@ -113,81 +115,69 @@ apply_quiet: Final = None
 _WITH_EXECUTION: Final = {"cancelled": "cancelled", "timed_out": "timed_out", "lost": "lost"}
 """How open tasks end with an execution; with any other ending they were cut short: cancelled."""
 
-_STATE: Final = msgspec.json.Decoder(State)
+_OPEN_COLUMNS: Final = ("name", "slug", "task_type", "parent_task_id")
+"""What several events may tell of a task."""
+
+_OURS: Final = LIFECYCLE_TYPES | {TaskCreated, TaskStarted, TaskWaiting, TaskResumed, TaskEnded}
 
 
 def apply(db: apsw.Connection, recorded: Recorded) -> None:
     """Apply an event to its attempt, or to all open attempts of an execution that ends."""
-    event = recorded.event
-    if is_lifecycle(event):
-        _follow(db, recorded)
-        return
-    match event:
-        case TaskCreated():
-            _create(db, recorded, event)
-            _end_late(db, recorded, event)
-        case TaskStarted():
-            _start(db, recorded, event)
-            _end_late(db, recorded, event)
-        case TaskWaiting():
-            _move(db, recorded, "running", "waiting", event.reason)
-        case TaskResumed():
-            _move(db, recorded, "waiting", "running", event.reason)
-        case TaskEnded():
-            _end(db, recorded, event)
+    apply_all(db, [recorded])
+
+
+def apply_all(db: apsw.Connection, singles: Sequence[Recorded]) -> None:
+    """Apply events in their order; their attempts are written together."""
+    ours = [recorded for recorded in singles if type(recorded.event) in _OURS]
+    run = Run(db, ours)
+    for recorded in ours:
+        _apply(run, recorded)
+    run.write()
+
+
+def _apply(run: Run, recorded: Recorded) -> None:
+    match recorded.event:
+        case TaskStarted() as event:
+            _start(run, recorded, event)
+            _end_late(run, recorded, event)
+        case TaskEnded() as event:
+            _end(run, recorded, event)
+        case TaskCreated() as event:
+            _create(run, recorded, event)
+            _end_late(run, recorded, event)
+        case TaskWaiting() as event:
+            _move(run, recorded, "running", "waiting", event.reason)
+        case TaskResumed() as event:
+            _move(run, recorded, "waiting", "running", event.reason)
         case _:
-            pass
+            _follow(run, recorded)
 
 
-def _follow(db: apsw.Connection, recorded: Recorded) -> None:
+def _follow(run: Run, recorded: Recorded) -> None:
     """Keep up with an execution's state; when it ends, or ends in another way after all, so do its tasks."""
-    execution_id = recorded.event.execution_id
+    event = recorded.event
+    execution_id = event.execution_id
     assert execution_id is not None
-    state, ended_at = _state(db, execution_id)
+    state, ended_at, project = run.executions[execution_id]
     verdict = judge(state or State(), recorded)
-    if verdict.accepted:
-        _place(db, recorded.event)
+    if verdict.accepted and isinstance(event, ExecutionCreated | ExecutionStarted) and project is None:
+        project = event.project
     after = verdict.state
-    if after == state:
-        return
     ends = after.status in TERMINAL and (state is None or after.status != state.status)
     if ends:
         ended_at = recorded.time
-    db.execute(
-        "insert into task_execution (execution_id, state, ended_at) values (?, ?, ?)"
-        " on conflict do update set state = excluded.state, ended_at = excluded.ended_at",
-        (execution_id, _json(after), ended_at),
-    )
+    run.stand(execution_id, Standing(after, ended_at, project))
     if ends:
-        _end_with_execution(db, recorded.seq, after.status, recorded.time, execution_id)
-
-
-def _place(db: apsw.Connection, event: Event) -> None:
-    """Note the project of an execution, where an announcement names the first; its tasks have it too."""
-    if not isinstance(event, ExecutionCreated | ExecutionStarted) or event.project is None:
-        return
-    placed = db.execute(
-        "insert into task_execution (execution_id, state, project) values (?, ?, ?)"
-        " on conflict do update set project = excluded.project where project is null returning 1",
-        (event.execution_id, _json(State()), event.project),
-    ).get
-    if placed:
-        db.execute("update task set project = ? where execution_id = ?", (event.project, event.execution_id))
-
-
-def _state(db: apsw.Connection, execution_id: str) -> tuple[State | None, int | None]:
-    """Return how an execution stands and when it ended."""
-    sql = "select state, ended_at from task_execution where execution_id = ?"
-    row = db.execute(sql, (execution_id,)).fetchone()
-    return (None, None) if row is None else (_STATE.decode(row[0]), row[1])
+        _end_with_execution(run, recorded.seq, after.status, recorded.time, execution_id)
 
 
 def _end_with_execution(
-    db: apsw.Connection, seq: int, status: str, ended_at: int, execution_id: str, task_id: str | None = None
+    run: Run, seq: int, status: str, ended_at: int, execution_id: str, task_id: str | None = None
 ) -> None:
     """End what is open of an execution, or of one task in it, as the end of the execution makes it."""
+    run.write(execution_id)
     ends_as = _WITH_EXECUTION.get(status, "cancelled")
-    db.execute(
+    run.db.execute(
         "update task set ended_seq = iif(inferred and status = ?, ended_seq, ?),"
         " status = ?, inferred = 1, reason = ?,"
         " finished_at = max(?, coalesce(started_at, 0)),"
@@ -208,29 +198,33 @@ def _end_with_execution(
     )
 
 
-def _end_late(db: apsw.Connection, recorded: Recorded, event: TaskCreated | TaskStarted) -> None:
+def _end_late(run: Run, recorded: Recorded, event: TaskCreated | TaskStarted) -> None:
     """End what is heard of only after its execution ended, as if it had been heard of before."""
-    state, ended_at = _state(db, event.execution_id)
+    state, ended_at, _ = run.executions[event.execution_id]
     if state is not None and ended_at is not None:
-        _end_with_execution(db, recorded.seq, state.status, ended_at, event.execution_id, event.task_id)
+        _end_with_execution(run, recorded.seq, state.status, ended_at, event.execution_id, event.task_id)
 
 
-def _create(db: apsw.Connection, recorded: Recorded, event: TaskCreated) -> None:
+def _create(run: Run, recorded: Recorded, event: TaskCreated) -> None:
     """Note a task that has not begun; where it has, what was not known of it is filled in."""
-    key = (event.execution_id, event.task_id)
-    if db.execute("select 1 from task where execution_id = ? and task_id = ? limit 1", key).get is None:
-        _insert(db, recorded, event.task_id, recorded.event.span_id or "")
-    db.execute(
-        "update task set name = coalesce(name, ?), slug = coalesce(slug, ?),"
-        " task_type = coalesce(task_type, ?), parent_task_id = coalesce(parent_task_id, ?)"
+    columns = {name: getattr(event, name) for name in _OPEN_COLUMNS}
+    if not run.attempts.any_of(event.execution_id, event.task_id):
+        _add(run, recorded, event.task_id).set(columns)
+        return
+    run.write(event.execution_id)
+    run.db.execute(
+        f"update task set {', '.join(f'{name} = coalesce({name}, ?)' for name in columns)}"
         " where execution_id = ? and task_id = ?",
-        (event.name, event.slug, event.task_type, event.parent_task_id, *key),
+        (*columns.values(), event.execution_id, event.task_id),
     )
 
 
-def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> None:
+def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
     """Begin an attempt; the first record stands. Its end may have come before."""
-    seq = _attempt(db, recorded, event.task_id)
+    attempt = _attempt(run, recorded, event.task_id)
+    known = attempt.values
+    if known["started_at"] is not None:
+        return
     columns = {
         "trace_id": event.trace_id,
         "attempt": event.attempt,
@@ -245,41 +239,39 @@ def _start(db: apsw.Connection, recorded: Recorded, event: TaskStarted) -> None:
         "runner": _json_or_none(event.runner),
         "provenance": event.provenance,
     }
-    open_columns = ("name", "slug", "task_type", "parent_task_id")
-    assignments = ", ".join(
-        (*(f"{name} = ?" for name in columns), *(f"{name} = coalesce(?, {name})" for name in open_columns))
-    )
-    db.execute(
-        f"update task set status = iif(status = 'pending', 'running', status), {assignments},"
-        " scrubbed = coalesce(max(scrubbed, ?), scrubbed, ?) where seq = ? and started_at is null",
-        (
-            *columns.values(),
-            *(getattr(event, name) for name in open_columns),
-            *(event.scrubbed, event.scrubbed),
-            seq,
-        ),
-    )
-    db.execute(
-        "update task set finished_at = max(finished_at, started_at),"
-        " duration_us = coalesce(duration_us, max(0, finished_at - started_at))"
-        " where seq = ? and finished_at is not null",
-        (seq,),
-    )
+    for name in _OPEN_COLUMNS:
+        if (value := getattr(event, name)) is not None:
+            columns[name] = value
+    if event.scrubbed is not None:
+        columns["scrubbed"] = max(known["scrubbed"] or 0, event.scrubbed)
+    if known["status"] == "pending":
+        columns["status"] = "running"
+    finished_at = known["finished_at"]
+    if finished_at is not None:
+        columns["finished_at"] = max(finished_at, recorded.time)
+        if known["duration_us"] is None:
+            columns["duration_us"] = max(0, finished_at - recorded.time)
+    attempt.set(columns)
 
 
-def _move(db: apsw.Connection, recorded: Recorded, source: str, target: str, reason: str | None) -> None:
+def _move(run: Run, recorded: Recorded, source: str, target: str, reason: str | None) -> None:
     task_id = recorded.event.task_id
     assert task_id is not None
-    db.execute(
-        "update task set status = ?, reason = ? where seq = ? and status = ?",
-        (target, reason, _attempt(db, recorded, task_id), source),
-    )
+    attempt = _attempt(run, recorded, task_id)
+    if attempt.values["status"] == source:
+        attempt.set({"status": target, "reason": reason})
 
 
-def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> None:
+def _end(run: Run, recorded: Recorded, event: TaskEnded) -> None:
     """End an attempt; the first ending of its own stands. Its beginning may come later."""
-    seq = _attempt(db, recorded, event.task_id)
+    attempt = _attempt(run, recorded, event.task_id)
+    known = attempt.values
+    if not is_open(attempt):
+        return
     error = None if event.error is None else with_stack_hash(event.error)
+    started_at, duration_us = known["started_at"], event.duration_us
+    if duration_us is None and started_at is not None:
+        duration_us = max(0, recorded.time - started_at)
     columns = {
         "status": event.outcome,
         "inferred": 0,
@@ -289,73 +281,41 @@ def _end(db: apsw.Connection, recorded: Recorded, event: TaskEnded) -> None:
         "stack_hash": None if error is None or not error.stack_hash else error.stack_hash[:ID_LIMIT_CHARS],
         "outputs": _json_or_none(event.outputs),
         "io": _json_or_none(event.io),
+        "finished_at": max(recorded.time, started_at or 0),
+        "duration_us": duration_us,
     }
-    assignments = ", ".join(f"{name} = ?" for name in columns)
-    db.execute(
-        f"update task set {assignments}, trace_id = coalesce(trace_id, ?),"
-        " scrubbed = coalesce(max(scrubbed, ?), scrubbed, ?),"
-        " finished_at = max(?, coalesce(started_at, 0)),"
-        " duration_us = coalesce(?, iif(started_at is null, null, max(0, ? - started_at)))"
-        " where seq = ? and (inferred or status = 'pending' or status = 'running' or status = 'waiting')",
-        (
-            *columns.values(),
-            event.trace_id,
-            *(event.scrubbed, event.scrubbed),
-            recorded.time,
-            event.duration_us,
-            recorded.time,
-            seq,
-        ),
-    )
+    if known["trace_id"] is None:
+        columns["trace_id"] = event.trace_id
+    if event.scrubbed is not None:
+        columns["scrubbed"] = max(known["scrubbed"] or 0, event.scrubbed)
+    attempt.set(columns)
 
 
-def _attempt(db: apsw.Connection, recorded: Recorded, task_id: str) -> int:
-    """Return the row of the attempt that an event is of; it is made where it is missing."""
+def _attempt(run: Run, recorded: Recorded, task_id: str) -> Attempt:
+    """Return the attempt that an event is of; it is made where it is missing."""
+    return run.attempts.of(recorded) or _add(run, recorded, task_id)
+
+
+def _add(run: Run, recorded: Recorded, task_id: str) -> Attempt:
     event = recorded.event
-    key = (event.execution_id, task_id)
-    if event.span_id is None and not isinstance(event, TaskStarted):
-        # Of the newest attempt: a shell script that says nothing of spans has one at a time.
-        newest = "select max(seq) from task where execution_id = ? and task_id = ?"
-        seq = db.execute(newest, key).get
-    else:
-        this = "select seq from task where execution_id = ? and task_id = ? and span_id = ?"
-        seq = db.execute(this, (*key, event.span_id or "")).get
-    if seq is None:
-        # A task that was created and has not begun becomes its first attempt.
-        waiting = (
-            "select seq from task where execution_id = ? and task_id = ? and span_id = ''"
-            " and started_at is null and (inferred or finished_at is null)"
-        )
-        seq = db.execute(waiting, key).get
-        if seq is not None:
-            db.execute("update task set span_id = ? where seq = ?", (event.span_id or "", seq))
-    return _insert(db, recorded, task_id, event.span_id or "") if seq is None else int(seq)
-
-
-def _insert(db: apsw.Connection, recorded: Recorded, task_id: str, span_id: str) -> int:
-    event = recorded.event
-    db.execute(
-        "insert into task (seq, execution_id, task_id, span_id, trace_id, attempt, agent_id, status,"
-        " inferred, created_at, provenance, project) values (?, ?, ?, ?, ?, 1, ?, 'pending', 0, ?, ?,"
-        " (select project from task_execution where execution_id = ?))",
-        (
-            recorded.seq,
-            event.execution_id,
-            task_id,
-            span_id,
-            event.trace_id,
-            event.agent_id,
-            recorded.time,
-            event.provenance,
-            event.execution_id,
-        ),
+    assert event.execution_id is not None
+    return run.attempts.add(
+        {
+            "seq": recorded.seq,
+            "execution_id": event.execution_id,
+            "task_id": task_id,
+            "span_id": event.span_id or "",
+            "trace_id": event.trace_id,
+            "attempt": 1,
+            "agent_id": event.agent_id,
+            "status": "pending",
+            "inferred": 0,
+            "created_at": recorded.time,
+            "provenance": event.provenance,
+            "project": run.executions[event.execution_id].project,
+        }
     )
-    return recorded.seq
 
 
 def _json_or_none(value: Any) -> str | None:
-    return None if value is None else _json(value)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return None if value is None else msgspec.json.encode(value).decode()

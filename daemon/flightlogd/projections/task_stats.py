@@ -1,13 +1,15 @@
 """What attempts that have ended add up to: by task, slug, project, provenance, status and day of their end.
 
 Triggers on `task` note each change of such an attempt: what it counted as before, what it counts as now, or
-that it is gone. At the end of a run of events the notes are added up and written in few statements. So
-events may come in any order, an inferred ending may give way to a real one, and an execution may be
-forgotten: the sums are those of the attempts that are there.
+that it is gone. One that comes into the table with its end is noted by who writes it. At the end of a run of
+events the notes are added up and written in few statements. So events may come in any order, an inferred
+ending may give way to a real one, and an execution may be forgotten: the sums are those of the attempts that
+are there.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add
 from typing import Any, Final
 
 import apsw
@@ -119,6 +121,19 @@ Cell = tuple[str, str, int, str, str, str]
 """Values of a row's key, in the order of its columns."""
 
 
+_NOTED: Final = (
+    *("task_id", "slug", "project", "provenance", "status", "finished_at", "duration_us", "attempt"),
+    *("retrieval", "stack_hash"),
+)
+"""What of an attempt is noted, in the order of the columns."""
+
+
+def note_added(db: apsw.Connection, added: Iterable[Mapping[str, Any]]) -> None:
+    """Note those that had ended already when they were added to the table: no trigger does."""
+    rows = [(None, 1, *map(values.get, _NOTED)) for values in added if values["finished_at"] is not None]
+    insert_rows(db, "task_change", rows)
+
+
 def settle(db: apsw.Connection) -> None:
     """Add up what has changed since the last time, in the caller's transaction."""
     while rows := db.execute(
@@ -138,7 +153,9 @@ def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         (duration_us, attempt, retrieval, stack_hash) = row[8:]
         fewer = fewer or sign < 0
         cell = (project or "", slug or "", day_of(finished_at), task_id, provenance, status)
-        sums = counts.setdefault(cell, [0] * len(_SUMS))
+        sums = counts.get(cell)
+        if sums is None:
+            sums = counts[cell] = [0] * len(_SUMS)
         sums[0] += sign
         if attempt > 1:
             sums[1] += sign
@@ -163,19 +180,34 @@ def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _add_counts(db: apsw.Connection, counts: Mapping[Cell, list[int]]) -> None:
+    of_all: dict[Cell, list[int]] = {}
     wider: dict[Cell, list[int]] = {}
     for cell, sums in counts.items():
         if any(sums):
-            for one in _cells(cell, pairs=True):
-                known = wider.get(one)
-                wider[one] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
-    insert_rows(
-        db,
-        "task_count",
-        [(*cell, *(value % _MODULUS if at in _BOUNDED else value for at, value in enumerate(sums)))
-         for cell, sums in wider.items()],
-        _ON_COUNTED,
-    )  # fmt: skip
+            _sum_up(of_all, [_without_task(cell)], sums)
+            _sum_up(wider, _cells_of_task(cell, pairs=True), sums)
+    for cell, sums in of_all.items():
+        _sum_up(wider, _cells_of_all(cell), sums)
+    rows = [
+        (
+            *cell,
+            sums[0],
+            sums[1],
+            sums[2] % _MODULUS,
+            sums[3],
+            sums[4] % _MODULUS,
+            sums[5],
+            sums[6] % _MODULUS,
+        )
+        for cell, sums in wider.items()
+    ]
+    insert_rows(db, "task_count", rows, _ON_COUNTED)
+
+
+def _sum_up(sums_of: dict[Cell, list[int]], cells: Iterable[Cell], sums: list[int]) -> None:
+    for cell in cells:
+        known = sums_of.get(cell)
+        sums_of[cell] = sums if known is None else list(map(add, known, sums))
 
 
 _BOUNDED: Final = frozenset(_SUMS.index(name) for name in ("duration_us", "memory_count", "latency_us"))
@@ -188,11 +220,16 @@ _ON_COUNTED: Final = f"on conflict ({', '.join(_CELL)}) do update set " + ", ".j
 
 
 def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, Any], int]) -> None:
+    of_all: Counter[tuple[Cell, Any]] = Counter()
     wider: Counter[tuple[Cell, Any]] = Counter()
     for (cell, value), count in counts.items():
         if count:
-            for one in _cells(cell, pairs=False):
+            of_all[_without_task(cell), value] += count
+            for one in _cells_of_task(cell, pairs=False):
                 wider[one, value] += count
+    for (cell, value), count in of_all.items():
+        for one in _cells_of_all(cell):
+            wider[one, value] += count
     insert_rows(
         db,
         table,
@@ -201,20 +238,36 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
     )
 
 
-def _cells(cell: Cell, *, pairs: bool) -> Iterator[Cell]:
-    """Yield the keys of all rows that an attempt of this project, slug, day and so on is in.
+def _without_task(cell: Cell) -> Cell:
+    project, slug, day, _, provenance, status = cell
+    return project, slug, day, "", provenance, status
 
-    Args:
-        cell: All that is known of it.
-        pairs: Also that of its task in its project. There are so many of these that only counts are kept.
-    """
-    project, slug, day, task_id, provenance, status = cell
+
+def _cells_of_all(cell: Cell) -> Iterator[Cell]:
+    """Yield the keys of the rows of all tasks that attempts of this project, slug, day and so on are in."""
+    project, slug, day, _, provenance, status = cell
     for period in (day, stretch_of(day)):
         yield "", "", period, "", provenance, status
-        yield "", "", period, task_id, provenance, status
         if project:
             yield project, "", period, "", provenance, status
-            if pairs:
-                yield project, "", period, task_id, provenance, status
         if slug:
             yield "", slug, period, "", provenance, status
+
+
+def _cells_of_task(cell: Cell, *, pairs: bool) -> list[Cell]:
+    """Return the keys of the rows of their task alone that they are in.
+
+    Args:
+        cell: All that is known of them.
+        pairs: Also that of their task in their project. There are so many of these that only counts are kept.
+    """
+    project, _, day, task_id, provenance, status = cell
+    stretch = stretch_of(day)
+    found: list[Cell] = [
+        ("", "", day, task_id, provenance, status),
+        ("", "", stretch, task_id, provenance, status),
+    ]
+    if pairs and project:
+        found.append((project, "", day, task_id, provenance, status))
+        found.append((project, "", stretch, task_id, provenance, status))
+    return found

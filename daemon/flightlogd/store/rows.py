@@ -5,14 +5,15 @@ with a statement for each row the writer waits for its turn as often as it has r
 statement it waits a few times in a commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
+from typing import Any
 
 import apsw
 
 _LARGEST = 128
-"""Rows in one statement; with 11 columns far below SQLite's limit of 32,766 parameters."""
+"""Rows in one statement; with 33 columns far below SQLite's limit of 32,766 parameters."""
 
 
 def insert_rows(
@@ -26,16 +27,36 @@ def insert_rows(
         rows: The values, all of one width.
         on_conflict: An upsert clause to put behind the values.
     """
+    for group in _groups(rows):
+        sql = f"insert into {table} values {_marks(len(group[0]), len(group))} {on_conflict}"
+        db.execute(sql, tuple(chain.from_iterable(group)))
+
+
+def select_rows(
+    db: apsw.Connection, select: str, keys: Sequence[tuple[object, ...]]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows that have one of some keys, in no order.
+
+    Args:
+        db: The connection; nothing may be written to it meanwhile.
+        select: A query up to the columns of the key, as in `select c from t where (a, b)`; an index has them.
+        keys: Values of these columns, each key once.
+    """
+    for group in _groups(keys):
+        sql = f"{select} in (values {_marks(len(group[0]), len(group))})"
+        yield from db.execute(sql, tuple(chain.from_iterable(group)))
+
+
+def _groups(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
+    """Yield the rows in groups of few sizes: each size is a statement to be prepared."""
     start, size = 0, _LARGEST
     while start < len(rows):
         while size > len(rows) - start:
             size //= 2
-        group = rows[start : start + size]
-        db.execute(_statement(table, len(group[0]), size, on_conflict), tuple(chain.from_iterable(group)))
+        yield rows[start : start + size]
         start += size
 
 
 @cache
-def _statement(table: str, width: int, count: int, on_conflict: str) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"insert into {table} values {', '.join([row] * count)} {on_conflict}"
+def _marks(width: int, count: int) -> str:
+    return ", ".join([f"({', '.join('?' * width)})"] * count)
