@@ -18,7 +18,7 @@ from support.peers import IngestPeer
 
 def findings(flightlog: Cli, code: int) -> dict[str, Any]:
     """Return the findings by what they are about."""
-    done = flightlog("doctor", "--json")
+    done = flightlog("doctor", "--json", FLIGHTLOG_SPOOL_DIR=str(flightlog.runtime_dir / "spool"))
     assert done.code == code, done
     return {finding["about"]: finding for finding in json.loads(done.out)["findings"]}
 
@@ -30,7 +30,7 @@ def test_all_is_well(daemon: Daemon) -> None:
     found = findings(flightlog, 0)
     assert {finding["level"] for name, finding in found.items() if name != "disk"} == {"ok"}
     assert set(found) >= {"ingest.sock", "query.sock", "spool", "daemon", "models"}
-    lines = flightlog.ok("doctor").lines
+    lines = flightlog.ok("doctor", FLIGHTLOG_SPOOL_DIR=str(daemon.runtime_dir / "spool")).lines
     assert [line.split("\t")[1] for line in lines] == list(found)
 
 

@@ -75,7 +75,7 @@ except OSError:
 ''')
 """
 
-NAMED = b"4993"
+NAMED = b"-4993"
 """In all that is secret by its name or its looks alone."""
 
 WANTED = traces(SECRET, KEY) | {NAMED, base64.b64encode(b"line14993"), b"bGluZTI0OTkz"}

@@ -302,7 +302,7 @@ def test_schema(flightlog: Cli, alone: Cli) -> None:
 def test_without_a_daemon_reading_fails(alone: Cli, home: Path) -> None:
     """Nobody there to ask is exit code 2, with a hint."""
     for arguments in (("list",), ("current",), ("phase", "x"), ("inspect", "x"), ("audit", "x"), ("status",)):
-        done = alone(*arguments)
+        done = alone(*arguments, FLIGHTLOG_SPOOL_DIR=str(home / "spool"))
         assert (done.code, done.out) == (2, ""), arguments
         assert done.err == (
             f"flightlog {arguments[0]}: no daemon listens on {home}/nobody/query.sock\n"
