@@ -8,11 +8,11 @@ mount --make-rprivate /
 mount -t proc proc /proc
 mount --bind "$base" /mnt
 mount -t tmpfs tmpfs /opt
-mkdir -p /opt/python /opt/source /opt/packages /opt/flightlog/bin /opt/work
+mkdir -p /opt/python /opt/source /opt/packages /opt/flightlog/bin /opt/results
 mount --move /mnt /opt/python
 mount --bind "$source" /opt/source
 mount --bind "$packages" /opt/packages
-mount --bind "$work" /opt/work
+mount --bind "$work" /opt/results
 for folder in /run /etc/systemd/system /var/lib /var/cache; do mount -t tmpfs tmpfs "$folder"; done
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
@@ -34,7 +34,7 @@ units=/etc/systemd/system
 cp /opt/source/systemd/*.service /opt/source/systemd/*.socket $units/
 mkdir $units/flightlogd.service.d
 # No configuration file on this machine; a watchdog that is worth waiting for.
-printf '[Service]\nExecStart=\nExecStart=/opt/flightlog/bin/flightlogd\nWatchdogSec=2\nStandardError=append:/opt/work/daemon.log\n' \
+printf '[Service]\nExecStart=\nExecStart=/opt/flightlog/bin/flightlogd\nWatchdogSec=2\nStandardError=append:/opt/results/daemon.log\n' \
     >$units/flightlogd.service.d/test.conf
 cat >$units/driver.service <<'UNIT'
 [Unit]
@@ -43,9 +43,9 @@ After=flightlogd-ingest.socket flightlogd-query.socket flightlogd-control.socket
 [Service]
 Type=oneshot
 TimeoutStartSec=100
-ExecStart=/opt/work/driver.sh
+ExecStart=/opt/results/driver.sh
 ExecStopPost=/bin/systemctl --no-block exit 7
-StandardOutput=file:/opt/work/driver.log
+StandardOutput=file:/opt/results/driver.log
 StandardError=inherit
 UNIT
 cat >$units/ci.target <<'UNIT'
