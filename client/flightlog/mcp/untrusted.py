@@ -98,12 +98,16 @@ def size_bytes(value: Any) -> int:
 def within(value: dict[str, Any], sizes: Sizes, limit_bytes: int) -> dict[str, Any]:
     """Return an object shortened to these sizes, and further until it takes no more than so many bytes.
 
-    Its own keys and its short values stay, whatever the limit: only what is large in it gives way.
+    Its own keys and its short values stay, whatever the limit: only what is large in it gives way. What
+    stands in the place of something very small is larger than it was, so the smallest that was found counts.
     """
+    least: dict[str, Any] | None = None
     while True:
         found = {key: shortened(item, sizes) for key, item in value.items()}
+        if least is None or size_bytes(found) < size_bytes(least):
+            least = found
         if size_bytes(found) <= limit_bytes or sizes == _LEAST:
-            return found
+            return least
         sizes = Sizes(
             max(sizes.chars // 2, _LEAST.chars),
             max(sizes.entries // 2, _LEAST.entries),
