@@ -216,12 +216,14 @@ def asked_policy(request: Retention) -> Policy | None:
     """Return the policy that a request says itself, None where it leaves that to the settings.
 
     Raises:
-        ValueError: a level is none.
+        ValueError: a level is none, or it is not said how old lines have to be.
     """
-    if request.older_than_us is None and not (request.level or request.status or request.project):
+    if request.older_than_us is None:
+        if request.level or request.status or request.project:
+            raise ValueError("level, status and project go with older_than_us; 0 takes all")
         return None
     rule = Rule(
-        keep_us=request.older_than_us or 0,
+        keep_us=request.older_than_us,
         levels=parse_levels(request.level),
         statuses=frozenset(request.status),
         project=request.project,

@@ -21,10 +21,10 @@ from flightlogd.voice import Voice
 
 Say = Callable[[Progress], Awaitable[None]]
 
-SLICE_S: Final = 0.005
-"""How long a slice keeps the writer from the next commit."""
+SLICE_S: Final = 0.002
+"""How long a slice keeps the writer from the next commit, beside the syncing of what it overwrites."""
 
-_VACUUM_PAGES: Final = 64
+_VACUUM_PAGES: Final = 16
 """Pages given back to the file system in one slice."""
 
 _TURN_S: Final = 0.000_5
