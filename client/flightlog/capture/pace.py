@@ -5,15 +5,16 @@ from typing import Final
 
 from flightlog.client import Client
 
-STALL_LIMIT_S: Final = 0.1
-"""A daemon that has settled nothing for this long is not waited for."""
+STALL_LIMIT_S: Final = 1.0
+"""When nothing was settled or put on disk for this long it is not waited for. A slow disk takes its time to
+sync, some tenths of a second on a busy machine, and lines that wait for it are not lost."""
 
 
 class Pace:
-    """Says when to pause: while much is held, and the daemon is on its way through it.
+    """Says when to pause: while much is held, and the daemon or the spool is on its way through it.
 
     A command may be slowed down by the work of recording it, as by any pipe; by a daemon that stands still it
-    may not. Then lines are left out and counted instead.
+    may not, save once for a moment. Then lines are left out and counted instead.
 
     Args:
         client: What takes the lines.
@@ -23,7 +24,7 @@ class Pace:
     def __init__(self, client: Client, limit_bytes: int) -> None:
         self._client = client
         self._limit_bytes = limit_bytes
-        self._acked = 0
+        self._moved = (0, 0)
         self._moved_at = 0.0
 
     def __call__(self) -> bool:
@@ -32,6 +33,7 @@ class Pace:
         if state.held_bytes <= self._limit_bytes:
             self._moved_at = now
             return False
-        if state.acked != self._acked:
-            self._acked, self._moved_at = state.acked, now
-        return state.connected and now - self._moved_at < STALL_LIMIT_S
+        moved = (state.acked, state.spooled_lines)
+        if moved != self._moved:
+            self._moved, self._moved_at = moved, now
+        return now - self._moved_at < STALL_LIMIT_S
