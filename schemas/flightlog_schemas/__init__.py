@@ -4,7 +4,7 @@ This package imports msgspec and nothing else of flightlog. The client speaks it
 
 - `events`: one module for each family of events, the envelope that they share, the registry
 - `wire`: the lines of the ingest, query and control sockets
-- `answers`: the objects that queries answer with
+- `answers`, `plans`: the objects that queries answer with
 - `codec`: bytes to event and back, with every check that a line must pass
 - `upcast`: old payload versions to the current one
 - `levels`, `times`, `limits`: log levels, microseconds and RFC 3339, the numbers that bound everything
