@@ -39,6 +39,7 @@ from flightlogd.errors import ConfigError, StartError
 from flightlogd.governance.governor import Governor
 from flightlogd.head import Head
 from flightlogd.hub import Hub
+from flightlogd.inbox import Inbox
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
 from flightlogd.notify import Notifier
@@ -57,7 +58,7 @@ from flightlogd.store.readers import Readers
 from flightlogd.store.schema import check_database, migrate
 from flightlogd.voice import Voice
 from flightlogd.watchdog import feed_watchdog, summary
-from flightlogd.writer import Inbox, Writer
+from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)
 

@@ -13,10 +13,11 @@ from flightlogd.head import Head
 from flightlogd.masking import Masker
 
 if TYPE_CHECKING:
+    from flightlogd.inbox import Inbox
     from flightlogd.search import Search
     from flightlogd.session import Session
     from flightlogd.store.readers import Readers
-    from flightlogd.writer import Inbox, Writer
+    from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)
 

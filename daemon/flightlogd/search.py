@@ -20,6 +20,7 @@ from flightlog_schemas.codec import decode_stored
 from flightlogd.config import Config
 from flightlogd.errors import QuestionError
 from flightlogd.head import Head
+from flightlogd.inbox import Inbox
 from flightlogd.queries.log import log_line
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.readers import Readers
@@ -35,7 +36,6 @@ from flightlogd.store.searchdb import (
     take_apart,
 )
 from flightlogd.store.searchfeed import Feed, read_feed
-from flightlogd.writer import Inbox
 
 logger = structlog.get_logger(__name__)
 

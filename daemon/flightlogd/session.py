@@ -234,7 +234,7 @@ class Session:
         self._hub.join(self)  # from here on a newer hello of this name finds this session
         if older is not None:
             await older.supersede()
-        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name))
+        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name), soon=True)
         uid, acked = found or (self.peer.uid, 0)
         if uid != self.peer.uid:
             raise PeerError("not_owner", f"producer {name!r} belongs to another user")
@@ -275,7 +275,7 @@ class Session:
                 and isinstance(part.events[-1], RefusalError)
             ):
                 part.events[-1] = RefusalError("truncated", "the connection ended inside this line")
-            await self._hub.inbox.room()
+            await self._hub.inbox.room(self.peer.uid)
             # No checkpoint from here on: what is counted as submitted is in the queue.
             missing_from = self._known_line + 1 if first_line > self._known_line + 1 else None
             self._known_line = max(self._known_line, end_line)
@@ -297,7 +297,7 @@ class Session:
     async def _answer_again(self, first_line: int, last_line: int) -> None:
         """Answer lines that were settled before: refused ones get their refusal again, all get an ack."""
         refusals = await self._hub.writer.do(
-            lambda db: producers.find_refused(db, self.producer, first_line, last_line)
+            lambda db: producers.find_refused(db, self.producer, first_line, last_line), soon=True
         )
         answers = [reply_line(refused=refusal) for refusal in refusals]
         answers.append(reply_line(ack=Ack(lines=self._acked_before, seq=self._hub.head.seq)))

@@ -22,6 +22,7 @@ from flightlogd.append import Committed, Submission, Transaction
 from flightlogd.company import Company
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
+from flightlogd.inbox import Inbox
 from flightlogd.store.database import set_limit, storage_fault
 
 logger = structlog.get_logger(__name__)
@@ -34,74 +35,8 @@ COMMIT_LIMIT_LINES: Final = 4000
 MERGE_ROWS: Final = 4096
 """Recent rows of the index above which they are merged: what a question looks through, about 0.3 ms."""
 
-_HAND_OVER_LINES: Final = 2000
-"""Lines that are worth a commit of their own: the writer gets them while the loop goes on."""
-
 EXIT_STORAGE_UNKNOWN: Final = 74
 """Exit status after a failed fsync (EX_IOERR of sysexits.h): the supervisor starts us again, to recover."""
-
-
-class Inbox(trio.abc.Instrument):
-    """Submissions on their way to the writer, bounded: this is the backpressure.
-
-    What comes in one turn of trio's loop is handed over at its end, where the loop is about to wait: so it is
-    one commit, and the writer does not fight for the GIL with sessions that still decode.
-
-    Args:
-        limit_bytes: Over all sources.
-    """
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._room = trio.lowlevel.ParkingLot()
-        self._gathered: list[Submission] = []
-        self._gathered_lines = 0
-        self.items: queue.SimpleQueue[Submission | Callable[[], None] | None] = queue.SimpleQueue()
-        self.queued_bytes = 0
-        self.queued_lines = 0
-
-    async def room(self) -> None:
-        """Return when there is room; first come, first served."""
-        while self.queued_bytes >= self._limit:
-            await self._room.park()
-
-    def put(self, submission: Submission) -> None:
-        """Hand over a submission, right after `room` returned."""
-        self.queued_bytes += submission.part.size_bytes
-        lines = len(submission.part.lines)
-        self.queued_lines += lines
-        self._gathered.append(submission)
-        self._gathered_lines += lines
-        if self._gathered_lines >= _HAND_OVER_LINES:
-            self.hand_over()
-
-    def call(self, job: Callable[[], None]) -> None:
-        """Have the writer's thread call something after all that was put before."""
-        self.hand_over()
-        self.items.put(job)
-
-    def end(self) -> None:
-        """Have the writer's thread end after all that was put before."""
-        self.hand_over()
-        self.items.put(None)
-
-    def hand_over(self) -> None:
-        """Let the writer have what was put so far."""
-        for submission in self._gathered:
-            self.items.put(submission)
-        self._gathered.clear()
-        self._gathered_lines = 0
-
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002  # trio's signature
-        """Hand over at the end of a turn of the loop (called by trio)."""
-        self.hand_over()
-
-    def release(self, submission: Submission) -> None:
-        """Give back the room that a settled submission took."""
-        self.queued_bytes -= submission.part.size_bytes
-        self.queued_lines -= len(submission.part.lines)
-        if self.queued_bytes < self._limit:
-            self._room.unpark()
 
 
 class Writer:
@@ -154,10 +89,14 @@ class Writer:
         self._nudge.set()
         self._inbox.end()
 
-    async def do(self, job: Callable[[apsw.Connection], T]) -> T:
+    async def do(self, job: Callable[[apsw.Connection], T], *, soon: bool = False) -> T:
         """Run a function on the writer's thread and connection, after all that is queued before it.
 
         The function is whole: it begins and commits what it changes. What it raises is raised here.
+
+        Args:
+            job: The function.
+            soon: It need not wait for what is queued before it.
         """
         done = trio.Event()
         results: list[T] = []
@@ -171,7 +110,7 @@ class Writer:
                 errors.append(error)
             self._tell(done.set)
 
-        self._inbox.call(run_job)
+        (self._inbox.call_soon if soon else self._inbox.call)(run_job)
         await done.wait()
         if errors:
             raise errors[0]
