@@ -13,9 +13,12 @@ SCHEMAS, CLIENT, DAEMON = PACKAGES["flightlog_schemas"], PACKAGES["flightlog"], 
 BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
 """What may be imported with nothing but the base install."""
 
-BLOCKED = ("flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio")
+BLOCKED = (
+    "flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio",
+    "litestar", "hypercorn",
+)  # fmt: skip
 
-NEEDS_EXTRAS = ("flightlog.cli", "flightlog.mcp.server")
+NEEDS_EXTRAS = ("flightlog.cli", "flightlog.mcp.server", "flightlog.web")
 """Where the client may import more."""
 
 IMPORT_ALL = """
@@ -51,18 +54,22 @@ def test_schemas_import_msgspec_and_nothing_of_ours() -> None:
 
 
 def test_client_never_imports_the_daemon() -> None:
-    """The client and its command line import nothing of the daemon or of its libraries."""
-    assert strangers(CLIENT, BASE | {"flightlog", "click", "rich", "mcp", "mcp_types", "anyio"}) == []
+    """The client and its command line import nothing of the daemon; the web server has trio, too."""
+    allowed = BASE | {"flightlog", "click", "rich", "mcp", "mcp_types", "anyio"}
+
+    assert strangers(CLIENT, allowed, skip="web") == []
+    assert strangers(CLIENT / "web", BASE | {"flightlog", "trio", "litestar", "hypercorn"}) == []
 
 
 def test_emitting_needs_msgspec_alone() -> None:
-    """The client but for its command line and MCP server imports the standard library, msgspec and ours."""
+    """The client but for command line, MCP and web server imports the standard library, msgspec and ours."""
     found = strangers(CLIENT, BASE | {"flightlog"}, skip="cli")
 
     assert [
         place
         for place in found
-        if "__main__.py" not in place and not place.startswith("client/flightlog/mcp/server.py")
+        if "__main__.py" not in place
+        and not place.startswith(("client/flightlog/mcp/server.py", "client/flightlog/web/"))
     ] == []
 
 
@@ -73,7 +80,7 @@ def test_daemon_never_imports_the_client() -> None:
 
 @pytest.mark.parametrize("package", ["flightlog_schemas", "flightlog"])
 def test_base_install_can_import_everything(package: str) -> None:
-    """All modules but the command line and the MCP server import where only msgspec is installed."""
+    """All modules but command line, MCP and web server import where only msgspec is installed."""
     code = IMPORT_ALL.format(package=package, blocked=BLOCKED, extras=NEEDS_EXTRAS)
 
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)

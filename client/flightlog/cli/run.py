@@ -18,7 +18,7 @@ SECTIONS: Final = {
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "stats", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),
-    "The daemon and its language": ("status", "doctor", "spool", "schema", "mcp"),
+    "The daemon and its language": ("status", "doctor", "spool", "schema", "web", "mcp"),
 }
 """All verbs, as the help shows them; each is `verbs/NAME.py` with its `command`."""
 
