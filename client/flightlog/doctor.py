@@ -70,6 +70,7 @@ def examine(runtime_dir: str | None = None) -> Iterator[Finding]:
     yield from _storage(status)
     yield from _read_models(status)
     yield from _peers(status)
+    yield from _rates(status)
 
 
 def _sockets(directory: Path) -> Iterator[Finding]:
@@ -235,6 +236,19 @@ def _peers(status: DaemonStatus) -> Iterator[Finding]:
             text=f"{status.line_gaps:,} times a producer went on behind lines that never came",
             remedy="flightlog logs EXEC --check says what is missing of an execution",
         )
+
+
+def _rates(status: DaemonStatus) -> Iterator[Finding]:
+    for user in status.users:
+        if user.limited_since is not None or user.suppressed:
+            held = "is over a rate" if user.limited_since is not None else "was over a rate"
+            lost = f", {user.suppressed:,} log lines were shed" if user.suppressed else ""
+            yield Finding(
+                level="warn",
+                about="rate",
+                text=f"uid {user.uid} {held}: {user.lines_per_s:,.0f} lines a second{lost}",
+                remedy="what fills the log there? Else user_lines_per_s and user_rules give it more",
+            )
 
 
 def _user() -> str:

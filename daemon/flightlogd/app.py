@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apsw
 import msgspec
@@ -56,6 +56,7 @@ from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.schema import check_database, migrate
+from flightlogd.users import Refusal
 from flightlogd.voice import Voice
 from flightlogd.watchdog import feed_watchdog, summary
 from flightlogd.writer import Writer
@@ -63,6 +64,9 @@ from flightlogd.writer import Writer
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+_REPORT_S: Final = 5.0
+"""How often the log is told of lines that were shed."""
 
 LoadConfig = Callable[[], Config]
 
@@ -216,12 +220,13 @@ class Daemon:
                 serve = {"ingest": self._ingest, "query": self._query, "control": self._control}
                 for name in NAMES:
                     accepting.start_soon(
-                        accept_forever, name, sockets[name], hub, living, serve[name], _turn_away(name)
+                        accept_forever, name, sockets[name], hub, living, serve[name], _turn_away
                     )
                 # Only while all that waits is accepted: who died may have said in there how it went.
                 accepting.start_soon(self._reactions.run)
                 accepting.start_soon(self._governor.run)
                 living.start_soon(feed_watchdog, hub, self._notifier)
+                living.start_soon(self._report_shed)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
                         "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq
@@ -240,8 +245,19 @@ class Daemon:
             if drain.cancelled_caught:
                 logger.warning("stopped before all was settled", queued_lines=hub.inbox.queued_lines)
                 hub.abandon()
+            self._say_shed()
             living.cancel_scope.cancel()
         return reason
+
+    async def _report_shed(self) -> None:
+        """Say at intervals what was shed, and of whom."""
+        while True:
+            await trio.sleep(_REPORT_S)
+            self._say_shed()
+
+    def _say_shed(self) -> None:
+        for report in self._hub.users.reports():
+            self._voice.say(report)
 
     async def _drain(self) -> None:
         """Let every session settle what came whole; readers are cut, they can ask again."""
@@ -273,6 +289,7 @@ class Daemon:
         self._hub.masker.configure(
             builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
         )
+        self._hub.users.configure(config)
         self._hub.search.configure(config)
         self._hub.writer.configure(config)
         configure_logging(config.log_level)
@@ -295,11 +312,10 @@ class Daemon:
         await serve_control(stream, peer, self._hub, self._voice, self._governor, self.reload, self._busy)
 
 
-def _turn_away(name: str) -> bytes:
-    reason = "flightlogd has as many connections as connection_limit allows"
+def _turn_away(name: str, refusal: Refusal) -> bytes:
     if name == "ingest":
-        return reply_line(error=IngestError(code="too_many_connections", reason=reason))
-    error = QueryError(code="too_many_connections", reason=reason)
+        return reply_line(error=IngestError(code=refusal.code, reason=refusal.reason, hint=refusal.hint))
+    error = QueryError(code=refusal.code, reason=refusal.reason, hint=refusal.hint)
     return b'{"error":' + msgspec.json.encode(error) + b"}\n"
 
 

@@ -26,6 +26,9 @@ from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
 from flightlogd.store.producers import Keys, Progress
 
+SHED: Final = "shed"
+"""The code of log lines that a rule leaves out while their user is over a rate."""
+
 _DAEMONS_KEYS: Final = -1
 """No user's id."""
 
@@ -232,12 +235,13 @@ class _Settling:
         self._next_seq += len(lines)
 
     def _refuse(self, source: Source, number: int, line: bytes, refusal: RefusalError) -> Refused:
-        content = line[: self._config.refused_line_limit_bytes]
-        producers.record_refused(
-            self._db, source.producer, source.peer, number, refusal, content, self._received
-        )
         self._gap(source, number, number, "refused")
-        self._refused = True
+        if refusal.code != SHED:  # of these there are many, and what they said is not kept on purpose
+            content = line[: self._config.refused_line_limit_bytes]
+            producers.record_refused(
+                self._db, source.producer, source.peer, number, refusal, content, self._received
+            )
+            self._refused = True
         return Refused(line=number, code=refusal.code, reason=refusal.reason)
 
     def _gap(self, source: Source, first_line: int, last_line: int, cause: str) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from flightlog_schemas.limits import LINE_LIMIT_BYTES
+from flightlogd.access import parse_rules
 from flightlogd.errors import ConfigError
 from flightlogd.governance.policy import policy_of
 from flightlogd.masking import Masker
@@ -22,6 +23,7 @@ from flightlogd.masking import Masker
 Positive = Annotated[int, Meta(ge=1, le=2**40)]
 Mode = Annotated[str, Meta(pattern="^0?[0-7]{3}$")]
 Days = Annotated[int, Meta(ge=0, le=36_500)]
+Rate = Annotated[int, Meta(ge=0, le=2**40)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -37,6 +39,15 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         control_mode: File mode of control.sock (who may govern).
         ingest_group: Group of ingest.sock; empty leaves the daemon's own.
         query_group: Group of query.sock.
+        control_group: Group of control.sock, where control_mode lets one in.
+        user_rules: Which users may do what, and how much, as `user=ci may=write connections=64
+            lines_per_s=2000 bytes_per_s=1000000 shed=TRACE,DEBUG`; for each of these the first rule decides
+            that fits the user (`*`: everybody) and says it. In the environment they are separated by
+            semicolons.
+        user_connection_limit: Connections of one user on each socket.
+        user_lines_per_s: Lines that one user may write a second, over all connections; more are not read
+            before their time; 0: any number.
+        user_bytes_per_s: Bytes that one user may write a second, likewise.
         line_limit_bytes: Longest line a peer may send.
         line_timeout_ms: How long half a line may wait for its other half.
         unfinished_limit_bytes: Unfinished lines over all connections.
@@ -84,6 +95,11 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     control_mode: Mode = "0600"
     ingest_group: str = ""
     query_group: str = ""
+    control_group: str = ""
+    user_rules: tuple[str, ...] = ()
+    user_connection_limit: Positive = 2048
+    user_lines_per_s: Rate = 0
+    user_bytes_per_s: Rate = 0
     line_limit_bytes: Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)] = LINE_LIMIT_BYTES
     line_timeout_ms: Positive = 30_000
     unfinished_limit_bytes: Positive = 32 * 1024 * 1024
@@ -119,6 +135,10 @@ RELOADABLE: Final = frozenset(
         "log_level",
         "line_timeout_ms",
         "connection_limit",
+        "user_rules",
+        "user_connection_limit",
+        "user_lines_per_s",
+        "user_bytes_per_s",
         "mask_builtin",
         "mask_patterns",
         "scrub_rules",
@@ -140,7 +160,7 @@ RELOADABLE: Final = frozenset(
 )
 """Settings that SIGHUP takes over; the others need a restart, and say so."""
 
-_LISTS: Final = frozenset({"mask_patterns", "scrub_rules", "retention_rules"})
+_LISTS: Final = frozenset({"user_rules", "mask_patterns", "scrub_rules", "retention_rules"})
 """Settings that hold several texts."""
 
 ENVIRONMENT_PREFIX: Final = "FLIGHTLOG_"
@@ -249,13 +269,17 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             f"runtime_dir: {config.runtime_dir!r} is too long for a socket", "choose a shorter path"
         )
-    for name in ("ingest_group", "query_group"):
+    for name in ("ingest_group", "query_group", "control_group"):
         group = getattr(config, name)
         if group:
             try:
                 grp.getgrnam(group)
             except KeyError:
                 raise ConfigError(f"{name}: no group {group!r} on this machine") from None
+    try:
+        parse_rules(config.user_rules)
+    except ValueError as error:
+        raise ConfigError(f"user_rules: {error}") from None
     try:
         policy_of(
             config.retention_days,

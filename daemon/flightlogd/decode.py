@@ -15,6 +15,7 @@ from flightlog_schemas.events import (
     DaemonRebuilt,
     DaemonStarted,
     DaemonStopped,
+    DaemonSuppressed,
     Event,
 )
 from flightlogd.batch import SEAL_AHEAD_LINES, Sealed, cuts, seal
@@ -22,7 +23,9 @@ from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.framing import Oversize
 from flightlogd.masking import Masker
 
-_DAEMON_TYPES: Final = frozenset({DaemonStarted, DaemonStopped, DaemonRebuilt, DaemonPruned})
+_DAEMON_TYPES: Final = frozenset(
+    {DaemonStarted, DaemonStopped, DaemonRebuilt, DaemonPruned, DaemonSuppressed}
+)
 
 
 class Plain(Struct):

@@ -11,6 +11,7 @@ from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
 from flightlogd.masking import Masker
+from flightlogd.users import Users
 
 if TYPE_CHECKING:
     from flightlogd.inbox import Inbox
@@ -34,6 +35,7 @@ class Hub:
         search: The index of words.
         log_id: Which log this is.
         masker: Masks what peers did not.
+        users: Who is connected, and how much each sends.
         unfinished: Bytes of unfinished lines over all connections.
         fault: What storage fault is being waited out.
         abandoned: True once a stop no longer waits for the writer.
@@ -66,6 +68,7 @@ class Hub:
         self.search = search
         self.log_id = log_id
         self.started_us = started_us
+        self.users = Users(config)
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
         self.masker = Masker(
             builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules

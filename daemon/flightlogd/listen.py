@@ -21,6 +21,7 @@ from flightlogd.config import Config
 from flightlogd.errors import StartError
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer, peer_of
+from flightlogd.users import Refusal
 
 logger = structlog.get_logger(__name__)
 
@@ -37,6 +38,13 @@ _FIRST_INHERITED: Final = 3
 _RETRIED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """The machine is short of something: accept again a little later. Anything else is our bug."""
 
+_ALL_TAKEN: Final = Refusal(
+    "too_many_connections",
+    "flightlogd has as many connections as connection_limit allows",
+    "close idle ones, or raise connection_limit and reload",
+)
+
+TurnAway = Callable[[str, Refusal], bytes]
 Serve = Callable[[trio.SocketStream, Peer, trio.Nursery], Awaitable[None]]
 
 
@@ -80,6 +88,13 @@ def allow_descriptors(connection_limit: int, pidfd_limit: int) -> None:
     wanted = len(NAMES) * connection_limit + pidfd_limit + _OTHER_DESCRIPTORS
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    if hard < wanted:
+        logger.warning(
+            "fewer descriptors than the limits allow for",
+            allowed=hard,
+            wanted=wanted,
+            hint="raise LimitNOFILE= (ulimit -Hn), or lower connection_limit and pidfd_limit",
+        )
 
 
 def bind_sockets(config: Config, inherited: Mapping[str, socket.socket]) -> dict[str, socket.socket]:
@@ -95,7 +110,7 @@ def bind_sockets(config: Config, inherited: Mapping[str, socket.socket]) -> dict
         for name in NAMES:
             if name not in sockets:
                 mode = int(getattr(config, f"{name}_mode"), 8)
-                group = getattr(config, f"{name}_group", "")
+                group = getattr(config, f"{name}_group")
                 sockets[name] = _bind(folder / f"{name}.sock", mode, group)
     except OSError as error:
         raise StartError(
@@ -140,7 +155,7 @@ def _is_live(path: Path) -> bool:
 
 
 async def accept_forever(
-    name: str, sock: socket.socket, hub: Hub, nursery: trio.Nursery, serve: Serve, turn_away: bytes
+    name: str, sock: socket.socket, hub: Hub, nursery: trio.Nursery, serve: Serve, turn_away: TurnAway
 ) -> None:
     """Accept connections of one socket into `nursery` until cancelled.
 
@@ -150,7 +165,7 @@ async def accept_forever(
         hub: For the limit on connections.
         nursery: Where connections live; they outlast accepting.
         serve: Serves one connection; the stream is closed after it.
-        turn_away: What a peer over the limit is told.
+        turn_away: Returns what a peer is told who is not let in.
     """
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
     while True:
@@ -162,24 +177,32 @@ async def accept_forever(
             logger.warning("cannot accept", socket=name, error=error.strerror)
             await trio.sleep(0.1)
             continue
-        if hub.connections[name] >= hub.config.connection_limit:
-            _refuse(stream, turn_away)
+        peer = peer_of(stream.socket)
+        refusal = _ALL_TAKEN if _is_full(hub, name) else hub.users.refusal(name, peer.uid)
+        if refusal is not None:
+            _refuse(stream, turn_away(name, refusal))
             continue
+        nursery.start_soon(_serve_one, name, stream, peer, hub, nursery, serve)
         hub.connections[name] += 1
-        nursery.start_soon(_serve_one, name, stream, hub, nursery, serve)
+        hub.users.of(peer.uid).connections[name] += 1
 
 
-def _refuse(stream: trio.SocketStream, turn_away: bytes) -> None:
+def _is_full(hub: Hub, name: str) -> bool:
+    return hub.connections[name] >= hub.config.connection_limit
+
+
+def _refuse(stream: trio.SocketStream, last_word: bytes) -> None:
     with suppress(OSError):
-        os.write(stream.socket.fileno(), turn_away)
+        os.write(stream.socket.fileno(), last_word)
     stream.socket.close()
 
 
 async def _serve_one(
-    name: str, stream: trio.SocketStream, hub: Hub, nursery: trio.Nursery, serve: Serve
+    name: str, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery, serve: Serve
 ) -> None:
     try:
-        await serve(stream, peer_of(stream.socket), nursery)
+        await serve(stream, peer, nursery)
     finally:
         hub.connections[name] -= 1
+        hub.users.of(peer.uid).connections[name] -= 1
         stream.socket.close()

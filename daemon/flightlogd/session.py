@@ -6,6 +6,7 @@ A named producer resumes by its line numbers; a peer without hello gets a name o
 When the peer closes its write side, everything is committed and acked before the daemon closes.
 """
 
+import math
 import os
 from typing import Final
 
@@ -35,6 +36,7 @@ from flightlogd.hub import Hub
 from flightlogd.outgoing import Outgoing
 from flightlogd.peer import Peer, is_readable
 from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.shedding import shed_newest
 from flightlogd.store import producers
 
 logger = structlog.get_logger(__name__)
@@ -68,6 +70,7 @@ class Session:
     def __init__(self, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery) -> None:
         self._stream = stream
         self._hub = hub
+        self._user = hub.users.of(peer.uid)
         self._out = Outgoing(stream, nursery, hub.config.reply_limit_bytes)
         self._splitter = LineSplitter(hub.config.line_limit_bytes, hub.unfinished)
         self._next_line = 1
@@ -185,31 +188,36 @@ class Session:
             await self._submit(lines, terminated=terminated)
 
     async def _receive(self) -> bytes:
-        """Read a block; half a line must find its other half in time."""
-        if not self._splitter.unfinished:
-            return await self._read()
-        timeout_ms = self._hub.config.line_timeout_ms
-        with trio.move_on_after(timeout_ms / 1000):
-            return await self._read()
-        raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_ms} ms")
-
-    async def _read(self) -> bytes:
-        """Return what is there to read, b"" at the end.
+        """Return what is there to read, b"" at the end, when this user may be read from.
 
         Waits first: `receive_some` tries first, and with a peer that waits for each ack that is in vain
         every time.
         """
         fd = self._stream.socket.fileno()
         while True:
-            self._listening = True
-            await trio.lowlevel.wait_readable(fd)
-            self._listening = False
+            await self._readable(fd)
+            await self._user.turn()
             try:
-                return os.read(fd, RECEIVE_BYTES)
+                data = os.read(fd, RECEIVE_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError from error
+            # No checkpoint since the turn: of many connections the next one knows of this.
+            self._user.use(data.count(b"\n"), len(data))
+            return data
+
+    async def _readable(self, fd: int) -> None:
+        """Return when there is something to read; half a line must find its other half in time."""
+        timeout_s = math.inf
+        if self._splitter.unfinished:
+            timeout_s = self._hub.config.line_timeout_ms / 1000
+        with trio.move_on_after(timeout_s):
+            self._listening = True
+            await trio.lowlevel.wait_readable(fd)
+            self._listening = False
+            return
+        raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_s * 1000:.0f} ms")
 
     async def _greet(self, line: bytes | Oversize) -> bool:
         """Take the first line's hello, or name the peer; True when the line was a hello."""
@@ -263,7 +271,10 @@ class Session:
             first_line += again
         if not lines and bye is None:
             return
-        for part in decode_lines(lines, self._hub.config.line_limit_bytes, self._hub.masker):
+        parts = decode_lines(lines, self._hub.config.line_limit_bytes, self._hub.masker)
+        if self._user.bounds.shed and self._user.overdrawn:
+            parts = iter(shed_newest(list(parts), first_line, self.producer, self._user))
+        for part in parts:
             end_line = first_line + len(part.lines) - 1
             last = end_line == self._next_line - 1
             if isinstance(part, Mixed) and any(map(_is_bye, part.lines)):

@@ -233,6 +233,21 @@ class RetentionStatus(Struct, kw_only=True):
     limit_bytes: int | None
 
 
+class UserStatus(Struct, kw_only=True):
+    """One user who is connected, or was.
+
+    `lines_per_s` is an average over about ten seconds. `limited_since` is when it went over a rate that it is
+    still held to, `suppressed` how many of its lines were shed since the daemon started.
+    """
+
+    uid: int
+    connections: dict[str, int]
+    lines_per_s: float
+    queued_bytes: int
+    limited_since: int | None
+    suppressed: int
+
+
 class DaemonStatus(Struct, kw_only=True):
     """How the daemon is.
 
@@ -242,7 +257,8 @@ class DaemonStatus(Struct, kw_only=True):
     positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
     or personal data in them, since it started. `retention` is None until a first pass has ended;
     `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how
-    far behind the newest time of receipt the clock is, for it was set back and such times never are.
+    far behind the newest time of receipt the clock is, for it was set back and such times never are. `users`
+    are those with most connections, a hundred at most.
     """
 
     schema_version: int
@@ -265,6 +281,7 @@ class DaemonStatus(Struct, kw_only=True):
     masked_lines: int
     line_gaps: int
     connections: dict[str, int]
+    users: list[UserStatus]
     followers: int
     cursors: int
     cursor_lag: int

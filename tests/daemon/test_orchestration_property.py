@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -16,6 +14,7 @@ from flightlog_schemas.limits import INT64_MAX
 from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.oracle import CHAIN, QUIET, Fate, Oracle, Run
 from support.peers import IngestPeer, Json, QueryPeer
+from support.users import effective_user
 
 USERS: Final = (0, 65533, 65534) if os.getuid() == 0 else (os.getuid(),) * 3
 """Who the producers are: where the tests are root, root and two who are strangers to each other."""
@@ -113,7 +112,7 @@ class Producer:
     def connected(self) -> IngestPeer:
         """Return its connection, made anew where there is none, to go on after its settled lines."""
         if self._peer is None:
-            with _effective_user(self.uid):
+            with effective_user(self.uid):
                 self._peer = IngestPeer(self._daemon.ingest_socket)
             acked = self._peer.hello(self.name, self.lines + 1)["ready"]["acked"]
             assert acked >= self.lines, f"{self.lines} lines were acked and {acked} are known"
@@ -124,17 +123,6 @@ class Producer:
         if self._peer is not None:
             self._peer.close()
             self._peer = None
-
-
-@contextmanager
-def _effective_user(uid: int) -> Iterator[None]:
-    """Be another user for a moment: the kernel tells the daemon who connects."""
-    before = os.geteuid()
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 class Orchestration(RuleBasedStateMachine):

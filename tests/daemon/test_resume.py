@@ -182,6 +182,7 @@ def test_expect_seq_lets_one_of_two_commands_win(daemon: Daemon) -> None:
     assert execution["state_seq"] == seen + 2
 
 
+@pytest.mark.covers("P16")
 def test_a_producer_belongs_to_the_user_who_first_used_it(daemon_factory: DaemonFactory) -> None:
     """Another user's hello under a known producer's name is refused with `not_owner`."""
     if os.geteuid() != 0:

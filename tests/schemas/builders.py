@@ -176,6 +176,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "daemon.stopped": {"reason": "SIGTERM"},
     "daemon.rebuilt": {"projections": ["audit"], "differences": {"audit": 0}, "reason": "asked"},
     "daemon.pruned": {"cause": "retention", "lines": 4, "detail": {"days": 30}},
+    "daemon.suppressed": {
+        "peer_uid": 1001,
+        "lines": 3,
+        "by_level": {"DEBUG": 3},
+        "producers": [{"producer": "p", "first_line": 5, "last_line": 9, "count": 3}],
+        "since": 1_790_000_000_000_000,
+        "reason": "100 lines a second",
+    },
 }
 """A payload of each type with all its own fields set, none of them at its default."""
 

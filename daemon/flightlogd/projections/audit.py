@@ -15,6 +15,7 @@ from flightlog_schemas.events import (
     DaemonRebuilt,
     DaemonStarted,
     DaemonStopped,
+    DaemonSuppressed,
     ProducerDropped,
     TaskCreated,
     TaskEnded,
@@ -131,6 +132,11 @@ def _apply(trail: Trail, recorded: Recorded) -> None:
         case DaemonPruned():
             detail = {"lines": event.lines, **(event.detail or {})}
             trail.enter(recorded, 0, "PRUNED", Finding(type="CHANGED", reason=event.cause, detail=detail))
+        case DaemonSuppressed():
+            detail = {"uid": event.peer_uid, "lines": event.lines, "by_level": event.by_level}
+            trail.enter(
+                recorded, 0, "SUPPRESSED", Finding(type="CHANGED", reason=event.reason, detail=detail)
+            )
         case _:
             pass
 

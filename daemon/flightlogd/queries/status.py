@@ -17,6 +17,8 @@ from flightlogd.store.eventlog import read_head
 from flightlogd.store.searchfeed import unindexed_since
 from flightlogd.store.sizes import file_size
 
+_SHOWN_USERS = 100
+
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -56,6 +58,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         masked_lines=hub.masker.masked_lines,
         line_gaps=line_gaps,
         connections=dict(hub.connections),
+        users=[user.status(hub.inbox.held_bytes(user.uid)) for user in hub.users.all()[:_SHOWN_USERS]],
         followers=hub.followers,
         cursors=cursors,
         cursor_lag=cursor_lag,

@@ -7,7 +7,13 @@ from typing import Any, Final
 from flightlog_schemas.events.agent import AgentAdded, AgentUpdated, AgentUsage
 from flightlog_schemas.events.artifact import ArtifactAdded
 from flightlog_schemas.events.audit import AuditRecorded
-from flightlog_schemas.events.daemon import DaemonPruned, DaemonRebuilt, DaemonStarted, DaemonStopped
+from flightlog_schemas.events.daemon import (
+    DaemonPruned,
+    DaemonRebuilt,
+    DaemonStarted,
+    DaemonStopped,
+    DaemonSuppressed,
+)
 from flightlog_schemas.events.envelope import ErrorInfo, Event, Provenance, UserEvent
 from flightlog_schemas.events.execution import (
     BootClock,
@@ -80,6 +86,7 @@ KNOWN_TYPES: Final[tuple[type[Event], ...]] = (
     DaemonStopped,
     DaemonRebuilt,
     DaemonPruned,
+    DaemonSuppressed,
 )
 """Every type under a reserved prefix."""
 
@@ -145,6 +152,7 @@ __all__ = [
     "DaemonRebuilt",
     "DaemonStarted",
     "DaemonStopped",
+    "DaemonSuppressed",
     "Dependency",
     "ErrorInfo",
     "Event",

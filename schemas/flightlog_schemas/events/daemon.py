@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from msgspec import Struct
+
 from flightlog_schemas.events.envelope import Event
-from flightlog_schemas.limits import Count
+from flightlog_schemas.limits import Count, Id, Int64
 
 
 class DaemonStarted(Event, kw_only=True, tag="daemon.started"):
@@ -34,3 +36,26 @@ class DaemonPruned(Event, kw_only=True, tag="daemon.pruned"):
     cause: str
     lines: Count
     detail: dict[str, Any] | None = None
+
+
+class SuppressedLines(Struct, kw_only=True):
+    """Lines of one producer that were not stored: `count` of those from `first_line` to `last_line`."""
+
+    producer: Id
+    first_line: Count
+    last_line: Count
+    count: Count
+
+
+class DaemonSuppressed(Event, kw_only=True, tag="daemon.suppressed"):
+    """Log lines of a user over a rate were not stored, as a rule says; since when, how many, of which level.
+
+    Of very many producers the first are named.
+    """
+
+    peer_uid: Int64
+    lines: Count
+    by_level: dict[str, Count]
+    producers: tuple[SuppressedLines, ...] = ()
+    since: Int64 | None = None
+    reason: str | None = None

@@ -18,6 +18,7 @@ RefusalCode = Literal[
     "too_long",  # over the daemon's limit for one line
     "too_deep",  # nested deeper than the limit
     "truncated",  # the last line of a connection, without newline and not decodable
+    "shed",  # a log line of a user over a rate, where a rule says that these are not stored
     "conflict",  # expect_seq: the execution moved on
 ]
 """Why a line was not stored. The line is settled: sending it again brings the same refusal."""
@@ -25,6 +26,7 @@ RefusalCode = Literal[
 ErrorCode = Literal[
     "protocol",  # a hello that is none, or of a version that the daemon does not speak
     "not_owner",  # the producer id belongs to another uid
+    "not_allowed",  # this user may not write here
     "too_many_connections",
     "line_timeout",  # half a line, and then silence
     "overloaded",  # too many unfinished lines on all connections together

@@ -12,6 +12,7 @@ QueryErrorCode = Literal[
     "outcome",  # wait: the execution ended in another way than asked for
     "search_unavailable",  # the index of words is off, or cannot be read; it comes back by itself
     "projection_broken",  # the read model that answers this stopped at an error
+    "not_allowed",  # this user may not ask here
     "too_many_connections",
     "line_too_long",
     "internal",  # a bug here; the daemon logged it and goes on

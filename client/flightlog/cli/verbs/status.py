@@ -8,7 +8,7 @@ from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import DaemonAway
 from flightlog.waiting import waiting_spools
-from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus
+from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus, UserStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
 
@@ -74,6 +74,7 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         ("cursors", f"{status.cursors:,}, the hindmost {status.cursor_lag:,} events behind", None),
         ("owners", _owners(status), None),
         ("peers", _peers(status), None),
+        ("users", *_users(output, status.users)),
         ("refused", f"{status.refused:,}", "yellow" if status.refused else None),
         ("masked", f"{status.masked_lines:,}", None),
         ("gaps", f"{status.line_gaps:,}", "yellow" if status.line_gaps else None),
@@ -124,6 +125,18 @@ def _retention(output: Output, retention: RetentionStatus | None) -> str:
 def _peers(status: DaemonStatus) -> str:
     connections = ", ".join(f"{count} {socket}" for socket, count in sorted(status.connections.items()))
     return f"{connections or 'none'}; {status.followers} following"
+
+
+def _users(output: Output, users: list[UserStatus]) -> tuple[str, str | None]:
+    """Return who is connected, and who of them is held to a rate or lost lines to it."""
+    connected = sum(any(user.connections.values()) for user in users)
+    told = [f"{connected} connected"]
+    for user in users:
+        if user.limited_since is not None:
+            told.append(f"uid {user.uid} is over a rate since {output.time(user.limited_since)}")
+        if user.suppressed:
+            told.append(f"{user.suppressed:,} lines of uid {user.uid} were shed")
+    return "; ".join(told), "yellow" if len(told) > 1 else None
 
 
 def _owners(status: DaemonStatus) -> str:
