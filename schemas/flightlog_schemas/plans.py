@@ -19,7 +19,7 @@ ConflictKind = Literal[
 # What a plan is built from.
 
 
-class PlanTask(Struct, kw_only=True, frozen=True):
+class PlanTask(Struct, kw_only=True, frozen=True, gc=False):
     """A task as it was declared last, and what the log knows of it.
 
     `finished`: a run of it in this project succeeded. `typical_duration_us` is how long such tasks took, None
@@ -36,7 +36,7 @@ class PlanTask(Struct, kw_only=True, frozen=True):
     typical_duration_us: int | None = None
 
 
-class PlanEpic(Struct, kw_only=True, frozen=True):
+class PlanEpic(Struct, kw_only=True, frozen=True, gc=False):
     """A group of tasks; they all wait for all tasks of the epics that it depends on."""
 
     epic: str
@@ -47,7 +47,7 @@ class PlanEpic(Struct, kw_only=True, frozen=True):
 # The plan.
 
 
-class PlannedTask(Struct, kw_only=True, frozen=True):
+class PlannedTask(Struct, kw_only=True, frozen=True, gc=False):
     """A task that the plan holds, in what the plan took into account of it.
 
     `depends_on` are the hard dependencies among the tasks of the plan, those of its epic left out.
@@ -62,7 +62,7 @@ class PlannedTask(Struct, kw_only=True, frozen=True):
     estimated_duration_s: float | None
 
 
-class PlanBatch(Struct, kw_only=True, frozen=True):
+class PlanBatch(Struct, kw_only=True, frozen=True, gc=False):
     """Tasks that wait for none of each other, and share no predicted file.
 
     `task_ids` in the order of priority, then id. `depends_on` are the batches that must be over before this
@@ -78,7 +78,7 @@ class PlanBatch(Struct, kw_only=True, frozen=True):
     estimated_duration_s: float | None
 
 
-class WorktreeAssignment(Struct, kw_only=True, frozen=True):
+class WorktreeAssignment(Struct, kw_only=True, frozen=True, gc=False):
     """The tasks of one batch that run in one worktree, whose name is a valid name of a branch.
 
     `epics` are those of its tasks, none where they have none; `task_ids` in the order of the batch.
@@ -90,7 +90,7 @@ class WorktreeAssignment(Struct, kw_only=True, frozen=True):
     task_ids: list[str]
 
 
-class PredictedConflict(Struct, kw_only=True, frozen=True):
+class PredictedConflict(Struct, kw_only=True, frozen=True, gc=False):
     """Two or more tasks that may get in each other's way: one entry for each path or hint, not for each pair.
 
     `path` is the file or directory; `hint` is `epic:NAME` or `module:NAME` for a potential one.
@@ -102,21 +102,21 @@ class PredictedConflict(Struct, kw_only=True, frozen=True):
     hint: str | None
 
 
-class TaskDependency(Struct, kw_only=True, frozen=True):
+class TaskDependency(Struct, kw_only=True, frozen=True, gc=False):
     """A task and one that it depends on."""
 
     task_id: str
     depends_on: str
 
 
-class EpicDependency(Struct, kw_only=True, frozen=True):
+class EpicDependency(Struct, kw_only=True, frozen=True, gc=False):
     """An epic and one that it depends on."""
 
     epic: str
     depends_on: str
 
 
-class PlanMetadata(Struct, kw_only=True, frozen=True):
+class PlanMetadata(Struct, kw_only=True, frozen=True, gc=False):
     """What is to know about a plan as a whole.
 
     Attributes:
@@ -158,7 +158,7 @@ class PlanMetadata(Struct, kw_only=True, frozen=True):
     max_worktrees: int
 
 
-class Plan(Struct, kw_only=True, frozen=True):
+class Plan(Struct, kw_only=True, frozen=True, gc=False):
     """How the tasks of a project should be run: batch after batch, each spread over worktrees.
 
     `tasks` and `epics` are what it was built from, by id, so that it can be checked and adjusted without
@@ -179,14 +179,14 @@ class Plan(Struct, kw_only=True, frozen=True):
 # What somebody may change by hand: an object of each, by batch id (as text) and by worktree.
 
 
-class BatchOverride(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class BatchOverride(Struct, kw_only=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """What becomes of a batch: all its tasks, in their order, or whether they may run at once."""
 
     task_ids: list[str] | None = None
     can_parallel: bool | None = None
 
 
-class WorktreeOverride(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class WorktreeOverride(Struct, kw_only=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """The tasks, all of one batch, that move to a worktree; a name that is new makes one."""
 
     task_ids: list[str]
@@ -195,7 +195,7 @@ class WorktreeOverride(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 # How it went.
 
 
-class TaskSpan(Struct, kw_only=True, frozen=True):
+class TaskSpan(Struct, kw_only=True, frozen=True, gc=False):
     """An attempt at a task after the plan was built; `finished_at` is None while it runs."""
 
     task_id: str
@@ -203,21 +203,21 @@ class TaskSpan(Struct, kw_only=True, frozen=True):
     finished_at: int | None
 
 
-class FileWrite(Struct, kw_only=True, frozen=True):
+class FileWrite(Struct, kw_only=True, frozen=True, gc=False):
     """A task wrote a file; `path` as it was recorded, absolute or relative to the project."""
 
     task_id: str
     path: str
 
 
-class PlanFacts(Struct, kw_only=True, frozen=True):
+class PlanFacts(Struct, kw_only=True, frozen=True, gc=False):
     """What happened to the tasks of a plan, in any order; what is of other tasks is passed over."""
 
     spans: list[TaskSpan] = []
     writes: list[FileWrite] = []
 
 
-class FileScore(Struct, kw_only=True, frozen=True):
+class FileScore(Struct, kw_only=True, frozen=True, gc=False):
     """A file that was predicted or written: by which tasks it should have been, by which it was."""
 
     path: str
@@ -225,7 +225,7 @@ class FileScore(Struct, kw_only=True, frozen=True):
     actual: list[str]
 
 
-class ConflictScore(Struct, kw_only=True, frozen=True):
+class ConflictScore(Struct, kw_only=True, frozen=True, gc=False):
     """Files that several tasks should have written, and files that several wrote.
 
     `precision` is the share of predicted that happened, `recall` the share of happened that was predicted;
@@ -239,7 +239,7 @@ class ConflictScore(Struct, kw_only=True, frozen=True):
     recall: float | None
 
 
-class DurationScore(Struct, kw_only=True, frozen=True):
+class DurationScore(Struct, kw_only=True, frozen=True, gc=False):
     """How long a batch (None: the whole plan) should have taken and took, first start to last end."""
 
     batch_id: int | None
@@ -247,7 +247,7 @@ class DurationScore(Struct, kw_only=True, frozen=True):
     actual_s: float | None
 
 
-class PlanScore(Struct, kw_only=True, frozen=True):
+class PlanScore(Struct, kw_only=True, frozen=True, gc=False):
     """A plan against what happened.
 
     `parallelism` is the sum of what the tasks took, divided by the time from the first start to the last
