@@ -71,6 +71,7 @@ def examine(runtime_dir: str | None = None) -> Iterator[Finding]:
     yield from _read_models(status)
     yield from _peers(status)
     yield from _rates(status)
+    yield from _cursors(status)
 
 
 def _sockets(directory: Path) -> Iterator[Finding]:
@@ -235,6 +236,18 @@ def _peers(status: DaemonStatus) -> Iterator[Finding]:
             about="gaps",
             text=f"{status.line_gaps:,} times a producer went on behind lines that never came",
             remedy="flightlog logs EXEC --check says what is missing of an execution",
+        )
+
+
+def _cursors(status: DaemonStatus) -> Iterator[Finding]:
+    for cursor in status.late_cursors:
+        yield Finding(
+            level="warn",
+            about="cursor",
+            text=f"cursor {cursor.name} of uid {cursor.uid} is {cursor.lag:,} events behind, for"
+            f" {duration_text(cursor.lag_us)}",
+            remedy="does its reader run? flightlog cursor remove forgets it; cursor_lag_warn_seqs and"
+            " cursor_lag_warn_s say what is too far",
         )
 
 

@@ -13,7 +13,7 @@ from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
 from flightlog_schemas.wire.lines import Events, Tail
 from flightlog_schemas.wire.query import REQUESTS
-from flightlog_schemas.wire.reply import End, Pruned, QueryError, Recorded
+from flightlog_schemas.wire.reply import End, Passed, Pruned, QueryError, Recorded
 from flightlog_schemas.wire.request import Request
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ _RECEIVE_BYTES: Final = 256 * 1024
 _END: Final = b'{"end":'
 _ERROR: Final = b'{"error":'
 _PRUNED: Final = b'{"pruned":'
+_PASSED: Final = b'{"passed":'
 
 
 class Connection:
@@ -141,10 +142,14 @@ class Connection:
             raise NotUnderstood(f"expected one answer, got {len(answers)}", _VERSION_HINT)
         return answers[0]
 
-    def tail(self, request: Tail) -> Iterator[Recorded | Pruned]:
+    def tail(self, request: Tail, passed: Callable[[int], None] | None = None) -> Iterator[Recorded | Pruned]:
         """Ask for recorded events and yield them in order, and the holes that governance left.
 
         With `follow` this goes on until the loop is left or the daemon stops.
+
+        Args:
+            request: What is wanted.
+            passed: Called with positions up to which nothing more matched, where the request has `passing`.
 
         Raises:
             DaemonAway: as `all` does.
@@ -155,6 +160,9 @@ class Connection:
             try:
                 if line.startswith(_PRUNED):
                     yield _decode(line, dict[str, Pruned])["pruned"]
+                elif line.startswith(_PASSED):
+                    if passed is not None:
+                        passed(_decode(line, dict[str, Passed])["passed"].seq)
                 else:
                     yield decoder.decode(line)
             except ValueError as error:

@@ -40,6 +40,7 @@ from flightlogd.governance.governor import Governor
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.inbox import Inbox
+from flightlogd.lag import watch_cursors
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
 from flightlogd.notify import Notifier
@@ -227,6 +228,7 @@ class Daemon:
                 accepting.start_soon(self._governor.run)
                 living.start_soon(feed_watchdog, hub, self._notifier)
                 living.start_soon(self._report_shed)
+                living.start_soon(watch_cursors, hub)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
                         "ready", runtime_dir=hub.config.runtime_dir, log_id=hub.log_id, seq=hub.head.seq

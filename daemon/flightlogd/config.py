@@ -73,6 +73,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         query_timeout_ms: Longest single read of the database.
         reader_limit: Threads (and connections to the database) that answer questions.
         cursor_limit: Named cursors of one user.
+        cursor_lag_warn_seqs: A named cursor that is more positions behind is warned of; 0: never.
+        cursor_lag_warn_s: A named cursor that has left lines unread for longer is warned of; 0: never.
         search: Whether words are indexed, in search.db, for `flightlog search`.
         retention_days: How long log lines of ended executions are kept; 0: for ever.
         retention_bytes: The oldest log lines of ended executions go while the database is larger than this;
@@ -120,6 +122,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     query_timeout_ms: Positive = 10_000
     reader_limit: Annotated[int, Meta(ge=1, le=64)] = 4
     cursor_limit: Positive = 1000
+    cursor_lag_warn_seqs: Annotated[int, Meta(ge=0, le=2**60)] = 1_000_000
+    cursor_lag_warn_s: Annotated[int, Meta(ge=0, le=2**32)] = 7 * 24 * 3600
     search: bool = True
     retention_days: Days = 30
     retention_bytes: Annotated[int, Meta(ge=0, le=2**50)] = 0
@@ -149,6 +153,8 @@ RELOADABLE: Final = frozenset(
         "wal_limit_bytes",
         "query_timeout_ms",
         "cursor_limit",
+        "cursor_lag_warn_seqs",
+        "cursor_lag_warn_s",
         "retention_days",
         "retention_bytes",
         "retention_rules",

@@ -20,6 +20,7 @@ from flightlogd.follow import answer_line
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.match import Match, match_of
+from flightlogd.passing import Passing
 from flightlogd.queries.cursor import cursor_position
 from flightlogd.queries.event import (
     PAGE_BYTES,
@@ -54,6 +55,8 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
         until = min(until, await hub.readers.run(lambda db: position_since(db, time)))
     position = await _start(request, hub, match, until, uid)
     sent = 0
+    # Who gets every line knows how far it is.
+    passing = Passing(send, wanted=request.passing and not match.everything)
     while request.limit is None or sent < request.limit:
         lines, position = await _next_page(hub, match, position, None if follow else until)
         if request.limit is not None:
@@ -61,10 +64,13 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
         if lines:
             await send(b"".join(lines))
             sent += len(lines)
+        if request.limit is not None and sent >= request.limit:
+            break
+        await passing.reached(position)
         if not follow and position >= until:
             break
-        if position >= head.seq and (request.limit is None or sent < request.limit):
-            await head.wait_past(position)
+        if position >= head.seq:
+            await passing.wait(partial(head.wait_past, position))
     return End(count=sent, seq=position)
 
 

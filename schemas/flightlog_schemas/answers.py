@@ -197,6 +197,16 @@ class NamedCursor(Struct, kw_only=True):
     moved_at: int
 
 
+class LateCursor(Struct, kw_only=True):
+    """A cursor that is behind by more than the settings allow: by how many positions, and for how long."""
+
+    name: str
+    uid: int
+    seq: int
+    lag: int
+    lag_us: int
+
+
 class ProjectionStatus(Struct, kw_only=True):
     """How far one read model is, and what broke it."""
 
@@ -254,8 +264,9 @@ class DaemonStatus(Struct, kw_only=True):
     `state` is `ok`, or the fault that it waits out: `storage_full`, `storage_failing`. `phase` is what the
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
-    positions the hindmost of the named cursors is behind. `masked_lines` counts those that came with secrets
-    or personal data in them, since it started. `retention` is None until a first pass has ended;
+    positions the hindmost of the named cursors is behind, `late_cursors` are the first hundred that are
+    warned of. `masked_lines` counts those that came with secrets or personal data in them, since it
+    started. `retention` is None until a first pass has ended;
     `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how
     far behind the newest time of receipt the clock is, for it was set back and such times never are. `users`
     are those with most connections, a hundred at most.
@@ -285,6 +296,7 @@ class DaemonStatus(Struct, kw_only=True):
     followers: int
     cursors: int
     cursor_lag: int
+    late_cursors: list[LateCursor]
     queued_lines: int
     queued_bytes: int
     projections: list[ProjectionStatus]

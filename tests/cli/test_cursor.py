@@ -161,3 +161,19 @@ def test_a_cursor_has_one_direction(flightlog: Cli, verb: str) -> None:
 
     assert done.code == 3
     assert "--cursor" in done.err
+
+
+@pytest.mark.covers("P3")
+def test_a_follower_that_sees_nothing_moves_its_cursor(flightlog: Cli, daemon: Daemon) -> None:
+    """While nothing matches the cursor of a follower still goes on with the log."""
+    settle(daemon, *logs("e", 9))
+    with flightlog.running("tail", "--after", "0", "--cursor", "c", "-g", "needle") as tail:
+        with QueryPeer(daemon.query_socket) as reader:
+            for count in range(1, 4):
+                settle(daemon, *logs("e", 10))
+                while (position(daemon, "c") or 0) < 1 + 9 + 10 * count:
+                    reader.ask("executions", min_seq=2**40, wait_ms=50)  # the daemon waits for us
+        tail.interrupt()
+        tail.end()
+
+    assert position(daemon, "c") == 40

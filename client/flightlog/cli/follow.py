@@ -77,16 +77,27 @@ class Patience(AbstractContextManager["Patience"]):
             self._session.say("flightlogd is back")
             return True
 
-    def said(self, request: Tail | Logs) -> Iterator[Said]:
+    def said(self, request: Tail | Logs, passed: Callable[[int], None] | None = None) -> Iterator[Said]:
         """Yield the answers to a question about the log; after a break, go on after the last one.
+
+        Args:
+            request: What is wanted.
+            passed: Told of positions up to which nothing more matched, where the request asks for that.
 
         Raises:
             QueryFailed: the daemon has no answer.
             DaemonAway: it went away, and this does not wait.
         """
+
+        def note(position: int) -> None:
+            nonlocal request
+            request = _after(request, position)
+            if passed is not None:
+                passed(position)
+
         while True:
             try:
-                for answer in _ask(self.connection, request):
+                for answer in _ask(self.connection, request, note):
                     yield answer
                     request = _after(request, position_of(answer))
             except DaemonAway as error:
@@ -114,7 +125,7 @@ class Patience(AbstractContextManager["Patience"]):
         """
 
         def kept(wanted: Tail | Logs) -> Iterator[Said]:
-            for answer in self.said(wanted):
+            for answer in self.said(wanted, passed):
                 if keep is None or keep(answer):
                     yield answer
                 else:
@@ -151,5 +162,7 @@ def _after(request: Tail | Logs, position: int) -> Tail | Logs:
     return replace(request, after=position, cursor=None, last=None)
 
 
-def _ask(connection: Connection, request: Tail | Logs) -> Iterator[Said]:
-    return connection.tail(request) if isinstance(request, Tail) else connection.all(request, LogLine)
+def _ask(connection: Connection, request: Tail | Logs, passed: Callable[[int], None]) -> Iterator[Said]:
+    if isinstance(request, Tail):
+        return connection.tail(request, passed)
+    return connection.all(request, LogLine)

@@ -10,6 +10,7 @@ from flightlog_schemas.answers import DaemonStatus, ProjectionStatus, SearchStat
 from flightlogd import __version__
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
+from flightlogd.lag import late_cursors
 from flightlogd.project import read_positions
 from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
@@ -62,6 +63,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         followers=hub.followers,
         cursors=cursors,
         cursor_lag=cursor_lag,
+        late_cursors=await hub.readers.run(lambda db: late_cursors(db, hub.config, system_clock())),
         queued_lines=hub.inbox.queued_lines,
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,

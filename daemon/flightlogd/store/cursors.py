@@ -54,6 +54,17 @@ def count_cursors(db: apsw.Connection, uid: int) -> int:
     return int(db.execute("select count(*) from cursor where uid = ?", (uid,)).get)
 
 
+def cursors_below(db: apsw.Connection, seq: int, limit: int) -> list[StoredCursor]:
+    """Return cursors that stand below a position, the hindmost first."""
+    return [
+        StoredCursor(*row)
+        for row in db.execute(
+            "select uid, name, seq, moved_at from cursor where seq < ? order by seq, uid, name limit ?",
+            (seq, limit),
+        )
+    ]
+
+
 def sum_up_cursors(db: apsw.Connection) -> tuple[int, int | None]:
     """Return how many cursors there are, and the position of the hindmost; None with none."""
     [(count, seq)] = db.execute("select count(*), min(seq) from cursor")

@@ -119,6 +119,17 @@ def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]
             yield found
 
 
+def received_after(db: apsw.Connection, seq: int) -> int | None:
+    """Return when the first line after a position was received; None where there is none."""
+    found = db.execute(
+        "select received from event_batch"
+        " where first_seq >= (select coalesce(max(first_seq), 0) from event_batch where first_seq <= ?1)"
+        " and last_seq >= ?1 order by first_seq limit 1",
+        (seq + 1,),
+    ).get
+    return None if found is None else int(found)
+
+
 def first_available(db: apsw.Connection, after: int) -> int:
     """Return the first position above `after` that is still there, or the one after the head.
 

@@ -24,6 +24,8 @@ class Tail(Request, kw_only=True):
         source: Log lines of exactly this source only.
         grep: Lines whose JSON text holds this substring, or all of these.
         exclude: Lines whose JSON text holds none of these substrings.
+        passing: Tell now and then, as `{"passed":{"seq":N}}`, up to where was looked and nothing matched, for
+            readers who confirm by a cursor what they have.
     """
 
     after: Count | None = None
@@ -41,6 +43,7 @@ class Tail(Request, kw_only=True):
     source: str | None = None
     grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    passing: bool = False
 
 
 class Events(Request, kw_only=True):

@@ -46,6 +46,12 @@ class Pruned(Struct, kw_only=True):
     reason: str
 
 
+class Passed(Struct, kw_only=True):
+    """Up to this position all was looked at, and what matched was sent before; to those who ask for it."""
+
+    seq: int
+
+
 class End(Struct, kw_only=True, omit_defaults=True):
     """The answer is complete: how many lines, the position it was read at, whether there is more.
 

@@ -71,7 +71,7 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         ("wal", bytes_text(status.wal_bytes), None),
         ("memory", bytes_text(status.memory_bytes), None),
         ("running", f"{status.running:,}", None),
-        ("cursors", f"{status.cursors:,}, the hindmost {status.cursor_lag:,} events behind", None),
+        ("cursors", *_cursors(status)),
         ("owners", _owners(status), None),
         ("peers", _peers(status), None),
         ("users", *_users(output, status.users)),
@@ -125,6 +125,12 @@ def _retention(output: Output, retention: RetentionStatus | None) -> str:
 def _peers(status: DaemonStatus) -> str:
     connections = ", ".join(f"{count} {socket}" for socket, count in sorted(status.connections.items()))
     return f"{connections or 'none'}; {status.followers} following"
+
+
+def _cursors(status: DaemonStatus) -> tuple[str, str | None]:
+    text = f"{status.cursors:,}, the hindmost {status.cursor_lag:,} events behind"
+    late = ", ".join(cursor.name for cursor in status.late_cursors[:5])
+    return (f"{text}; too far: {late}", "yellow") if late else (text, None)
 
 
 def _users(output: Output, users: list[UserStatus]) -> tuple[str, str | None]:

@@ -108,6 +108,7 @@ def command(
         source=source,
         grep=tuple(map(as_stored, literals(grep))),
         exclude=tuple(map(as_stored, literals(exclude))),
+        passing=cursor is not None,
     )
     output = session.output()
     with (
