@@ -37,6 +37,7 @@ from flightlogd.config import Config, changed_settings
 from flightlogd.control import serve_control
 from flightlogd.errors import ConfigError, StartError
 from flightlogd.governance.governor import Governor
+from flightlogd.greeting import reply_line
 from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.inbox import Inbox
@@ -51,7 +52,7 @@ from flightlogd.query import serve_query
 from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.search import Search
-from flightlogd.session import Session, reply_line
+from flightlogd.session import Session
 from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer

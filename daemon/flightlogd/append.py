@@ -10,10 +10,10 @@ from typing import Final, Protocol
 import apsw
 from msgspec import Struct
 
-from flightlog_schemas.codec import RefusalError
+from flightlog_schemas.codec import RefusalError, decode_line
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.wire.ingest import Duplicate, Refused
-from flightlogd.batch import Batch, Run, Sealed, make_batches
+from flightlogd.batch import Batch, Place, Run, Sealed, make_batches
 from flightlogd.clock import SteadyStamp
 from flightlogd.config import Config
 from flightlogd.decode import Mixed, Plain
@@ -52,6 +52,8 @@ class Submission(Struct, kw_only=True):
         part: The lines, decoded.
         missing_from: First of the lines before these that were never sent, if any.
         bye_lines: The producer's clean end, if it came with these.
+        origin: Where the first was recorded first, if these are repeated from another log.
+        charged_uid: The user whose share of the queue it takes, if that is not the source's.
     """
 
     source: Source
@@ -59,16 +61,22 @@ class Submission(Struct, kw_only=True):
     part: Plain | Mixed
     missing_from: int | None = None
     bye_lines: int | None = None
+    origin: Place | None = None
+    charged_uid: int | None = None
 
 
 class Outcome(Struct):
-    """What became of a submission: its lines are settled up to `lines`, at position `seq` of the log."""
+    """What became of a submission: its lines are settled up to `lines`, at position `seq` of the log.
+
+    `known` of those that are repeated from another log were here already.
+    """
 
     source: Source
     lines: int
     seq: int
     size_bytes: int
     replies: list[Refused | Duplicate]
+    known: int = 0
 
 
 class Committed(Struct):
@@ -150,6 +158,8 @@ class _Settling:
         self.runs: list[Run] = []
 
     def settle(self, submission: Submission) -> Outcome:
+        if submission.origin is not None:
+            return self._settle_repeated(submission, submission.origin)
         source, part = submission.source, submission.part
         if submission.missing_from is not None:
             self._gap(source, submission.missing_from, submission.first_line - 1, "missing")
@@ -163,6 +173,66 @@ class _Settling:
             source.producer, source.peer, last_line, self._next_seq - 1, submission.bye_lines
         )
         return Outcome(source, last_line, self._next_seq - 1, part.size_bytes, replies)
+
+    def _settle_repeated(self, submission: Submission, origin: Place) -> Outcome:
+        """Store what of another log's lines is not here yet.
+
+        They were accepted there: what they expected no longer matters, and no key keeps them out. A line is
+        known by its number, also where numbers before it are still missing: these may come by a later import.
+        """
+        source, part, first_line = submission.source, submission.part, submission.first_line
+        last_line = first_line + len(part.lines) - 1
+        before = self._progress.get(source.producer)
+        settled = before.line if before is not None else producers.settled_line(self._db, source.producer)
+        fresh = producers.fill_gaps(self._db, source.producer, first_line, min(last_line, settled))
+        if last_line > settled:
+            fresh.append((max(first_line, settled + 1), last_line))
+        if first_line > settled + 1:
+            self._gap(source, settled + 1, first_line - 1, "missing")
+        replies: list[Refused | Duplicate] = []
+        for first, last in fresh:
+            here = slice(first - first_line, last - first_line + 1)
+            place = origin.after(first - first_line)
+            if isinstance(part, Plain) and last - first == last_line - first_line:
+                self._store(source, first, part.lines, part.facts, part.sealed, place)
+            else:
+                replies += self._store_repeated(source, first, part, here, place)
+        self._progress[source.producer] = Progress(
+            source.producer, source.peer, max(last_line, settled), self._next_seq - 1
+        )
+        known = len(part.lines) - sum(last - first + 1 for first, last in fresh)
+        return Outcome(source, last_line, self._next_seq - 1, part.size_bytes, replies, known)
+
+    def _store_repeated(
+        self, source: Source, first_line: int, part: Plain | Mixed, here: slice, origin: Place
+    ) -> list[Refused | Duplicate]:
+        """Store some lines of a part, less those that are none; their keys are taken where they are free."""
+        lines = part.lines[here]
+        events = part.events[here] if isinstance(part, Mixed) else list(map(decode_line, lines))
+        ids = [event.id for event in events if isinstance(event, Event) and event.id is not None]
+        keys = Keys(self._db, source.peer.uid, ids)
+        replies: list[Refused | Duplicate] = []
+        kept: list[tuple[bytes, Event]] = []
+
+        def store(stop: int) -> None:
+            if kept:
+                first = stop - len(kept)
+                stored = [line for line, _ in kept]
+                facts = facts_of(event for _, event in kept)
+                self._store(source, first_line + first, stored, facts, None, origin.after(first))
+                kept.clear()
+
+        for index, (line, event) in enumerate(zip(lines, events, strict=True)):
+            if isinstance(event, RefusalError):
+                store(index)
+                replies.append(self._refuse(source, first_line + index, line, event))
+                continue
+            if event.id is not None:
+                keys.take(event.id, self._next_seq + len(kept), line)
+            kept.append((line, event))
+        store(len(lines))
+        keys.save()
+        return replies
 
     def save_progress(self) -> None:
         """Move the producers' lines on."""
@@ -225,13 +295,19 @@ class _Settling:
         return None
 
     def _store(
-        self, source: Source, first_line: int, lines: list[bytes], facts: Facts, sealed: Sealed | None
+        self,
+        source: Source,
+        first_line: int,
+        lines: list[bytes],
+        facts: Facts,
+        sealed: Sealed | None,
+        origin: Place | None = None,
     ) -> None:
         for index, event in facts.singles:
             if event.execution_id is not None and type(event) not in QUIET_TYPES:
                 self._states[event.execution_id] = self._next_seq + index
         peer = source.peer
-        self.runs.append(Run(source.producer, peer.uid, peer.pid, first_line, lines, facts, sealed))
+        self.runs.append(Run(source.producer, peer.uid, peer.pid, first_line, lines, facts, sealed, origin))
         self._next_seq += len(lines)
 
     def _refuse(self, source: Source, number: int, line: bytes, refusal: RefusalError) -> Refused:

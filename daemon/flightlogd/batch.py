@@ -48,6 +48,36 @@ class Span(Struct, array_like=True, gc=False):
     pid: int
 
 
+class Place(Struct, array_like=True, frozen=True, gc=False):
+    """Where the first of some lines was recorded first; those after it follow there, too.
+
+    Attributes:
+        log_id: Which log.
+        host: The name of its machine.
+        seq: The position there.
+        received: When it was received there, microseconds since the epoch.
+    """
+
+    log_id: str
+    host: str
+    seq: int
+    received: int
+
+    def after(self, count: int) -> "Place":
+        """Return the place of the line that many lines later."""
+        return Place(self.log_id, self.host, self.seq + count, self.received)
+
+
+class OriginSpan(Span, array_like=True, gc=False):
+    """A run of lines that were recorded elsewhere first. Uid, pid and line are those of there.
+
+    Attributes:
+        origin: Where the first was.
+    """
+
+    origin: Place | None = None
+
+
 class Run(Struct):
     """Consecutive lines of one producer that are to be stored, within the limits of a batch.
 
@@ -59,6 +89,7 @@ class Run(Struct):
         lines: Their bytes.
         facts: What they say.
         sealed: The lines joined, where that was done ahead.
+        origin: Where the first was recorded first, if that was elsewhere.
     """
 
     producer: str
@@ -68,6 +99,7 @@ class Run(Struct):
     lines: list[bytes]
     facts: Facts
     sealed: Sealed | None = None
+    origin: Place | None = None
 
 
 class Batch(Struct, dict=True):
@@ -149,13 +181,11 @@ def _make_batch(runs: list[Run], first_seq: int, received: int) -> Batch:
     index = 0
     for run in runs:
         last = spans[-1] if spans else None
-        if last is not None and (last.producer, last.first_line + last.count) == (
-            run.producer,
-            run.first_line,
-        ):
+        if last is not None and _goes_on(last, run):
             last.count += len(run.lines)
         else:
-            spans.append(Span(index, run.producer, run.first_line, len(run.lines), run.uid, run.pid))
+            span = index, run.producer, run.first_line, len(run.lines), run.uid, run.pid
+            spans.append(Span(*span) if run.origin is None else OriginSpan(*span, run.origin))
         index += len(run.lines)
     if len(runs) == 1 and runs[0].sealed is not None:
         return Batch(first_seq, received, spans, runs[0].lines, runs[0].facts, runs[0].sealed)
@@ -171,7 +201,23 @@ def _make_batch(runs: list[Run], first_seq: int, received: int) -> Batch:
     return Batch(first_seq, received, spans, lines, facts, seal(join_lines(lines), lines, facts))
 
 
+def _goes_on(span: Span, run: Run) -> bool:
+    """Say whether a run is the rest of a span."""
+    if (span.producer, span.first_line + span.count) != (run.producer, run.first_line):
+        return False
+    before = origin_of(span)
+    return run.origin == (None if before is None else before.after(span.count)) and (
+        before is None or (span.uid, span.pid) == (run.uid, run.pid)
+    )
+
+
+def origin_of(span: Span) -> Place | None:
+    """Return where a span's first line was recorded first, None where that was here."""
+    return span.origin if type(span) is OriginSpan else None
+
+
 _SPANS: Final = msgspec.json.Decoder(list[Span])
+_ORIGIN_SPANS: Final = msgspec.json.Decoder(list[OriginSpan])
 
 
 def encode_spans(spans: Sequence[Span]) -> str:
@@ -181,4 +227,12 @@ def encode_spans(spans: Sequence[Span]) -> str:
 
 def decode_spans(text: str) -> list[Span]:
     """Return the spans of a stored batch."""
-    return _SPANS.decode(text)
+    if "]]," not in text and not text.endswith("]]]"):
+        return _SPANS.decode(text)
+    # Most likely some end with an origin, which is an array, too.
+    return [
+        Span(span.index, span.producer, span.first_line, span.count, span.uid, span.pid)
+        if span.origin is None
+        else span
+        for span in _ORIGIN_SPANS.decode(text)
+    ]

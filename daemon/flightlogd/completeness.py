@@ -28,8 +28,7 @@ from flightlogd.hub import Hub
 from flightlogd.processes import is_there, read_stat
 from flightlogd.queries import check
 from flightlogd.queries.check import Counted, Known, Seen, Writer
-from flightlogd.recorded import DAEMON_PRODUCER
-from flightlogd.session import ANONYMOUS_PREFIX
+from flightlogd.recorded import GIVEN_PREFIX, is_daemon, is_elsewhere
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -61,7 +60,8 @@ async def run_check(request: Check, hub: Hub, send: Send) -> End:
         ) or attempt == _ATTEMPTS:
             break
         attempt += 1
-    seen.writers.pop(DAEMON_PRODUCER, None)
+    for name in list(filter(is_daemon, seen.writers)):
+        del seen.writers[name]
     answer = await hub.readers.run(
         lambda db: _judge(
             seen,
@@ -140,7 +140,7 @@ def _state(name: str, writer: Writer, known: Known, connected: bool) -> Producer
         return "closed"
     if writer.end_line is not None:
         return "finished"
-    if name.startswith(ANONYMOUS_PREFIX):
+    if name.startswith(GIVEN_PREFIX):
         return "unnamed"
     if connected:
         return "connected"
@@ -182,7 +182,11 @@ def _of_producer(found: CheckedProducer, seen: Seen, known: Known) -> Iterator[C
 
     for first_line, last_line, cause, received in known.gaps:
         if cause == "missing" and _concerns(writer, seen, first_line, last_line, received):
-            yield finding("missing", True, first_line, last_line, received, certain=found.exclusive)
+            if is_elsewhere(found.producer):
+                # What an import holds was chosen by somebody: of other executions, or missing there, too.
+                yield finding("not_imported", False, first_line, last_line, received, certain=False)
+            else:
+                yield finding("missing", True, first_line, last_line, received, certain=found.exclusive)
         elif cause == "duplicate" and writer.first_line < first_line < writer.last_line:
             yield finding("duplicate", False, first_line, last_line, received, certain=found.exclusive)
     bye_lines = known.bye_lines

@@ -33,7 +33,7 @@ from flightlog_schemas.events import (
 )
 from flightlog_schemas.phases import DEFAULT_CHAIN
 from flightlog_schemas.statuses import TERMINAL, Status
-from flightlogd.recorded import DAEMON_PRODUCER, ROOT_UID, Recorded
+from flightlogd.recorded import ROOT_UID, Recorded, is_daemon
 
 FindingType = Literal[
     "CREATED",
@@ -151,7 +151,7 @@ def judge(state: State, recorded: Recorded) -> Verdict:
 
 
 def _may_speak(state: State, recorded: Recorded) -> bool:
-    return recorded.uid in (state.uid, ROOT_UID) or recorded.producer == DAEMON_PRODUCER
+    return recorded.uid in (state.uid, ROOT_UID) or is_daemon(recorded.producer)
 
 
 def _anomaly(state: State, event: Event, reason: str) -> Verdict:

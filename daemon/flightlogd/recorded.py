@@ -4,13 +4,33 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from flightlog_schemas.events import Event
-from flightlogd.batch import Batch
+from flightlog_schemas.events import Event, Provenance
+from flightlogd.batch import Batch, OriginSpan
 
 DAEMON_PRODUCER = "flightlogd"
 """The daemon is a producer of its own; nobody else may use this name."""
 
 ROOT_UID = 0
+
+GIVEN_PREFIX = "~"
+"""First character of names that this daemon gives to producers; no hello may use it."""
+
+
+def producer_here(log_id: str, producer: str) -> str:
+    """Return what a producer of another log is called in this one."""
+    return f"{GIVEN_PREFIX}{log_id}/{producer}"
+
+
+def is_elsewhere(producer: str) -> bool:
+    """Say whether a producer spoke to another daemon, and was repeated here."""
+    return producer.startswith(GIVEN_PREFIX) and "/" in producer
+
+
+def is_daemon(producer: str) -> bool:
+    """Say whether a producer is a daemon: this one, or the one that recorded the event first."""
+    return producer == DAEMON_PRODUCER or (
+        is_elsewhere(producer) and producer.endswith(f"/{DAEMON_PRODUCER}")
+    )
 
 
 class Recorded(Struct, gc=False):
@@ -24,6 +44,7 @@ class Recorded(Struct, gc=False):
         producer: Which client instance.
         line: Its number there.
         event: What it says.
+        repeated: It was recorded elsewhere first, and came by an import.
     """
 
     seq: int
@@ -33,6 +54,13 @@ class Recorded(Struct, gc=False):
     producer: str
     line: int
     event: Event
+    repeated: bool = False
+
+    @property
+    def provenance(self) -> Provenance:
+        """How it came here: by its own word, but what happened elsewhere is not live here."""
+        said = self.event.provenance
+        return "import" if self.repeated and said == "live" else said
 
     @property
     def time(self) -> int:
@@ -55,4 +83,5 @@ def recorded_singles(batch: Batch) -> Iterator[Recorded]:
             span.producer,
             span.first_line + index - span.index,
             event,
+            type(span) is OriginSpan,
         )

@@ -10,21 +10,18 @@ import math
 import os
 from typing import Final
 
-import msgspec
 import structlog
 import trio
+from msgspec import UNSET
 
 from flightlog_schemas import PROTOCOL_VERSION
-from flightlog_schemas.codec import RefusalError, decode_line
+from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.wire.ingest import (
     Ack,
     Busy,
-    ByeLine,
     ErrorCode,
     Hello,
-    HelloLine,
     IngestError,
-    IngestReply,
     Ready,
     Refused,
 )
@@ -32,10 +29,12 @@ from flightlogd.append import Outcome, Submission
 from flightlogd.decode import Mixed, decode_lines
 from flightlogd.errors import PeerError, StorageFault
 from flightlogd.framing import LineSplitter, Oversize
+from flightlogd.greeting import decode_hello, is_bye, is_whole, reply_line, take_bye
 from flightlogd.hub import Hub
 from flightlogd.outgoing import Outgoing
 from flightlogd.peer import Peer, is_readable
-from flightlogd.recorded import DAEMON_PRODUCER
+from flightlogd.recorded import DAEMON_PRODUCER, GIVEN_PREFIX
+from flightlogd.repeat import Repeater
 from flightlogd.shedding import shed_newest
 from flightlogd.store import producers
 
@@ -44,17 +43,7 @@ logger = structlog.get_logger(__name__)
 RECEIVE_BYTES: Final = 256 * 1024
 """Read large blocks: a call costs microseconds, whatever it brings."""
 
-ANONYMOUS_PREFIX: Final = "~"
-"""First character of names that the daemon gives; no hello may use it."""
-
 _BYE_IS_LAST: Final = 'after {"bye":{"lines":N}} nothing follows on a connection'
-
-_encode = msgspec.json.encode
-
-
-def reply_line(**reply: msgspec.Struct) -> bytes:
-    """Return one line to an ingest peer, such as `reply_line(ack=Ack(...))`."""
-    return _encode(IngestReply(**reply)) + b"\n"  # type: ignore[arg-type]  # one field, of its own type
 
 
 class Session:
@@ -86,6 +75,8 @@ class Session:
         """All that came was taken; more is waited for."""
         self._resumes = False
         """The peer named itself: it can come back and go on."""
+        self._repeater: Repeater | None = None
+        """Takes the lines of a peer that repeats what others said elsewhere."""
         self._progress = trio.Event()
         self._closed = trio.Event()
         self._scope = trio.CancelScope()
@@ -178,13 +169,15 @@ class Session:
         of a peer that cannot come back is refused, so that it leaves a record.
         """
         rest = self._splitter.finish()
-        if rest is not None and (not self._resumes or _is_whole(rest)):
+        if rest is not None and (not self._resumes or is_whole(rest)):
             await self._take([rest], terminated=False)
 
     async def _take(self, lines: list[bytes | Oversize], *, terminated: bool) -> None:
         if lines and not self.producer and await self._greet(lines[0]):
             del lines[0]
-        if lines:
+        if lines and self._repeater is not None:
+            await self._repeat(lines)
+        elif lines:
             await self._submit(lines, terminated=terminated)
 
     async def _receive(self) -> bytes:
@@ -221,10 +214,9 @@ class Session:
 
     async def _greet(self, line: bytes | Oversize) -> bool:
         """Take the first line's hello, or name the peer; True when the line was a hello."""
-        hello = None if isinstance(line, Oversize) else _decode_hello(line)
+        hello = None if isinstance(line, Oversize) else decode_hello(line)
         if hello is None:
-            self.producer = f"{ANONYMOUS_PREFIX}{self._hub.next_anonymous()}"
-            self._hub.join(self)
+            self._go_nameless()
             return False
         if hello.protocol != PROTOCOL_VERSION:
             raise PeerError(
@@ -232,8 +224,11 @@ class Session:
                 f"protocol {hello.protocol} is not spoken here",
                 f"this is protocol {PROTOCOL_VERSION}",
             )
+        if hello.origin is not UNSET:
+            self._greet_repeater(hello)
+            return True
         name = hello.producer
-        if name == DAEMON_PRODUCER or name.startswith(ANONYMOUS_PREFIX):
+        if name == DAEMON_PRODUCER or name.startswith(GIVEN_PREFIX):
             raise PeerError("not_owner", f"producer {name!r} is the daemon's own to give")
         older = self._hub.find(name)
         if older is not None and older.peer.uid != self.peer.uid:
@@ -249,18 +244,58 @@ class Session:
         self._resumes = True
         self._next_line = max(hello.line, 1)
         self._acked_before = self._known_line = acked
+        self._say_ready(acked)
+        return True
+
+    def _go_nameless(self) -> None:
+        """Give the connection a name."""
+        self.producer = f"{GIVEN_PREFIX}{self._hub.next_anonymous()}"
+        self._hub.join(self)
+
+    def _greet_repeater(self, hello: Hello) -> None:
+        self._repeater = Repeater(self.peer, self._hub, self._hand_over, self._settle_repeated)
+        self._repeater.greet(hello)
+        self._resumes = True  # half a line can come again
+        self._go_nameless()
+        self._say_ready(0)
+
+    def _say_ready(self, acked: int) -> None:
         self._out.post(
             reply_line(
-                ready=Ready(protocol=PROTOCOL_VERSION, producer=name, acked=acked, log_id=self._hub.log_id)
+                ready=Ready(
+                    protocol=PROTOCOL_VERSION, producer=self.producer, acked=acked, log_id=self._hub.log_id
+                )
             )
         )
-        return True
+
+    async def _repeat(self, lines: list[bytes | Oversize]) -> None:
+        """Hand over lines that were recorded elsewhere first, up to a bye."""
+        assert self._repeater is not None
+        if self._said_bye:
+            raise PeerError("protocol", _BYE_IS_LAST)
+        self._said_bye = take_bye(lines) is not None
+        await self._repeater.take(lines)
+        if self._hub.fault is not None:
+            self.busy(self._hub.fault)
+
+    async def _hand_over(self, submission: Submission) -> None:
+        submission.charged_uid = self.peer.uid
+        await self._hub.inbox.room(self.peer.uid)
+        self._submitted += 1
+        self._queued_bytes += submission.part.size_bytes
+        self._hub.inbox.put(submission)
+
+    def _settle_repeated(self, size_bytes: int, answers: bytes) -> None:
+        self._settled += 1
+        self._queued_bytes -= size_bytes
+        self._out.post(answers)
+        self.wake()
 
     async def _submit(self, lines: list[bytes | Oversize], *, terminated: bool) -> None:
         """Hand lines to the writer; those that were settled before are only answered."""
         if self._said_bye and lines:
             raise PeerError("protocol", _BYE_IS_LAST)
-        bye = _take_bye(lines)
+        bye = take_bye(lines)
         self._said_bye = bye is not None
         first_line = self._next_line
         self._next_line += len(lines)
@@ -277,7 +312,7 @@ class Session:
         for part in parts:
             end_line = first_line + len(part.lines) - 1
             last = end_line == self._next_line - 1
-            if isinstance(part, Mixed) and any(map(_is_bye, part.lines)):
+            if isinstance(part, Mixed) and any(map(is_bye, part.lines)):
                 raise PeerError("protocol", _BYE_IS_LAST)
             if (
                 last
@@ -330,40 +365,3 @@ class Session:
         """End the reading; the last word follows the last ack."""
         self._last_word = reply_line(error=IngestError(code=code, reason=reason))
         self._scope.cancel()
-
-
-def _decode_hello(line: bytes) -> Hello | None:
-    if not line.lstrip().startswith(b'{"hello"'):
-        return None
-    try:
-        return msgspec.json.decode(line, type=HelloLine).hello
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PeerError(
-            "protocol", f"hello: {error}", '{"hello":{"protocol":1,"producer":"ID","line":1}}'
-        ) from None
-
-
-def _is_whole(rest: bytes | Oversize) -> bool:
-    if isinstance(rest, Oversize):
-        return False
-    try:
-        decode_line(rest)
-    except RefusalError:
-        return _is_bye(rest)
-    return True
-
-
-def _is_bye(line: bytes) -> bool:
-    return line.lstrip().startswith(b'{"bye"')
-
-
-def _take_bye(lines: list[bytes | Oversize]) -> int | None:
-    """Take a bye off the end of the lines (it is no event) and return what it said."""
-    if not lines or isinstance(line := lines[-1], Oversize) or not _is_bye(line):
-        return None
-    try:
-        said = msgspec.json.decode(line, type=ByeLine)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    del lines[-1]
-    return said.bye.lines

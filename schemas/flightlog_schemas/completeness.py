@@ -50,6 +50,7 @@ FindingKind = Literal[
     "duplicate",  # lines whose key was known: nothing is missing
     "conflict",  # commands that lost a race and were told so: nothing is missing
     "awaited",  # a producer that may say more
+    "not_imported",  # lines that the import of another log did not hold; they may be of other executions
 ]
 
 

@@ -130,6 +130,10 @@ def _awaited(finding: CheckFinding) -> str:
     return f"a producer that is not connected still runs and may say more after line {finding.last_line}"
 
 
+def _not_imported(finding: CheckFinding) -> str:
+    return f"{_many(finding.count, 'line')} of its producer did not come with the import: {_lines(finding)}"
+
+
 _TEXTS: Final[dict[FindingKind, Callable[[CheckFinding], str]]] = {
     "missing": _missing,
     "refused": _refused,
@@ -142,6 +146,7 @@ _TEXTS: Final[dict[FindingKind, Callable[[CheckFinding], str]]] = {
     "duplicate": _duplicate,
     "conflict": _conflict,
     "awaited": _awaited,
+    "not_imported": _not_imported,
 }
 
 

@@ -227,7 +227,7 @@ def _lifecycle_changes(db: apsw.Connection, recorded: Recorded) -> dict[str, Any
             changes |= _owned(recorded, event.owner)
             if not after.announced:
                 # Nobody has announced it yet: that this process is here is all there is to go by.
-                changes["provenance"] = event.provenance
+                changes["provenance"] = recorded.provenance
         case _:
             pass
     return changes
@@ -244,7 +244,7 @@ def _announcement(db: apsw.Connection, recorded: Recorded, before: State, labels
             "uid": recorded.uid,
             "pid": recorded.pid,
             "begun_at": recorded.time,
-            "provenance": event.provenance,
+            "provenance": recorded.provenance,
         }
     open_columns = dict.fromkeys(_ANNOUNCED)
     if before.announced:

@@ -237,7 +237,7 @@ def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
         "inputs": _json_or_none(event.inputs),
         "retrieval": _json_or_none(event.retrieval),
         "runner": _json_or_none(event.runner),
-        "provenance": event.provenance,
+        "provenance": recorded.provenance,
     }
     for name in _OPEN_COLUMNS:
         if (value := getattr(event, name)) is not None:
@@ -311,7 +311,7 @@ def _add(run: Run, recorded: Recorded, task_id: str) -> Attempt:
             "status": "pending",
             "inferred": 0,
             "created_at": recorded.time,
-            "provenance": event.provenance,
+            "provenance": recorded.provenance,
             "project": run.executions[event.execution_id].project,
         }
     )

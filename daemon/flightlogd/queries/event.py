@@ -10,8 +10,9 @@ import msgspec
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.wire.lines import Events
-from flightlog_schemas.wire.reply import Pruned
-from flightlogd.batch import Batch, Span, decode_spans
+from flightlog_schemas.wire.origin import Origin
+from flightlog_schemas.wire.reply import Pruned, Recorded
+from flightlogd.batch import Batch, Span, decode_spans, origin_of
 from flightlogd.lines import GONE
 from flightlogd.match import Match
 from flightlogd.queries.find import find_execution, require
@@ -36,6 +37,8 @@ _PAGE_BATCHES: Final = 64
 
 def event_line(batch_seq: int, received: int, span: Span, index: int, line: bytes) -> bytes:
     """Return one recorded event as it is sent, with its newline."""
+    if type(span) is not Span:
+        return _origin_line(batch_seq, received, span, index, line)
     return b'{"seq":%d,"received":%d,"uid":%d,"pid":%d,"producer":"%b","line":%d,"event":%b}\n' % (
         batch_seq + index,
         received,
@@ -45,6 +48,24 @@ def event_line(batch_seq: int, received: int, span: Span, index: int, line: byte
         span.first_line + index - span.index,
         line,
     )
+
+
+def _origin_line(batch_seq: int, received: int, span: Span, index: int, line: bytes) -> bytes:
+    """Return an event that was recorded elsewhere first, likewise."""
+    first = origin_of(span)
+    assert first is not None
+    place = first.after(index - span.index)
+    recorded = Recorded(
+        seq=batch_seq + index,
+        received=received,
+        uid=span.uid,
+        pid=span.pid,
+        producer=span.producer,
+        line=span.first_line + index - span.index,
+        origin=Origin(log_id=place.log_id, host=place.host, seq=place.seq, received=place.received),
+        event=msgspec.Raw(line),
+    )
+    return _encode(recorded) + b"\n"
 
 
 def _json_text(text: str) -> bytes:

@@ -28,6 +28,12 @@ def find_producer(db: apsw.Connection, producer: str) -> tuple[int, int] | None:
     return None if row is None else (row[0], row[1])
 
 
+def settled_line(db: apsw.Connection, producer: str) -> int:
+    """Return the number of a producer's last settled line, 0 of one never seen."""
+    found = find_producer(db, producer)
+    return 0 if found is None else found[1]
+
+
 def save_progress(db: apsw.Connection, progress: Iterable[Progress], received: int) -> None:
     """Move producers' settled lines on. A bye is forgotten when more lines follow it."""
     insert_rows(
@@ -65,6 +71,35 @@ def record_gap(
         db.execute(
             "insert into line_gap values (?, ?, ?, ?, ?)", (producer, first_line, last_line, cause, received)
         )
+
+
+def fill_gaps(db: apsw.Connection, producer: str, first_line: int, last_line: int) -> list[tuple[int, int]]:
+    """Take lines that were missing off the gaps, and return which (first, last) of a range that were."""
+    gaps: list[tuple[int, int]] = db.execute(
+        "select first_line, last_line from line_gap where producer = ?1 and cause = 'missing'"
+        " and last_line >= ?2 and first_line between ("
+        "   select coalesce(max(first_line), 0) from line_gap where producer = ?1 and first_line <= ?2"
+        " ) and ?3 order by first_line",
+        (producer, first_line, last_line),
+    ).fetchall()  # type: ignore[assignment]  # what the columns hold
+    filled: list[tuple[int, int]] = []
+    for first, last in gaps:
+        since, until = max(first, first_line), min(last, last_line)
+        filled.append((since, until))
+        if last > until:
+            db.execute(
+                "insert into line_gap select producer, ?3, last_line, cause, received from line_gap"
+                " where producer = ?1 and first_line = ?2",
+                (producer, first, until + 1),
+            )
+        if since > first:
+            db.execute(
+                "update line_gap set last_line = ?3 where producer = ?1 and first_line = ?2",
+                (producer, first, since - 1),
+            )
+        else:
+            db.execute("delete from line_gap where producer = ? and first_line = ?", (producer, first))
+    return filled
 
 
 def record_refused(

@@ -6,9 +6,10 @@ refused or known already; an ack of N says that the first N are settled and on d
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from flightlog_schemas.limits import Count, Id
+from flightlog_schemas.wire.origin import Origin
 
 RefusalCode = Literal[
     "invalid",  # not JSON, not UTF-8, or not the payload of its type
@@ -25,7 +26,7 @@ RefusalCode = Literal[
 
 ErrorCode = Literal[
     "protocol",  # a hello that is none, or of a version that the daemon does not speak
-    "not_owner",  # the producer id belongs to another uid
+    "not_owner",  # the producer id belongs to another uid, or the peer may not speak for others
     "not_allowed",  # this user may not write here
     "too_many_connections",
     "line_timeout",  # half a line, and then silence
@@ -36,12 +37,26 @@ ErrorCode = Literal[
 """Why the daemon closes an ingest connection."""
 
 
+class Speaker(Origin, kw_only=True, forbid_unknown_fields=True):
+    """Where lines were recorded first, and who sent them there, by that machine's kernel."""
+
+    uid: Count
+    pid: Count
+
+
 class Hello(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A producer names itself, so that it can resume. `line` is the number of the first line that follows."""
+    """A producer names itself, so that it can resume. `line` is the number of the first line that follows.
+
+    With `origin` somebody who is trusted repeats what a producer said to another daemon: `producer` and
+    `line` are those it had there, and the lines that follow were recorded there one after the other. Then
+    hello may come again, before lines of another producer or place; only the first is answered, and the
+    numbers in acks and refusals count the lines of the connection.
+    """
 
     protocol: int
     producer: Id
     line: Count = 1
+    origin: Speaker | UnsetType = UNSET
 
 
 class HelloLine(Struct, kw_only=True):
@@ -71,11 +86,15 @@ class Ready(Struct, kw_only=True):
     log_id: str
 
 
-class Ack(Struct, kw_only=True):
-    """Cumulative: the first `lines` lines are settled; `seq` is the log's position that includes them."""
+class Ack(Struct, kw_only=True, omit_defaults=True):
+    """Cumulative: the first `lines` lines are settled; `seq` is the log's position that includes them.
+
+    Where hello has an origin, `known` of them were here already.
+    """
 
     lines: Count
     seq: Count
+    known: Count = 0
 
 
 class Refused(Struct, kw_only=True):

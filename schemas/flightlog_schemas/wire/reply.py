@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from flightlog_schemas.wire.origin import Origin
 
 QueryErrorCode = Literal[
     "invalid",  # the request is not one
@@ -27,7 +29,11 @@ QueryErrorCode = Literal[
 
 
 class Recorded(Struct, kw_only=True):
-    """An event with what only the daemon can say of it; `event` is the line as it was stored."""
+    """An event with what only the daemon can say of it; `event` is the line as it was stored.
+
+    One that was recorded elsewhere first has its `origin`; `uid`, `pid` and `line` are those of there, and
+    `producer` is that one's id behind `~LOG_ID/`.
+    """
 
     seq: int
     received: int
@@ -35,6 +41,7 @@ class Recorded(Struct, kw_only=True):
     pid: int
     producer: str
     line: int
+    origin: Origin | UnsetType = UNSET
     event: Raw
 
 
