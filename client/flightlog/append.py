@@ -27,6 +27,7 @@ from flightlog_schemas.wire.ingest import (
 KEPT_REPLIES_LIMIT: Final = 1_000
 """Most refusals and most duplicates that `Appended` lists; past it they are only counted."""
 
+_HELLO: Final = b'{"hello":'
 _SEND_BYTES: Final = 128 * 1024
 _RECEIVE_BYTES: Final = 64 * 1024
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -63,6 +64,7 @@ def append(
     on_busy: Callable[[Busy], None] | None = None,
     on_refused: Callable[[Refused], None] | None = None,
     on_reply: Callable[[IngestReply], None] | None = None,
+    repeated: bool = False,
 ) -> Appended:
     """Send lines, never waiting for one before the next, and return when all are on disk and readable.
 
@@ -80,6 +82,8 @@ def append(
         on_refused: Called for each refusal as it comes.
         on_reply: Called for each reply as it comes: what became of a line
             comes before the ack that covers it.
+        repeated: These are lines of another log, with hellos between them that say whose; both are sent
+            as they are.
 
     Raises:
         DaemonAway: nobody listens, or the connection broke before everything was settled.
@@ -87,7 +91,9 @@ def append(
         ValueError: a line holds a newline.
     """
     with dial(path, timeout_s) as peer:
-        return _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply).run(lines, producer)
+        return _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply, repeated=repeated).run(
+            lines, producer
+        )
 
 
 class _Exchange:
@@ -101,6 +107,8 @@ class _Exchange:
         on_busy: Callable[[Busy], None] | None,
         on_refused: Callable[[Refused], None] | None,
         on_reply: Callable[[IngestReply], None] | None,
+        *,
+        repeated: bool,
     ) -> None:
         self._path = path
         self._peer = peer
@@ -108,6 +116,7 @@ class _Exchange:
         self._on_busy = on_busy
         self._on_refused = on_refused
         self._on_reply = on_reply
+        self._repeated = repeated
         self._poll = select.poll()
         self._sent = 0
         self._busy = False
@@ -129,11 +138,13 @@ class _Exchange:
             line = given.removesuffix(b"\n")
             if b"\n" in line:
                 raise ValueError("a line holds a newline: one event is one line")
-            line = masked_line(line)
+            if not self._repeated:
+                line = masked_line(line)
             if line and not line.isspace():
                 pending += (line, b"\n")
                 size += len(line) + 1
-                self._sent += 1
+                if not (self._repeated and line.startswith(_HELLO)):
+                    self._sent += 1
             if pending and (size >= _SEND_BYTES or not line):
                 self._write(b"".join(pending))
                 pending.clear()
@@ -146,7 +157,9 @@ class _Exchange:
         if self._done.lines < self._sent:
             raise DaemonAway(
                 f"the connection broke: {self._done.lines} of {self._sent} lines are known to be stored",
-                "send them again with a key in `id`, and each is stored once",
+                "run it again: what is stored is skipped"
+                if self._repeated
+                else "send them again with a key in `id`, and each is stored once",
             )
         return self._done
 

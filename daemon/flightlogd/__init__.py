@@ -2,7 +2,8 @@
 
 - `listen`: bind or inherit the three sockets, accept, ask the kernel who is there
 - `framing`: bytes to whole lines
-- `session`: one ingest connection: hello, lines in, acks out
+- `session`: one ingest connection: hello, lines in, acks out; `greeting`: what is said besides events;
+  `repeat`: what was recorded elsewhere first, with where and by whom
 - `masking`: what is secret in lines is masked, whoever sent them
 - `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
 - `writer`: the thread that commits what all sessions have, and reports it

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -112,7 +114,8 @@ def test_what_ran_elsewhere_is_not_looked_after_here(daemon: Daemon) -> None:
     with QueryPeer(daemon.query_socket) as reader:
         found = reader.ask("inspect", execution_id="far").one("execution")
     assert (found["status"], found["uid"]) == ("timed_out", 7)
-    settle(daemon, hello("p", 2, 3), event("execution.started", "open", owner=owner, time=1, deadline=2))
+    begun = event("execution.started", "open", owner=owner, time=1, deadline=2)
+    settle(daemon, hello("p", 2, 3), begun)
     with QueryPeer(daemon.query_socket) as reader:
         # Whoever would be looked after is, before what comes later is answered.
         settle(daemon, hello("p", 3, 4), log("open", "still"))
@@ -123,11 +126,12 @@ def test_what_ran_elsewhere_is_not_looked_after_here(daemon: Daemon) -> None:
 
 @pytest.mark.covers("P12")
 def test_bad_repetitions_are_refused(daemon: Daemon) -> None:
-    """A hello that cannot be read, or without origin behind one with it, ends the connection with a reason."""
+    """A hello that cannot be read, or without origin behind one with it, ends the connection."""
     plain = b'{"hello":{"protocol":1,"producer":"p","line":1}}'
     for bad in (plain, b'{"hello":{}}', hello("p", 1, -1), hello("~x/y", 1, 1)):
         assert settle(daemon, hello("p", 1, 1), log("e", "x"), bad)[-1]["error"]["code"] == "protocol"
-    replies = settle(daemon, hello("p", 1, 1), log("e", "x"), hello("p", 2, 2), b"{}", log("e", "x"))
+    lines = log("e", "x"), hello("p", 2, 2), b"{}", log("e", "x")
+    replies = settle(daemon, hello("p", 1, 1), *lines)
     assert [reply["refused"]["line"] for reply in replies if "refused" in reply] == [2]
     assert replies[-1]["ack"]["lines"] == 3
     assert replies[-1]["ack"]["known"] == 1
@@ -144,3 +148,25 @@ def test_check_tells_what_an_import_left_out(daemon: Daemon) -> None:
         ("not_imported", 1, 2),
         ("not_imported", 4, 8),
     ]
+
+
+@pytest.mark.covers("P12", "P16")
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is needed to be somebody else")
+def test_only_the_trusted_speak_for_others(daemon_factory: DaemonFactory) -> None:
+    """A user who is neither root nor the daemon's is refused with `not_owner`."""
+    daemon = daemon_factory(ingest_mode="0666")
+    for path in (daemon.state_dir.parent, daemon.runtime_dir):
+        path.chmod(0o755)
+    code = (
+        "import os, socket, sys\nos.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+        "s.sendall(sys.argv[2].encode() + b'\\n')\nprint(s.recv(4096).decode())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(daemon.ingest_socket), hello("p", 1, 1).decode()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"not_owner"' in done.stdout
+    assert "only root" in done.stdout

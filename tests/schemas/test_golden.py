@@ -11,6 +11,7 @@ from flightlog_schemas.codec import decode_line, decode_stored, encode_event
 from flightlog_schemas.events import BY_TAG, Owner
 from flightlog_schemas.jsonschema import event_schema
 from flightlog_schemas.wire import control, ingest, lines, query, reply
+from flightlog_schemas.wire.origin import Origin
 from flightlog_schemas.wire.request import Request
 from schemas.attempts import ATTEMPT, COMPLETION, STATS
 from schemas.builders import example
@@ -23,9 +24,18 @@ ERROR = {"code": "not_found", "reason": "no such execution: x", "hint": "flightl
 INGEST: list[msgspec.Struct] = [
     ingest.HelloLine(hello=ingest.Hello(protocol=1, producer="p1", line=1042)),
     ingest.HelloLine(hello=ingest.Hello(protocol=1, producer="p1")),
+    ingest.HelloLine(
+        hello=ingest.Hello(
+            protocol=1,
+            producer="p1",
+            line=7,
+            origin=ingest.Speaker(log_id=LOG_ID, host="build-3", seq=99, received=4, uid=1000, pid=42),
+        )
+    ),
     ingest.ByeLine(bye=ingest.Bye(lines=1541)),
     ingest.IngestReply(ready=ingest.Ready(protocol=1, producer="p1", acked=1041, log_id=LOG_ID)),
     ingest.IngestReply(ack=ingest.Ack(lines=1541, seq=99_812)),
+    ingest.IngestReply(ack=ingest.Ack(lines=1541, seq=99_812, known=12)),
     ingest.IngestReply(refused=ingest.Refused(line=1302, code="invalid", reason="message: expected `str`")),
     ingest.IngestReply(duplicate=ingest.Duplicate(line=1303, seq=812, same=True)),
     ingest.IngestReply(busy=ingest.Busy(code="storage_full")),
@@ -205,6 +215,16 @@ ANSWERS: dict[str, msgspec.Struct] = {
         pid=4242,
         producer="p1",
         line=5,
+        event=msgspec.Raw(b'{"type":"log","execution_id":"e","message":"m"}'),
+    ),
+    "recorded elsewhere": reply.Recorded(
+        seq=17,
+        received=1_790_000_000_000_000,
+        uid=1000,
+        pid=4242,
+        producer=f"~{LOG_ID}/p1",
+        line=5,
+        origin=Origin(log_id=LOG_ID, host="build-3", seq=99, received=4),
         event=msgspec.Raw(b'{"type":"log","execution_id":"e","message":"m"}'),
     ),
     "pruned": reply.Pruned(first_seq=3, last_seq=9, reason="retention"),

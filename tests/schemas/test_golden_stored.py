@@ -18,8 +18,11 @@ def run(producer: str, uid: int, pid: int, first_line: int, lines: list[bytes]) 
     return batch.Run(producer, uid, pid, first_line, lines, facts_of(decode_line(line) for line in lines))
 
 
+ELSEWHERE = batch.Place("0192f0c1a2b37c4d8e5f60718293a4b5", "build-3", 99, 4)
+
+
 def stored() -> dict[str, Any]:
-    """Return the columns of two batches of three producers' lines, as they are stored."""
+    """Return the columns of three batches of three producers' lines, as they are stored."""
     runs = [
         run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")]),
         run("p2", 1001, 43, 7, [log("f", "one", level="WARN")]),
@@ -27,9 +30,11 @@ def stored() -> dict[str, Any]:
     ]
     (first,) = batch.make_batches(runs, 1, 1_790_000_000_000_000)
     (second,) = batch.make_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
+    runs[1].origin = ELSEWHERE
+    (third,) = batch.make_batches(runs[1:2], second.last_seq + 1, 1_790_000_000_000_002)
     chain = seal.GENESIS
     columns = []
-    for row in (first, second):
+    for row in (first, second, third):
         assert row.sealed is not None
         blob, digest, spans = row.sealed.blob, row.sealed.digest, batch.encode_spans(row.spans)
         chain = seal.extend_chain(
@@ -69,3 +74,5 @@ def test_stored_bytes(update_golden: bool) -> None:
         batch.Span(2, "p2", 7, 1, 1001, 43),
         batch.Span(3, "p1", 3, 1, 1000, 42),
     ]
+    (elsewhere,) = batch.decode_spans(actual["batches"][2]["spans"])
+    assert batch.origin_of(elsewhere) == ELSEWHERE

@@ -6,8 +6,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from flightlog.query import Connection
+from flightlog_schemas.answers import Execution
 from flightlog_schemas.wire.lines import Cursors, Events
-from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Tasks
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Executions, Tasks
 from flightlog_schemas.wire.reply import Recorded
 
 T = TypeVar("T")
@@ -27,6 +28,13 @@ def event_pages(daemon: Connection, request: Events) -> Iterator[Recorded]:
     yield from daemon.recorded(request)
     while (after := _next(daemon)) is not None:
         yield from daemon.recorded(replace(request, after=after))
+
+
+def execution_pages(daemon: Connection, request: Executions) -> Iterator[Execution]:
+    """Yield all executions that match, newest first, page by page likewise."""
+    yield from daemon.all(request, Execution)
+    while (before := _next(daemon)) is not None:
+        yield from daemon.all(replace(request, before=str(before)), Execution)
 
 
 def _next(daemon: Connection) -> int | str | None:

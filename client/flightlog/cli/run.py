@@ -14,7 +14,7 @@ from flightlog.errors import EXIT_FAILURE, EXIT_USAGE, FlightlogError
 INTERRUPTED: Final = 130
 
 SECTIONS: Final = {
-    "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import"),
+    "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import", "export"),
     "Steer": ("advance", "cancel", "set", "agent", "artifact"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "stats", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),

@@ -1,17 +1,20 @@
-"""`flightlog import`: sessions of agents, from the transcripts that they leave."""  # noqa: N999  # as the verb
+"""`flightlog import`: sessions of agents from their transcripts, and what another daemon recorded."""  # noqa: N999  # as the verb
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 from msgspec import Struct
 
 from flightlog.cli.busy import BusyNotice
+from flightlog.cli.import_log import import_log
 from flightlog.cli.progress import Advance, progress, unseen
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.clock import now_us
 from flightlog.encode import encode_line
 from flightlog.errors import EXIT_FAILURE, UsageError
+from flightlog.importing.exported import ABOUT
 from flightlog.importing.ship import Item, Settled, Shipment
 from flightlog.importing.transcript import (
     Format,
@@ -22,11 +25,14 @@ from flightlog.importing.transcript import (
 )
 from flightlog.paths import ingest_socket
 
+EVENTS: Final = "events"
+
 
 @verb(
     "import",
     "flightlog import claude-code ~/.claude/projects",
     "flightlog import codex ~/.codex/sessions --dry-run",
+    "flightlog import events log.jsonl",
     "flightlog import --list",
 )
 @click.argument("format_name", metavar="[FORMAT]", required=False)
@@ -42,18 +48,22 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Record sessions of agents from their transcripts.
+    """Record sessions of agents from their transcripts, or what `flightlog export` wrote.
 
     Each session becomes an execution: its tool calls are tasks, its sub-agents agents, the files it wrote
     artifacts, with the tokens it used. PATH is a file or a directory. What is in the log already is skipped,
     so a transcript that has grown adds its new records; a session that was silent for an hour is taken as
-    ended. Exit code 2 if a file is no transcript.
+    ended. FORMAT `events` takes exports (a file, a directory, or - for stdin): events as they were stored,
+    with who said them, where and when; root and the user that runs the daemon may do that. Exit code 2 if a
+    file is no transcript, or a line is none of an export.
     """
     if as_list:
         _show_formats(session, as_json=as_json)
         return 0
     if format_name is None or not paths:
         raise UsageError("give a format and a path", "flightlog import --list")
+    if format_name == EVENTS:
+        return import_log(session, paths, dry_run=dry_run, as_json=as_json)
     if format_name not in format_names():
         raise UsageError(f"no such format: {format_name}", "flightlog import --list")
     run = _Run(session, format_named(format_name))
@@ -75,7 +85,7 @@ def command(
 
 
 def _show_formats(session: Session, *, as_json: bool) -> None:
-    formats = {name: format_named(name).ABOUT for name in format_names()}
+    formats = {name: format_named(name).ABOUT for name in format_names()} | {EVENTS: ABOUT}
     output = session.output()
     if as_json:
         output.json([{"name": name, "about": about} for name, about in formats.items()])

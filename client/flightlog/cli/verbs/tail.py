@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import click
 import msgspec
+from msgspec import UNSET
 
 from flightlog.cli.choice import as_stored, choice_options, keep_by, literals
 from flightlog.cli.cursors import NamedPosition, cursor_option
@@ -155,4 +156,9 @@ def _json(said: Said) -> bytes:
     assert not isinstance(said, LogLine)
     if isinstance(said, Pruned):
         return msgspec.json.encode({"pruned": said})
-    return msgspec.json.encode({**msgspec.structs.asdict(said), "received": rfc3339(said.received)})
+    shown = msgspec.structs.asdict(said) | {"received": rfc3339(said.received)}
+    if said.origin is UNSET:
+        del shown["origin"]
+    else:
+        shown["origin"] = msgspec.structs.asdict(said.origin) | {"received": rfc3339(said.origin.received)}
+    return msgspec.json.encode(shown)
