@@ -53,7 +53,7 @@ class Submission(Struct, kw_only=True):
         missing_from: First of the lines before these that were never sent, if any.
         bye_lines: The producer's clean end, if it came with these.
         origin: Where the first was recorded first, if these are repeated from another log.
-        charged_uid: The user whose share of the queue it takes, if that is not the source's.
+        charged_uid: The connected user, where the source stands for another one.
     """
 
     source: Source
@@ -63,6 +63,11 @@ class Submission(Struct, kw_only=True):
     bye_lines: int | None = None
     origin: Place | None = None
     charged_uid: int | None = None
+
+    @property
+    def user(self) -> int:
+        """The user whose share of the queue it takes."""
+        return self.source.peer.uid if self.charged_uid is None else self.charged_uid
 
 
 class Outcome(Struct):

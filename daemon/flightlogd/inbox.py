@@ -70,7 +70,7 @@ class Inbox(trio.abc.Instrument):
 
     def put(self, submission: Submission) -> None:
         """Hand over a submission, right after `room` returned."""
-        uid = submission.source.peer.uid if submission.charged_uid is None else submission.charged_uid
+        uid = submission.user
         size = submission.part.size_bytes
         self.queued_bytes += size
         lines = len(submission.part.lines)
@@ -117,7 +117,7 @@ class Inbox(trio.abc.Instrument):
 
     def release(self, submission: Submission) -> None:
         """Give back the room that a settled submission took."""
-        uid = submission.source.peer.uid if submission.charged_uid is None else submission.charged_uid
+        uid = submission.user
         size = submission.part.size_bytes
         self.queued_bytes -= size
         self.queued_lines -= len(submission.part.lines)
