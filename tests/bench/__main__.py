@@ -5,7 +5,18 @@ import os
 import platform
 from pathlib import Path
 
-from bench import attempting, backfilling, emitting, many, masking, reading, scrubbing, searching, writing
+from bench import (
+    attempting,
+    backfilling,
+    emitting,
+    many,
+    masking,
+    planning,
+    reading,
+    scrubbing,
+    searching,
+    writing,
+)
 from bench.contest import contest
 from bench.figures import megabytes
 
@@ -23,6 +34,7 @@ PARTS = {
     "attempts": attempting.attempts,
     "search": searching.search,
     "backfill": backfilling.backfill,
+    "plan": planning.planning,
 }
 MEMORY_LIMIT_BYTES = 100_000_000
 

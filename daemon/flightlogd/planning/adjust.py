@@ -130,25 +130,26 @@ def _followed(plan: Plan, batches: Sequence[PlanBatch]) -> list[WorktreeAssignme
         for some in plan.worktree_assignments
     ]
     of_batch: dict[int, list[WorktreeAssignment]] = defaultdict(list)
+    home: dict[tuple[int, str | None], WorktreeAssignment] = {}
     for some in kept:
         of_batch[some.batch_id].append(some)
+        home.update({(some.batch_id, tasks[task_id].epic): some for task_id in some.task_ids})
     taken = {some.worktree for some in kept}
     settled = {task_id for some in kept for task_id in some.task_ids}
     names = epic_names(task.epic for task in plan.tasks)
     for batch in batches:
+        here = of_batch[batch.batch_id]
         for task_id in batch.task_ids:
             if task_id in settled:
                 continue
-            here = of_batch[batch.batch_id]
             epic = tasks[task_id].epic
-            mine = [some for some in here if epic in {tasks[one].epic for one in some.task_ids}]
             if not here:
                 name = worktree_name(batch.batch_id, names[epic])
                 while name in taken:
                     name += "-2"
                 here.append(WorktreeAssignment(worktree=name, batch_id=batch.batch_id, epics=[], task_ids=[]))
-            target = mine[0] if mine else min(here, key=lambda some: len(some.task_ids))
-            target.task_ids.append(task_id)
+            smallest = min(here, key=lambda some: len(some.task_ids))
+            home.setdefault((batch.batch_id, epic), smallest).task_ids.append(task_id)
     return _tidy([some for batch in batches for some in of_batch[batch.batch_id]], batches, tasks)
 
 

@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from itertools import chain
 
 from flightlog_schemas.plans import PlanEpic, PlannedTask
-from flightlogd.planning.waiting import Graph
+from flightlogd.planning.waiting import Graph, epics_behind
 
 
 def levels_of(graph: Graph, task_count: int, without: Container[int]) -> list[list[int]]:
@@ -99,7 +99,7 @@ def batches_before(
     for task in tasks.values():
         if task.epic is not None and task.task_id in batch_of:
             of_epic[task.epic].add(batch_of[task.task_id])
-    waits = _effective_waits(epics, of_epic)
+    waits = epics_behind(epics, of_epic)
     last_with: dict[str, int] = {}
     before: list[list[int]] = []
     last_of: dict[str, list[int]] = {}
@@ -117,25 +117,6 @@ def batches_before(
                 found.update(last_of[other])
         before.append(sorted(found - {batch}))
     return before
-
-
-def _effective_waits(epics: Iterable[PlanEpic], held: Container[str]) -> dict[str, set[str]]:
-    """Return for each epic those with tasks that it waits for, through ones without tasks."""
-    direct = {epic.epic: epic.depends_on for epic in epics}
-    waits: dict[str, set[str]] = {}
-    for epic in direct:
-        if epic not in held:
-            continue
-        frontier = list(direct[epic])
-        seen = set(frontier)
-        while frontier:
-            other = frontier.pop()
-            if other not in held:
-                fresh = [behind for behind in direct.get(other, ()) if behind not in seen]
-                seen.update(fresh)
-                frontier += fresh
-        waits[epic] = {other for other in seen if other in held}
-    return waits
 
 
 def estimate_s(durations_s: Iterable[float | None], *, parallel: bool) -> float | None:

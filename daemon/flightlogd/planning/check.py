@@ -6,6 +6,7 @@ from typing import Final
 
 from flightlog_schemas.plans import Plan, PlanEpic, PlannedTask, WorktreeAssignment
 from flightlogd.planning.batches import shares_file
+from flightlogd.planning.waiting import epics_behind
 
 CONFLICT_RATE_LIMIT: Final = 0.5
 """Above this share of tasks in a same-file conflict, a plan gains little over one after the other."""
@@ -46,22 +47,15 @@ def _early_epics(
             if (epic := tasks[task_id].epic) is not None:
                 first.setdefault(epic, (batch, task_id))
                 last[epic] = batch, task_id
-    waits = {epic.epic: epic.depends_on for epic in epics}
-    for epic, (batch, task_id) in sorted(first.items()):
-        frontier = list(waits.get(epic, ()))
-        seen = set(frontier)
-        while frontier:
-            other = frontier.pop()
-            if other in last and last[other][0] >= batch:
+    for epic, others in sorted(epics_behind(epics, first).items()):
+        batch, task_id = first[epic]
+        for other in sorted(others):
+            last_batch, last_task = last[other]
+            if last_batch >= batch:
                 yield (
                     f"{task_id} (batch {batch}) is of epic {epic}, which depends on epic {other}: "
-                    f"{last[other][1]} (batch {last[other][0]})"
+                    f"{last_task} (batch {last_batch})"
                 )
-            # An epic with tasks is looked at by itself.
-            if other not in last:
-                fresh = [behind for behind in waits.get(other, ()) if behind not in seen]
-                seen.update(fresh)
-                frontier += fresh
 
 
 def shape_warnings(plan: Plan) -> list[str]:

@@ -64,11 +64,10 @@ def build_plan(
     if max_worktrees < 1:
         warnings.append(f"max_worktrees was {max_worktrees}: there is 1")
         max_worktrees = 1
-    warnings += [
-        f"{task_id} names very many files: the first {FILES_LIMIT} count"
-        for task_id, task in planned.items()
-        if len(task.predicted_files) == FILES_LIMIT
-    ]
+    if crowded := [one for one, task in planned.items() if len(task.predicted_files) == FILES_LIMIT]:
+        warnings.append(
+            f"{len(crowded)} tasks name {FILES_LIMIT} files or more, {min(crowded)} the first: no more count"
+        )
     names = epic_names(task.epic for task in planned.values())
     modules = {task.task_id: some.modules for task, some in zip(ordering.tasks, named, strict=True)}
     conflicts = predict_conflicts(list(planned.values()), modules)

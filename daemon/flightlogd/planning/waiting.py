@@ -6,7 +6,9 @@ the epics that it depends on. So a thousand tasks that wait for a thousand other
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from flightlog_schemas.plans import PlanEpic
 
 Graph = list[list[int]]
 """For each node those that it waits for."""
@@ -94,3 +96,23 @@ def hanging_on(graph: Graph, knots: Sequence[Sequence[int]]) -> set[int]:
                 found.add(waiter)
                 frontier.append(waiter)
     return found
+
+
+def epics_behind(epics: Iterable[PlanEpic], held: Container[str]) -> dict[str, set[str]]:
+    """Return for each epic that holds tasks those with tasks that it waits for, through ones without."""
+    direct = {epic.epic: epic.depends_on for epic in epics}
+    waits: dict[str, set[str]] = {}
+    for epic in direct:
+        if epic not in held:
+            continue
+        frontier = list(direct[epic])
+        seen = set(frontier)
+        while frontier:
+            other = frontier.pop()
+            # One with tasks waits for those behind it by itself.
+            if other not in held:
+                fresh = [behind for behind in direct.get(other, ()) if behind not in seen]
+                seen.update(fresh)
+                frontier += fresh
+        waits[epic] = {other for other in seen if other in held}
+    return waits

@@ -31,6 +31,7 @@ def epic_names(epics: Iterable[str | None]) -> dict[str | None, str]:
     }
     alike = Counter(plain.values())
     names: dict[str | None, str] = {}
+    taken: set[str] = set()
     # Those that keep their plain name take it first.
     for epic in sorted(every, key=lambda epic: _is_marked(plain[epic], alike)):
         name = plain[epic]
@@ -38,9 +39,10 @@ def epic_names(epics: Iterable[str | None]) -> dict[str | None, str]:
             digest = hashlib.sha256((epic or "").encode("utf-8", "surrogatepass")).hexdigest()
             short = name[:_NAME_LIMIT_CHARS].rstrip("-")
             chars = 8
-            while (name := f"{short}-{digest[:chars]}".lstrip("-")) in names.values() and chars < len(digest):
+            while (name := f"{short}-{digest[:chars]}".lstrip("-")) in taken and chars < len(digest):
                 chars += 8
         names[epic] = name
+        taken.add(name)
     return names
 
 
