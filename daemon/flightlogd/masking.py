@@ -46,7 +46,9 @@ _GATE: Final = "|".join(
         # A letter that JSON would not have to escape: what name that is shows only when it is read.
         r"\\u00[4-7]",
         r"(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{35}|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|gl(?:pat|dt|rt|ptt|cbt)-",
-        r"xox[a-z][.-]|xapp-|eyJ[\w-]{8,}\.|[rs]k_(?:live|test)_|sk-[\w-]{20}",
+        r"xox[a-z][.-]|xapp-|eyJ[\w-]{8,}\.|[rs]k_(?:live|test)_",
+        # Not within a word, as in task-17: not behind a letter that belongs to no escape.
+        r"(?:\A|[^\w-]|\\(?:[a-z]|u[0-9A-Fa-f]{4}))sk-[\w-]{20}",
     )
 )
 """Finds whatever `mask_line` would mask, and little else."""

@@ -84,6 +84,11 @@ def _matches_of(regex: str, put: str = MASK, flags: re.RegexFlag = re.ASCII) -> 
 
 _KEY_NEEDLES: Final = ("passw", "passphrase", "pwd", "secret", "token", "key", "credential", "authorization")
 
+_GITHUB: Final = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+_GITLAB: Final = ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-")
+_SK: Final = re.compile(r"sk-(?:(?<![A-Za-z0-9_-]sk-)|(?<=\\[a-z]sk-)|(?<=\\u[0-9A-Fa-f]{4}sk-))")
+"""Where a key may begin, also behind an escape of JSON."""
+
 PATTERNS: Final = (
     # PEM and OpenSSH (RFC 7468, PROTOCOL.key), OpenPGP (RFC 9580, 6.2); also with newlines as JSON has them.
     Pattern(
@@ -113,14 +118,14 @@ PATTERNS: Final = (
     # docs.github.com, "About authentication to GitHub", token formats.
     Pattern(
         "GitHub token",
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        (*_GITHUB, "github_pat_"),
         False,
         _matches_of(r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
     ),
     # docs.gitlab.com, "Token overview", token prefixes.
     Pattern(
         "GitLab token",
-        ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"),
+        _GITLAB,
         False,
         _matches_of(r"(?<![A-Za-z0-9])gl(?:pat|dt|rt|ptt|cbt)-[\w.-]{20,}"),
     ),
@@ -213,8 +218,12 @@ def may_hold_secret(text: str) -> bool:
         or "@" in text
         or ("J" in text and "eyJ" in text)
         or ("A" in text and ("AKIA" in text or "ASIA" in text or "AIza" in text or "PRIVATE KEY" in text))
-        or ("_" in text and ("k_live_" in text or "k_test_" in text or "gh" in text or "_pat_" in text))
-        or ("-" in text and ("sk-" in text or "gl" in text))
+        or ("k_" in text and ("k_live_" in text or "k_test_" in text))
+        or ("gh" in text and any(needle in text for needle in _GITHUB))
+        or "_pat_" in text
+        or ("gl" in text and any(needle in text for needle in _GITLAB))
+        # Ids such as task-17 are everywhere.
+        or ("sk-" in text and _SK.search(text) is not None)
         or ("x" in text and ("xox" in text or "xapp-" in text))
     )
 
