@@ -5,12 +5,15 @@ that a line must be valid UTF-8 throughout (also in fields nobody reads), nested
 number past 64 bits and no key twice at the top level.
 
 Looking for those costs more than decoding, so most lines prove it another way: where writing the decoded
-event again gives exactly as many bytes, the line held nothing but its type's own fields, each once. Only
-other lines (unknown fields, spaces, escapes, floats) are read a second time, pair by pair.
+event again gives exactly as many bytes, the line held nothing but its type's own fields, each once. Lines
+with other fields are decoded as plain values; where writing these gives the same bytes, no key stood there
+twice. Only what is left (spaces, escapes, odd floats) is read pair by pair.
 """
 
 import json
-from typing import Any, Final
+from functools import cache
+from math import isfinite
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -69,15 +72,41 @@ def decode_line(line: bytes) -> Event:
 def _check(event: Event, line: bytes) -> None:
     """Refuse a decoded line for what its decoder does not look at."""
     kind = type(event)
-    if kind is UserEvent or kind in FLOAT_TYPES or len(encode_event(event)) != len(line):
+    plain = (
+        kind is not UserEvent
+        and kind not in FLOAT_TYPES
+        and len(encode_event(event)) == len(line)
+        and all(_is_plain(getattr(event, name), 1) for name in _free_fields(kind))
+    )
+    if not plain and not _is_canonical(line):
         _check_longhand(line)
-    else:
-        # Values of a declared type are in order; what may be anything is in these.
-        values = (getattr(event, name) for name in kind.__struct_fields__)
-        _check_values(
-            tuple(value for value in values if type(value) in (dict, tuple, list, int, float)), line
-        )
     _check_envelope(event)
+
+
+@cache
+def _free_fields(kind: type[Event]) -> tuple[str, ...]:
+    """Return which fields of a type may hold anything; values of all others are in order once decoded."""
+    return tuple(field.name for field in msgspec.structs.fields(kind) if _is_free(field.type))
+
+
+def _is_free(annotation: Any) -> bool:
+    """Say whether values of a type may be nested at will, or be numbers of any size."""
+    if annotation is Any or annotation is int or annotation is float:
+        return True
+    if get_origin(annotation) is Annotated:
+        return False  # a number in its range
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return any(_is_free(field.type) for field in msgspec.structs.fields(annotation))
+    return any(map(_is_free, get_args(annotation)))
+
+
+def _is_canonical(line: bytes) -> bool:
+    """Say whether a line is written just as we would: then no key stands in it twice."""
+    try:
+        value = msgspec.json.decode(line)
+        return encode_event(value) == line and _is_plain(value, 0, floats=True)
+    except (*_UNDECODABLE, OverflowError):
+        return False
 
 
 def decode_stored(line: bytes) -> Event:
@@ -162,25 +191,26 @@ def is_id(text: str) -> bool:
     return text.isprintable() and " " not in text
 
 
-def _check_values(values: tuple[object, ...], line: bytes) -> None:
-    """Check decoded values for depth and numbers; a float has no single spelling, so it goes longhand."""
-    for value in values:
-        if value is not None and not _is_plain(value, 1):
-            _check_longhand(line)
-            return
+def _is_plain(value: object, depth: int, *, floats: bool = False) -> bool:
+    """Say whether a value is nested no deeper than allowed and holds no number past 64 bits.
 
-
-def _is_plain(value: object, depth: int) -> bool:
+    Args:
+        value: As it was decoded.
+        depth: How deep it stands itself.
+        floats: Whether it may hold floats, which have no single spelling: a longer one could make up for a
+            key that stood there twice, where only lengths are compared.
+    """
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
         return INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # kind is int
+    if kind is float:
+        return floats and isfinite(value)  # type: ignore[arg-type]  # kind is float
     if depth >= DEPTH_LIMIT:
         return False
-    if kind is dict:
-        return all(_is_plain(inner, depth + 1) for inner in value.values())  # type: ignore[attr-defined]
-    return kind in (list, tuple) and all(_is_plain(inner, depth + 1) for inner in value)  # type: ignore[attr-defined]
+    inside: Any = value.values() if kind is dict else value  # type: ignore[attr-defined]  # kind is dict
+    return all(_is_plain(inner, depth + 1, floats=floats) for inner in inside)
 
 
 class _Pairs(list[tuple[str, Any]]):
