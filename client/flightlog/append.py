@@ -61,6 +61,7 @@ def append(
     producer: str | None = None,
     timeout_s: float | None = 30.0,
     *,
+    masked: bool = False,
     on_busy: Callable[[Busy], None] | None = None,
     on_refused: Callable[[Refused], None] | None = None,
     on_reply: Callable[[IngestReply], None] | None = None,
@@ -70,7 +71,7 @@ def append(
 
     Lines are taken from the iterable as they can be sent, so that any number costs constant memory. An empty
     line is not sent; it says that nothing more comes for a while, and what was taken so far goes out. What is
-    secret in a line is masked before it is sent.
+    secret in a line is masked before it is sent, unless that was done.
 
     Args:
         path: The ingest socket.
@@ -78,6 +79,7 @@ def append(
         producer: A new producer id to go by; None lets the daemon choose one.
         timeout_s: Longest time in seconds without any progress, unless the daemon said that it is busy; None
             waits for ever.
+        masked: Whether `masked_line` has seen the lines already, which costs as much as to send them.
         on_busy: Called when the daemon keeps what came and waits out a fault, such as a full disk.
         on_refused: Called for each refusal as it comes.
         on_reply: Called for each reply as it comes: what became of a line
@@ -91,9 +93,9 @@ def append(
         ValueError: a line holds a newline.
     """
     with dial(path, timeout_s) as peer:
-        return _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply, repeated=repeated).run(
-            lines, producer
-        )
+        exchange = _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply, repeated=repeated)
+        given = (line.removesuffix(b"\n") for line in lines)
+        return exchange.run(given if masked or repeated else map(masked_line, given), producer)
 
 
 class _Exchange:
@@ -134,12 +136,9 @@ class _Exchange:
             )
         pending: list[bytes] = []
         size = 0
-        for given in lines:
-            line = given.removesuffix(b"\n")
+        for line in lines:
             if b"\n" in line:
                 raise ValueError("a line holds a newline: one event is one line")
-            if not self._repeated:
-                line = masked_line(line)
             if line and not line.isspace():
                 pending += (line, b"\n")
                 size += len(line) + 1

@@ -18,7 +18,7 @@ class Item(Struct):
     Attributes:
         where: The file, and the line where it has several.
         kind: What it is counted as.
-        lines: Its events, one JSON object each, with keys.
+        lines: Its events, one JSON object each, with keys; masked.
         size_bytes: How much of the input it was.
     """
 
@@ -74,6 +74,7 @@ class Shipment:
             ingest_socket,
             self._lines(items),
             timeout_s=ACK_LIMIT_S,
+            masked=True,
             on_busy=on_busy,
             on_reply=self._take,
         )
