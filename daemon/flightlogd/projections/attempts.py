@@ -5,7 +5,7 @@ event by event in memory, and writes them all at once. What concerns other rows 
 `write`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -56,6 +56,8 @@ class Table(NamedTuple):
 
 
 _KEY: Final = ("execution_id", "task_id", "span_id")
+_SPANNED: Final = frozenset({TaskStarted, TaskEnded, TaskWaiting, TaskResumed})
+"""Events of one attempt."""
 
 
 class _Known(Struct):
@@ -80,14 +82,17 @@ class Attempts:
         self._db = db
         self._table = table
         self._select = f"select {', '.join(table.read)} from {table.name} where"
+        self._nothing = dict.fromkeys(table.read)
         self._executions: dict[str, _Known] = {}
         keys: dict[Key, None] = {}
         for recorded in singles:
             event = recorded.event
-            if isinstance(event, TaskStarted | TaskEnded | TaskWaiting | TaskResumed) and event.span_id:
+            if type(event) in _SPANNED and event.span_id:
+                assert event.execution_id is not None
+                assert event.task_id is not None
                 keys[event.execution_id, event.task_id, event.span_id] = None
                 keys[event.execution_id, event.task_id, ""] = None
-        self._load(list(keys))
+        self._load(keys)
 
     def of(self, recorded: Recorded) -> Attempt | None:
         """Return the attempt that an event is of; one that was created and has not begun becomes it."""
@@ -117,7 +122,7 @@ class Attempts:
 
     def add(self, values: dict[str, Any]) -> Attempt:
         """Add an attempt that there was none of; what is not given is NULL in the table."""
-        attempt = Attempt(dict.fromkeys(self._table.read) | values)
+        attempt = Attempt(self._nothing | values)
         known = self._known(values["execution_id"])
         known.by_span[values["task_id"], values["span_id"]] = attempt
         known.by_seq[values["seq"]] = known.new[values["task_id"]] = attempt
@@ -144,7 +149,8 @@ class Attempts:
                     added.append(attempt.values)
                 elif attempt.changed:
                     self._update(attempt.values, attempt.span_stored, sorted(attempt.changed))
-        rows = [tuple(map(values.get, self._table.columns)) for values in added]
+        columns = self._table.columns
+        rows = [tuple(map(values.get, columns)) for values in added]
         insert_rows(self._db, self._table.name, rows)
         return added
 
@@ -167,11 +173,11 @@ class Attempts:
         return known
 
     def _find(self, key: Key) -> Attempt | None:
-        execution_id, task_id, span_id = key
-        by_span = self._known(execution_id).by_span
-        if (task_id, span_id) not in by_span:
+        known = self._executions.get(key[0])
+        if known is None or key[1:] not in known.by_span:
             self._load([key])
-        return by_span[task_id, span_id]
+            known = self._executions[key[0]]
+        return known.by_span[key[1:]]
 
     def _newest(self, execution_id: str, task_id: str) -> Attempt | None:
         new = self._known(execution_id).new.get(task_id)
@@ -181,10 +187,11 @@ class Attempts:
         row = self._db.execute(sql, (execution_id, task_id)).fetchone()
         return None if row is None else self._take(row)
 
-    def _load(self, keys: Sequence[Key]) -> None:
-        for execution_id, task_id, span_id in keys:
+    def _load(self, keys: Iterable[Key]) -> None:
+        wanted = list(keys)
+        for execution_id, task_id, span_id in wanted:
             self._known(execution_id).by_span[task_id, span_id] = None
-        for row in select_rows(self._db, f"{self._select} ({', '.join(_KEY)})", keys):
+        for row in select_rows(self._db, f"{self._select} ({', '.join(_KEY)})", wanted):
             self._take(row)
 
     def _take(self, row: tuple[Any, ...]) -> Attempt:

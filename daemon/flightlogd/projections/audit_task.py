@@ -75,7 +75,7 @@ VALUE_LIMIT_BYTES: Final = 4096
 _TEXT_LIMIT_CHARS: Final = 1000
 
 
-class TaskEntry(Struct, frozen=True, kw_only=True):
+class TaskEntry(Struct, frozen=True, kw_only=True, gc=False):
     """An entry of the audit trail about one attempt."""
 
     type: TaskEntryType

@@ -112,6 +112,8 @@ END;
 
 _SUMS: Final = ("attempts", "retries", "duration_us", "retrievals", "memory_count", "timed", "latency_us")
 _MODULUS: Final = 2**62
+_MANY: Final = 100
+"""As many are added up at once; fewer wait for others of the same commit."""
 _CHANGES_AT_ONCE: Final = 10_000
 """Read into memory at once; an execution that is forgotten may have had a million attempts."""
 
@@ -131,7 +133,10 @@ _NOTED: Final = (
 def note_added(db: apsw.Connection, added: Iterable[Mapping[str, Any]]) -> None:
     """Note those that had ended already when they were added to the table: no trigger does."""
     rows = [(None, 1, *map(values.get, _NOTED)) for values in added if values["finished_at"] is not None]
-    insert_rows(db, "task_change", rows)
+    if len(rows) >= _MANY:
+        _settle(db, rows)
+    else:
+        insert_rows(db, "task_change", rows)
 
 
 def settle(db: apsw.Connection) -> None:
