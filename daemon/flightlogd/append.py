@@ -24,7 +24,8 @@ from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
-from flightlogd.store.producers import Keys, Progress
+from flightlogd.store.keys import Keys, merge_keys, unmerged_keys
+from flightlogd.store.producers import Progress
 
 SHED: Final = "shed"
 """The code of log lines that a rule leaves out while their user is over a rate."""
@@ -112,6 +113,8 @@ class Transaction:
         self.config = config
         self.unmerged_rows = unmerged_rows(db)
         """Rows of the index that `merge_index` is to move."""
+        self.unmerged_keys = unmerged_keys(db)
+        """Keys that `merge_keys` is to move."""
         self._stamp = stamp
 
     def settle(self, submissions: Sequence[Submission]) -> Committed:
@@ -137,6 +140,7 @@ class Transaction:
             raise
         self.head = head
         self.unmerged_rows += sum(len(batch.facts.tallies) for batch in stored)
+        self.unmerged_keys += settling.taken_keys
         return Committed(head, stored, outcomes)
 
     def merge_index(self) -> None:
@@ -147,6 +151,15 @@ class Transaction:
         """
         merge_index(self.db)
         self.unmerged_rows = 0
+
+    def merge_keys(self) -> None:
+        """Move recent keys to their place.
+
+        Raises:
+            apsw.Error: as `merge_index`.
+        """
+        merge_keys(self.db)
+        self.unmerged_keys = 0
 
 
 class _Settling:
@@ -160,6 +173,7 @@ class _Settling:
         self._progress: dict[str, Progress] = {}
         self._states: dict[str, int] = {}
         self._refused = False
+        self.taken_keys = 0
         self.runs: list[Run] = []
 
     def settle(self, submission: Submission) -> Outcome:
@@ -275,7 +289,7 @@ class _Settling:
                 store(number)
                 replies.append(reply)
         store(first_line + len(part.lines))
-        keys.save()
+        self.taken_keys += keys.save()
         return replies
 
     def _decide(

@@ -31,6 +31,7 @@ _SMALL: Final = (
     "removal",
     "cursor",
     "execution_batch_recent",
+    "event_key_recent",
 )
 """Copied at once, at the position where the copying begins."""
 
@@ -107,6 +108,8 @@ def _copy(source: apsw.Connection, copy: apsw.Connection, say: Say) -> int:
             " on conflict do nothing"
         )
         copy.execute("delete from execution_batch_recent")
+        copy.execute("insert into event_key select * from event_key_recent where true on conflict do nothing")
+        copy.execute("delete from event_key_recent")
         copy.execute("update log_head set log_id = ?, seq = ?, chain = ?, received = ?", head)
     return seq
 

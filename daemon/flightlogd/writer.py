@@ -24,6 +24,7 @@ from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.inbox import Inbox
 from flightlogd.store.database import set_limit, storage_fault
+from flightlogd.store.keys import MERGE_KEYS
 
 logger = structlog.get_logger(__name__)
 
@@ -204,10 +205,12 @@ class Writer:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Keep the WAL and the index's recent rows small."""
+        """Keep the WAL and the tables of recent rows small."""
         full = self._wal_pages >= self._checkpoint_at_pages
         if full or self._transaction.unmerged_rows >= MERGE_ROWS:
-            self._merge_index()
+            self._merge(self._transaction.merge_index)
+        if self._transaction.unmerged_keys >= MERGE_KEYS:
+            self._merge(self._transaction.merge_keys)
         if full:
             self._checkpoint()
 
@@ -218,11 +221,11 @@ class Writer:
                 self._inbox.release(submission)
             submission.source.settle(outcome)
 
-    def _merge_index(self) -> None:
-        """Move the index's recent rows to their place, after acking; what fails is tried again next time."""
+    def _merge(self, merge: Callable[[], None]) -> None:
+        """Move recent rows to their place, after acking; what fails is tried again next time."""
         self.phase = "merge"
         try:
-            self._transaction.merge_index()
+            merge()
         except apsw.Error as error:
             if storage_fault(error) is None:
                 self._die_of(error)

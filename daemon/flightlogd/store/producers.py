@@ -1,6 +1,5 @@
 """Who sent what: producers and their lines, gaps, refused lines, keys."""
 
-import hashlib
 from collections.abc import Iterable
 
 import apsw
@@ -9,7 +8,7 @@ from msgspec import Struct
 from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.wire.ingest import Refused
 from flightlogd.peer import Peer
-from flightlogd.store.rows import insert_rows, select_rows
+from flightlogd.store.rows import insert_rows
 
 
 class Progress(Struct):
@@ -136,55 +135,3 @@ def find_refused(db: apsw.Connection, producer: str, first_line: int, last_line:
             (producer, first_line, last_line),
         )
     ]
-
-
-class Keys:
-    """Keys of some events of one user: looked for all at once, taken in their order, written by `save`.
-
-    Args:
-        db: The writer's connection, in its transaction: nobody else takes keys meanwhile.
-        uid: The user.
-        keys: Those that may be taken.
-    """
-
-    def __init__(self, db: apsw.Connection, uid: int, keys: Iterable[str]) -> None:
-        self._db = db
-        self._uid = uid
-        self._digests = {key: _digest(key.encode()) for key in keys}
-        self._known: dict[bytes, tuple[int, bytes]] = {}
-        self._taken: dict[bytes, tuple[int, bytes]] = {}
-        sql = "select key_digest, seq, line_digest from event_key where (uid, key_digest)"
-        for key_digest, seq, line_digest in select_rows(
-            db, sql, [(uid, key_digest) for key_digest in self._digests.values()]
-        ):
-            self._known[key_digest] = (seq, line_digest)
-
-    def take(self, key: str, seq: int, line: bytes) -> tuple[int, bool] | None:
-        """Take a key for the event at `seq`.
-
-        Returns:
-            None when it is taken now; else (seq, same) of the event that has it, where `same` says whether
-            that event's line has the same bytes.
-        """
-        key_digest, line_digest = self._digests[key], _digest(line)
-        found = self._known.get(key_digest) or self._taken.get(key_digest)
-        if found is None:
-            self._taken[key_digest] = (seq, line_digest)
-            return None
-        return found[0], found[1] == line_digest
-
-    def release(self, key: str) -> None:
-        """Give back a key that was taken for an event which is not stored after all."""
-        del self._taken[self._digests[key]]
-
-    def save(self) -> None:
-        """Write which keys were taken."""
-        insert_rows(
-            self._db,
-            "event_key",
-            [(self._uid, key_digest, seq, line) for key_digest, (seq, line) in self._taken.items()],
-        )
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()[:16]
