@@ -16,11 +16,10 @@ def test_keys_are_known_before_and_after_they_are_merged(daemon: Daemon) -> None
 
     def send() -> list[object]:
         with IngestPeer(daemon.ingest_socket) as peer:
-            replies = [
-                reply
-                for start in range(0, len(lines), 500)
-                for reply in peer.settle(*lines[start : start + 500])
-            ]
+            replies = []
+            for start in range(0, len(lines), 500):
+                peer.send_lines(*lines[start : start + 500])
+                replies += peer.until_ack(start + 500)
         return [reply["duplicate"]["same"] for reply in replies if "duplicate" in reply]
 
     assert send() == []
