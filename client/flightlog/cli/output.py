@@ -26,6 +26,7 @@ TIMES: Final = frozenset(
         "moved_at",
         "first_at",
         "last_at",
+        "last_seen",
     }
 )
 """Keys of answers that hold microseconds since the epoch."""

@@ -27,7 +27,10 @@ class Trace(NamedTuple):
 
 def next_span(traceparent: str | None) -> Trace:
     """Return a new span of the trace that `traceparent` names, of a new trace where it names none."""
+    return span_within(traceparent) or Trace(new_trace_id(), new_span_id(), "01")
+
+
+def span_within(traceparent: str | None) -> Trace | None:
+    """Return a new span of the trace that `traceparent` names, None where it names none."""
     match = None if traceparent is None else _FORM.fullmatch(traceparent)
-    if match is None:
-        return Trace(new_trace_id(), new_span_id(), "01")
-    return Trace(match[1], new_span_id(), match[2])
+    return None if match is None else Trace(match[1], new_span_id(), match[2])

@@ -1,8 +1,8 @@
-"""The endpoints as a Litestar application: routes, parameters, errors as JSON, the page."""
+"""The endpoints as an application: routes, parameters, errors as JSON, the page."""
 
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response
@@ -10,40 +10,51 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.static_files import create_static_files_router
 
+from flightlog.clock import now_us
 from flightlog.daemon import Daemon
-from flightlog.errors import FlightlogError, UsageError
+from flightlog.errors import FlightlogError
+from flightlog.web.access import Access
 from flightlog.web.asker import Asker
-from flightlog.web.endpoint import PREFIX, Endpoint, call_now
+from flightlog.web.connections import Places
+from flightlog.web.endpoint import PREFIX, Call, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
-from flightlog.web.params import convert
+from flightlog.web.gate import App, Gate, Receive, Scope, Send
+from flightlog.web.health import health_routes
+from flightlog.web.limits import BODY_LIMIT_BYTES
+from flightlog.web.metrics import Requests
+from flightlog.web.openapi import description
+from flightlog.web.params import convert, pairs_of
 from flightlog.web.problem import Problem, problem_of
+from flightlog.web.streams import Streams
 
 STATIC: Final = Path(__file__).parent / "static"
 
-BODY_LIMIT_BYTES: Final = 256 * 1024
-"""Largest body of a request; a plan's changes are far smaller."""
-
-PARAMETER_LIMIT: Final = 64
-"""Most parameters of a query string."""
-
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_HINT: Final = "/docs lists what there is"
 
 AnyRequest = Request[Any, Any, Any]
 
 
-def application(daemon: Daemon) -> Litestar:
+def application(daemon: Daemon, access: Access, connections: Places) -> Gate:
     """Return the application.
 
     Args:
         daemon: Whom it asks; it may be away.
+        access: Who may ask what.
+        connections: How many connections there are.
     """
-    asker = Asker(daemon)
-    return Litestar(
-        [
-            _index,
-            create_static_files_router("/static", [STATIC], include_in_schema=False),
-            *(_route(endpoint, asker, daemon) for endpoint in ENDPOINTS),
-        ],
+    asker, requests = Asker(daemon), Requests()
+    streams = Streams(asker)
+    routes: list[Any] = [
+        _file("/", "index.html"),
+        _file("/docs", "docs.html"),
+        _description(),
+        create_static_files_router("/static", [STATIC], include_in_schema=False),
+        *health_routes(asker, requests, connections, streams.places),
+        *(_route(endpoint, asker, daemon) for endpoint in ENDPOINTS),
+    ]
+    rest = Litestar(
+        routes,
         exception_handlers={
             FlightlogError: _on_flightlog_error,
             Problem: _on_problem,
@@ -53,13 +64,41 @@ def application(daemon: Daemon) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    return Gate(_with_streams(streams, rest), access, requests)
 
 
-async def _show_page() -> Response[bytes]:
-    return Response((STATIC / "index.html").read_bytes(), media_type=MediaType.HTML)
+def _with_streams(streams: Streams, rest: Litestar) -> App:
+    """Return an application that serves streams by itself, whose every write is waited for."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            if scope["path"] != f"{PREFIX}/ws":
+                raise Problem(404, "not_found", "no WebSocket here", f"there is one: {PREFIX}/ws")
+            await streams.socket(scope, receive, send)
+        elif scope["path"] == f"{PREFIX}/ws":
+            raise Problem(400, "invalid", "this is a WebSocket", f"{PREFIX}/stream has the same over HTTP")
+        elif scope["path"] == f"{PREFIX}/stream":
+            await streams.sse(scope, receive, send)
+        else:
+            await rest(scope, receive, send)  # type: ignore[arg-type]  # as ASGI has it
+
+    return serve
 
 
-_index: Final = HTTPRouteHandler("/", http_method="GET")(_show_page)
+def _file(path: str, name: str) -> HTTPRouteHandler:
+    async def show() -> Response[bytes]:
+        return Response((STATIC / name).read_bytes(), media_type=MediaType.HTML)
+
+    return HTTPRouteHandler(path, http_method="GET")(show)
+
+
+def _description() -> HTTPRouteHandler:
+    body = msgspec.json.encode(description())
+
+    async def show() -> Response[bytes]:
+        return Response(body, media_type=MediaType.JSON)
+
+    return HTTPRouteHandler("/openapi.json", http_method="GET")(show)
 
 
 def _route(endpoint: Endpoint, asker: Asker, daemon: Daemon) -> HTTPRouteHandler:
@@ -67,26 +106,15 @@ def _route(endpoint: Endpoint, asker: Asker, daemon: Daemon) -> HTTPRouteHandler
 
     async def answer(request: AnyRequest) -> Response[bytes]:
         body = await request.body() if endpoint.body is not None else b""
-        # Paths are routed as they are written, so that an id may hold a slash.
+        # Paths are matched as they are written, so that an id may hold a slash.
         path = {name: unquote(value) for name, value in request.path_params.items()}
-        asked = convert(_pairs(request), path, endpoint.asked)
-        told = await endpoint.run(call_now(asker, daemon, body), asked)
+        asked = convert(pairs_of(request.scope["query_string"]), path, endpoint.asked)
+        call = Call(asker, daemon, now_us(), body, request.scope["state"]["trace"])
+        told = await endpoint.run(call, asked)
         return Response(msgspec.json.encode(told), media_type=MediaType.JSON, status_code=endpoint.status)
 
     path = PREFIX + endpoint.path.replace("}", ":str}")
     return HTTPRouteHandler(path, http_method=endpoint.method)(answer)
-
-
-def _pairs(request: AnyRequest) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            request.scope["query_string"].decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=PARAMETER_LIMIT,
-        )
-    except ValueError as error:
-        raise UsageError(f"the query string is none: {error}") from None
 
 
 def _on_flightlog_error(request: AnyRequest, error: FlightlogError) -> Response[bytes]:
@@ -101,5 +129,5 @@ def _on_problem(_: AnyRequest, problem: Problem) -> Response[bytes]:
 
 def _on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     code = _CODES.get(error.status_code, "invalid" if error.status_code < 500 else "internal")
-    problem = Problem(error.status_code, code, error.detail, "/docs lists what there is", error.headers)
+    problem = Problem(error.status_code, code, error.detail, _HINT, error.headers)
     return _on_problem(request, problem)

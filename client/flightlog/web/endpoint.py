@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from msgspec import Struct
 
-from flightlog.clock import now_us
+from flightlog.cli.trace import Trace
 from flightlog.daemon import Daemon
 from flightlog.web.asker import Answer, Asker, Row
 from flightlog_schemas import SCHEMA_VERSION
@@ -31,12 +31,14 @@ class Call:
         daemon: The daemon, for commands.
         now_us: When it came, in microseconds since the epoch.
         body: What was sent with it.
+        trace: The span of what is done for it, where it named a trace.
     """
 
     asker: Asker
     daemon: Daemon
     now_us: int
-    body: bytes = b""
+    body: bytes
+    trace: Trace | None
 
     async def whole_id(self, execution_id: str) -> str:
         """Return the id of an execution that a beginning of it stands for.
@@ -136,8 +138,3 @@ def page(answer: Answer, noun: str, head: Row) -> Row:
 def one(row: Row) -> Row:
     """Return an answer that is one object as it is sent."""
     return {"schema_version": SCHEMA_VERSION, **row}
-
-
-def call_now(asker: Asker, daemon: Daemon, body: bytes = b"") -> Call:
-    """Return a call that comes now."""
-    return Call(asker, daemon, now_us(), body)

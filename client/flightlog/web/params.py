@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta, Struct
 
 from flightlog.cli.times import parse_time
 from flightlog.errors import UsageError
+from flightlog.web.limits import PARAMETER_LIMIT
 from flightlog_schemas.levels import FATAL, NAMES, level_number
 from flightlog_schemas.limits import Id
 from flightlog_schemas.wire.request import PAGE_LIMIT
@@ -36,6 +38,7 @@ Grep = Annotated[
 Exclude = Annotated[
     tuple[Text, ...], Meta(max_length=16, description="Messages that hold none of these texts.")
 ]
+Words = Annotated[tuple[Text, ...], Meta(max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT, description="At most so many on a page.")]
 
 WORDS: Final = frozenset({"status", "level", "type"})
@@ -113,3 +116,20 @@ def levels(texts: tuple[str, ...]) -> tuple[int, ...]:
         first = (number - 1) // 4 * 4 + 1
         firsts += range(first, FATAL + 1, 4) if word != text else [first]
     return tuple(dict.fromkeys(firsts))
+
+
+def pairs_of(query_string: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a query string.
+
+    Raises:
+        UsageError: it is none, or has too many.
+    """
+    try:
+        return parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PARAMETER_LIMIT,
+        )
+    except ValueError as error:
+        raise UsageError(f"the query string is none: {error}") from None

@@ -30,6 +30,10 @@ _QUERY_STATUS: Final[dict[str, int]] = {
 """By the daemon's code; what is not here may be answered later: 503."""
 
 
+RETRY: Final = {"retry-after": "1"}
+"""Headers of what may be answered later."""
+
+
 class Error(Struct, kw_only=True):
     """Why there is no answer."""
 
@@ -74,8 +78,7 @@ class Problem(Exception):  # noqa: N818  # an answer, not a fault of ours
 def problem_of(error: FlightlogError) -> Problem:
     """Return what an error of the client is over HTTP."""
     status, code = _status(error)
-    headers = {"retry-after": "1"} if status == 503 else None
-    return Problem(status, code, error.reason, error.hint, headers)
+    return Problem(status, code, error.reason, error.hint, RETRY if status == 503 else None)
 
 
 def _status(error: FlightlogError) -> tuple[int, str]:

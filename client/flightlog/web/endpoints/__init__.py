@@ -1,10 +1,15 @@
 """All endpoints that answer with JSON, one module for each noun."""
 
-from itertools import chain
 from typing import Final
 
 from flightlog.web.endpoint import Endpoint
-from flightlog.web.endpoints import executions, logs
+from flightlog.web.endpoints import artifacts, daemon, executions, logs, tasks
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = tuple(chain(executions.ENDPOINTS, logs.ENDPOINTS))
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *executions.ENDPOINTS,
+    *logs.ENDPOINTS,
+    *tasks.ENDPOINTS,
+    *artifacts.ENDPOINTS,
+    *daemon.ENDPOINTS,
+)
 """All, as /docs lists them."""

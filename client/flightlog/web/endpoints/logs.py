@@ -1,4 +1,4 @@
-"""Log lines of an execution."""
+"""Log lines: of an execution, and all in which words occur."""
 
 from typing import Annotated, Final
 
@@ -13,16 +13,18 @@ from flightlog.web.params import (
     Grep,
     Levels,
     Limit,
+    Project,
     Since,
     Source,
     TaskId,
+    Text,
     Until,
     levels,
     moment,
 )
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.limits import Count
-from flightlog_schemas.wire.lines import Logs
+from flightlog_schemas.wire.lines import Logs, Search
 
 
 class LogsAsked(Struct, kw_only=True):
@@ -37,14 +39,25 @@ class LogsAsked(Struct, kw_only=True):
     exclude: Exclude = ()
     since: Since | None = None
     until: Until | None = None
-    after: (
-        Annotated[Count, Meta(description="Lines with a higher seq: the `next` of the page before.")] | None
-    ) = None
-    before: (
-        Annotated[Count, Meta(description="The page that ends before this seq, newest line first.")] | None
-    ) = None
+    after: Annotated[Count, Meta(description="Lines with a higher seq.")] | None = None
+    before: Annotated[Count, Meta(description="Lines with a lower seq, newest first.")] | None = None
     last: Annotated[Limit, Meta(description="Only the last so many that match.")] | None = None
     limit: Limit = 1000
+
+
+class SearchAsked(Struct, kw_only=True):
+    """Parameters of a search."""
+
+    q: Annotated[Text, Meta(description='Words that all occur, "in a row", beginnings*, -without.')]
+    execution_id: ExecutionId | None = None
+    level: Levels = ()
+    task: TaskId | None = None
+    source: Source | None = None
+    project: Project | None = None
+    since: Since | None = None
+    until: Until | None = None
+    before: Annotated[Count, Meta(description="The `next` of the page before.")] | None = None
+    limit: Limit = 50
 
 
 def _logs(asked: LogsAsked, now_us: int) -> Logs:
@@ -68,6 +81,21 @@ def _logs(asked: LogsAsked, now_us: int) -> Logs:
     )
 
 
+def _search(asked: SearchAsked, now_us: int) -> Search:
+    return Search(
+        text=asked.q,
+        execution_id=asked.execution_id,
+        level=levels(asked.level),
+        source=asked.source,
+        task_id=asked.task,
+        project=asked.project,
+        since=moment("since", asked.since, now_us),
+        until=moment("until", asked.until, now_us),
+        before=asked.before,
+        limit=asked.limit,
+    )
+
+
 ENDPOINTS: Final = (
     listing(
         "/executions/{execution_id}/logs",
@@ -76,5 +104,13 @@ ENDPOINTS: Final = (
         LogsAsked,
         LogLine,
         _logs,
+    ),
+    listing(
+        "/search",
+        "logs",
+        "Log lines in which words occur, newest first. `lag` positions are not in the index yet.",
+        SearchAsked,
+        LogLine,
+        _search,
     ),
 )

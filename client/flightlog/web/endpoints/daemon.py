@@ -1,0 +1,52 @@
+"""The daemon: how it is, and who reads how far."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from flightlog.cli.output import shown
+from flightlog.web.asker import Row
+from flightlog.web.endpoint import Call, Endpoint, Nothing, listing
+from flightlog.web.params import Limit
+from flightlog_schemas.answers import DaemonStatus, NamedCursor
+from flightlog_schemas.limits import Count
+from flightlog_schemas.wire.lines import Cursors
+from flightlog_schemas.wire.query import StatusRequest
+
+
+class CursorsAsked(Struct, kw_only=True):
+    """Which page of the list."""
+
+    after: Annotated[Count, Meta(description="The `next` of the page before.")] = 0
+    limit: Limit = 1000
+
+
+async def _status(call: Call, _: Nothing) -> Row:
+    told = await call.asker.one(StatusRequest())
+    if told["retention"] is not None:
+        shown(told["retention"])
+    return told
+
+
+def _cursors(asked: CursorsAsked, _: int) -> Cursors:
+    return Cursors(after=asked.after, limit=asked.limit)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        path="/status",
+        title="How the daemon is",
+        about="Its state, how much it holds, whether its read models keep up.",
+        asked=Nothing,
+        item=DaemonStatus,
+        run=_status,
+    ),
+    listing(
+        "/cursors",
+        "cursors",
+        "Named cursors of the user who runs this server, for root those of all users.",
+        CursorsAsked,
+        NamedCursor,
+        _cursors,
+    ),
+)

@@ -1,0 +1,48 @@
+"""How much one server, one client and one request may take; units come last in each name."""
+
+from typing import Final
+
+CONNECTION_LIMIT: Final = 256
+"""Connections at once; one more is told so and closed."""
+
+CLIENT_CONNECTION_LIMIT: Final = 64
+"""Connections at once from one address. A browser makes six for a page."""
+
+HEADER_LIMIT_BYTES: Final = 16 * 1024
+"""Longest request line with its headers."""
+
+HEADER_LIMIT_S: Final = 10
+"""Longest from the start of a connection, or the end of the answer before, to the end of the headers."""
+
+BODY_LIMIT_BYTES: Final = 256 * 1024
+"""Largest body of a request; the changes to a plan are far smaller."""
+
+BODY_LIMIT_S: Final = 10.0
+"""Longest that a body may take to come."""
+
+QUERY_LIMIT_BYTES: Final = 4096
+"""Longest query string."""
+
+PARAMETER_LIMIT: Final = 64
+"""Most parameters of a query string."""
+
+WRITE_LIMIT_BYTES: Final = 64 * 1024
+"""A piece of an answer: so much has to be taken in `WRITE_LIMIT_S`."""
+
+WRITE_LIMIT_S: Final = 20.0
+"""How long a reader may take for a piece before its connection is closed."""
+
+STREAM_LIMIT: Final = 64
+"""Streams at once, each a connection to query.sock."""
+
+CLIENT_STREAM_LIMIT: Final = 16
+"""Streams at once to one address."""
+
+MESSAGE_LIMIT_BYTES: Final = 4096
+"""Largest message that a WebSocket's client may send; there is none that it need send."""
+
+KEEP_ALIVE_S: Final = 15.0
+"""How often a stream that has nothing to say says so."""
+
+GRACE_S: Final = 1.0
+"""How long answers under way may take when the server is to end."""
