@@ -8,6 +8,7 @@ FlightlogError       all of them
     AppendFailed     the daemon ended the connection; `code` says why
     Refusal          a command makes no sense as things stand; nothing was written
         Conflict     another command was faster; nothing was written
+            PlanConflict  likewise of a plan; what was written counts for nothing
     UsageError       what was asked for makes no sense
 """
 
@@ -113,6 +114,17 @@ class Conflict(Refusal):
         super().__init__(
             f"{execution_id} has changed in the meantime, nothing was written",
             f"flightlog inspect {execution_id}",
+        )
+
+
+class PlanConflict(Conflict):
+    """A plan has changed between the question and the command; what was recorded counts for nothing."""
+
+    def __init__(self, plan_id: str, refused: str) -> None:
+        Refusal.__init__(
+            self,
+            f"{plan_id} has changed in the meantime, so this was recorded and changes nothing: {refused}",
+            f"flightlog plan show {plan_id}",
         )
 
 

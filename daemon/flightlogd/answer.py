@@ -26,6 +26,8 @@ from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.cursor import change_cursor, cursor_page
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
+from flightlogd.queries.plan import plan_page, project_plan
+from flightlogd.queries.project import project_page
 from flightlogd.queries.search import HITS_AT_ONCE, PAGE_HITS, find_hits, full_id, look_up
 from flightlogd.queries.stats import task_stats
 from flightlogd.queries.status import daemon_status
@@ -85,6 +87,13 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
     seq = hub.head.seq
     found = await hub.readers.run(lambda db: phase_position(db, request.execution_id))
     await send(answer_line("phase", found))
+    return End(count=1, seq=seq)
+
+
+async def _plan(request: wire.Plan, hub: Hub, send: Send) -> End:
+    seq = hub.head.seq
+    found = await hub.readers.run(lambda db: project_plan(db, request))
+    await send(answer_line("plan", found))
     return End(count=1, seq=seq)
 
 
@@ -175,6 +184,9 @@ ASK: Final[dict[str, Ask]] = {
     "artifacts": _page("artifact", artifact_page),
     "search": _search,
     "audit": _page("audit", audit_entries),
+    "projects": _page("project", project_page),
+    "plan": _plan,
+    "plans": _page("plan", plan_page),
     "check": run_check,
     "wait": run_wait,
     "status": _status,

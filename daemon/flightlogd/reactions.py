@@ -2,6 +2,7 @@
 
     commit -> note which executions changed -> read their rows -> owners     a process died -> execution.lost
                                                                -> deadlines  time is up     -> execution.ended
+           note what asks for a plan -> plans                                a plan is wanted -> plan.built
 
 What a reaction sees here may be old by the time it acts. So it decides on the writer's thread, between two
 commits, by what is there then, and what it appends carries the key `REACTION:SEQ` of the event that it
@@ -33,6 +34,7 @@ from flightlogd.deadlines import Deadlines
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.owners import Owners
+from flightlogd.plans import OF_CONCERN, Plans
 from flightlogd.store.database import DATABASE, is_storage_error
 from flightlogd.store.readers import Readers
 from flightlogd.voice import Voice
@@ -57,7 +59,7 @@ _OF_CONCERN: Final = frozenset(
 
 
 class Reactions:
-    """Tells owners and deadlines which executions they are to look after.
+    """Tells owners and deadlines which executions they are to look after, and plans what may ask for one.
 
     Args:
         hub: What all connections share.
@@ -68,6 +70,7 @@ class Reactions:
     def __init__(self, hub: Hub, voice: Voice, ingest: socket.socket) -> None:
         self._hub = hub
         self._followers: tuple[Follower, ...] = (Owners(hub, voice, ingest), Deadlines(voice))
+        self._plans = Plans(hub, voice)
         self._noted: set[str] = set()
         self._active: set[str] = set()
         self._everything = True
@@ -78,6 +81,8 @@ class Reactions:
         noted = False
         for batch in batches:
             for _, event in batch.facts.singles:
+                if type(event) in OF_CONCERN:
+                    self._plans.note(event)
                 if type(event) not in _OF_CONCERN:
                     continue
                 if isinstance(event, DaemonRebuilt):
@@ -98,6 +103,7 @@ class Reactions:
             async with trio.open_nursery() as nursery:
                 for follower in self._followers:
                     nursery.start_soon(follower.run)
+                nursery.start_soon(self._plans.run)
                 while True:
                     await self._look(readers)
                     await self._news.wait()

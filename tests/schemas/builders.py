@@ -166,6 +166,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "plan.adjusted": {
         "project": "/srv/app",
         "plan_id": "p1",
+        "seen_seq": 41,
         "worktree_assignments": {"w1": ["a"]},
         "batch_overrides": {"1": ["b"]},
     },

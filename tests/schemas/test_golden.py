@@ -15,6 +15,7 @@ from flightlog_schemas.wire.origin import Origin
 from flightlog_schemas.wire.request import Request
 from schemas.attempts import ATTEMPT, COMPLETION, STATS
 from schemas.builders import example
+from schemas.planned import PLAN_RECORD, PLAN_REQUESTS, PROJECT, PROJECT_PLAN
 from schemas.verdict import CHECK
 from support.golden import check_golden, load_golden
 
@@ -166,6 +167,7 @@ REQUESTS: list[Request] = [
     query.Wait(execution_id="e"),
     query.Wait(execution_id="e", until="succeeded", timeout_ms=9),
     query.StatusRequest(),
+    *PLAN_REQUESTS,
 ]
 
 EXECUTION = answers.Execution(
@@ -305,6 +307,9 @@ ANSWERS: dict[str, msgspec.Struct] = {
         detail=None,
     ),
     "check": CHECK,
+    "project": PROJECT,
+    "plans": PLAN_RECORD,
+    "plan": PROJECT_PLAN,
     "difference": control.Difference(table="audit", missing=1, extra=2, changed=3),
     "progress": control.Progress(step="feed", done=20_000, total=48_112),
 }

@@ -15,22 +15,37 @@ from flightlog.commands.agent import add_agent, update_agent
 from flightlog.commands.artifact import add_artifact
 from flightlog.commands.execution import cancel, finish, owner_named, set_, start
 from flightlog.commands.phase import Advanced, Blocked, advance
+from flightlog.commands.plan import (
+    RequestedPlan,
+    adjust_plan,
+    await_plan,
+    declare_tasks,
+    request_plan,
+    show_plan,
+)
 from flightlog.daemon import Daemon
-from flightlog.errors import Conflict, Refusal
+from flightlog.errors import Conflict, PlanConflict, Refusal
 
 __all__ = [
     "Advanced",
     "Blocked",
     "Conflict",
     "Daemon",
+    "PlanConflict",
     "Refusal",
+    "RequestedPlan",
     "add_agent",
     "add_artifact",
+    "adjust_plan",
     "advance",
+    "await_plan",
     "cancel",
+    "declare_tasks",
     "finish",
     "owner_named",
+    "request_plan",
     "set_",
+    "show_plan",
     "start",
     "update_agent",
 ]

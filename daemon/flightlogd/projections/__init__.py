@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import apsw
 
-from flightlogd.projections import agent, artifact, audit, execution, log, task
+from flightlogd.projections import agent, artifact, audit, execution, log, plan, task
 from flightlogd.projections.quiet import Quiet
 from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
@@ -55,5 +55,5 @@ class Projection(Protocol):
         """Its sums over executions, None where it has none."""
 
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (execution, audit, log, task, agent, artifact)
+PROJECTIONS: Final[tuple[Projection, ...]] = (execution, audit, log, task, agent, artifact, plan)
 """In the order in which they run; none depends on another."""

@@ -20,6 +20,10 @@ from flightlog_schemas.events import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionWaiting,
+    PlanAdjusted,
+    PlanBuilt,
+    PlanFailed,
+    PlanRequested,
     ProducerDropped,
     TaskEnded,
     TaskResumed,
@@ -83,6 +87,17 @@ def lifecycle_line(event: Event) -> tuple[int, str] | None:
             return levels.INFO, f"task resumed{_because(event.reason)}"
         case TaskEnded():
             return END_LEVELS[event.outcome], f"{_ended('task', event)}{_with('outputs', event.outputs)}"
+        case PlanRequested():
+            return levels.INFO, f"plan requested{_because(event.reason)}"
+        case PlanBuilt():
+            return levels.INFO, (
+                f"plan {event.plan_id} built: {event.total_tasks} tasks in {event.batches} batches,"
+                f" {event.parallel_batches} parallel, {event.conflicts} conflicts"
+            )
+        case PlanAdjusted():
+            return levels.INFO, f"plan {event.plan_id} adjusted"
+        case PlanFailed():
+            return levels.ERROR, f"plan not built: {event.error.message}"
         case ProducerDropped():
             return levels.WARN, f"the producer dropped {event.count} events{_because(event.reason)}"
         case _:

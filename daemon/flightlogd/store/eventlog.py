@@ -16,9 +16,9 @@ from flightlog_schemas.bulk import decode_logs
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES
 from flightlog_schemas.limits import INT64_MAX
-from flightlogd.batch import Batch, decode_spans, encode_spans
+from flightlogd.batch import Batch, Span, decode_spans, encode_spans
 from flightlogd.facts import Facts, note, tally_logs
-from flightlogd.lines import line_at, split_lines, unpack_offsets
+from flightlogd.lines import GONE, line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.rows import insert_rows
@@ -128,6 +128,23 @@ def received_after(db: apsw.Connection, seq: int) -> int | None:
         (seq + 1,),
     ).get
     return None if found is None else int(found)
+
+
+def read_line(db: apsw.Connection, seq: int) -> tuple[int, Span, bytes] | None:
+    """Return one line of the log with when it was received and the span it is in, None where it is gone."""
+    row = db.execute(
+        "select first_seq, received, spans, lines from event_batch where first_seq <= ?"
+        " order by first_seq desc limit 1",
+        (seq,),
+    ).fetchone()
+    if row is None:
+        return None
+    first_seq, received, spans, blob = row
+    index, lines = seq - first_seq, split_lines(blob)
+    if index >= len(lines) or lines[index] == GONE:
+        return None
+    span = next(span for span in reversed(decode_spans(spans)) if span.index <= index)
+    return received, span, lines[index]
 
 
 def first_available(db: apsw.Connection, after: int) -> int:

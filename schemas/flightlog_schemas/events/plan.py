@@ -36,10 +36,15 @@ class PlanBuilt(Event, kw_only=True, tag="plan.built"):
 
 
 class PlanAdjusted(Event, kw_only=True, tag="plan.adjusted"):
-    """Somebody changed a plan by hand."""
+    """Somebody changed a plan by hand.
+
+    `seen_seq` is the position of the plan's last change as they saw it, `plan.built` at first. Where another
+    change came between, this one counts for nothing: of two at the same time one wins.
+    """
 
     project: str
     plan_id: Id
+    seen_seq: Count | None = None
     worktree_assignments: dict[str, Any] | None = None
     batch_overrides: dict[str, Any] | None = None
 

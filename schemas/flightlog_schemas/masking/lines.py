@@ -39,6 +39,7 @@ KEPT: Final = frozenset(
         *("parent_id", "parent_task_id", "parent_agent_id", "artifact_id", "dispatch_id", "plan_id", "epic"),
         *("depends_on", "retry_of", "sha256", "config_digest", "owner", "clock", "boot_id", "trigger"),
         *("outcome", "status", "cause", "level", "counts", "by_level", "differences"),
+        *("worktree_assignments", "batch_overrides"),
     }
 )
 """Kept in events of a reserved type; a masked one would be refused, or be another's."""
@@ -49,7 +50,6 @@ KEPT_INSIDE: Final = frozenset({"stack_hash", "artifact_ids"})
 FREE: Final = frozenset(
     {
         *("fields", "inputs", "outputs", "detail", "evidence", "gates", "plan"),
-        *("worktree_assignments", "batch_overrides"),
     }
 )
 """Fields of reserved types that hold whatever a program put there."""

@@ -5,7 +5,7 @@ A request is `{"VERB":{...}}`. Answer lines are objects with one key that names 
 is `{"end":{...}}` or `{"error":{...}}`.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import Provenance
@@ -199,6 +199,46 @@ class Audit(Request, kw_only=True):
     limit: Limit = PAGE_LIMIT
 
 
+class Projects(Request, kw_only=True):
+    """Projects in the order of their roots, a page at a time: `{"project":{...}}`.
+
+    `project` is an equal match, of a root or of an id; `after` is the root that the page before ended with.
+    """
+
+    project: str | None = None
+    after: str = ""
+    limit: Limit = PAGE_LIMIT
+
+
+class Plan(Request, kw_only=True):
+    """A plan as it stands, the latest of a project or the one of an id: one `{"plan":{...}}`.
+
+    Attributes:
+        project: Root of the project, or its id.
+        plan_id: This plan; of that project, where both are given.
+        actual: Also how it went.
+        worktree_assignments: As it would be with this adjustment; `invalid` where that cannot be.
+        batch_overrides: The other part of it.
+    """
+
+    project: str | None = None
+    plan_id: Id | None = None
+    actual: bool = False
+    worktree_assignments: dict[str, Any] | None = None
+    batch_overrides: dict[str, Any] | None = None
+
+
+class Plans(Request, kw_only=True):
+    """Plans of a project, or of all, newest first, a page at a time: `{"plan":{...}}`, by their counts.
+
+    `before` is the `next` of the page before this one.
+    """
+
+    project: str | None = None
+    before: Count | None = None
+    limit: Limit = PAGE_LIMIT
+
+
 class Wait(Request, kw_only=True):
     """Answer when an execution has ended (`until` None) or has a status; `{"execution":{...}}`.
 
@@ -230,6 +270,9 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "cursors": Cursors,
     "search": Search,
     "audit": Audit,
+    "projects": Projects,
+    "plan": Plan,
+    "plans": Plans,
     "check": Check,
     "wait": Wait,
     "status": StatusRequest,
