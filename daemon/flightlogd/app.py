@@ -58,6 +58,7 @@ from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.schema import check_database, migrate
+from flightlogd.turns import asking
 from flightlogd.users import Refusal
 from flightlogd.voice import Voice
 from flightlogd.watchdog import feed_watchdog, summary
@@ -309,6 +310,7 @@ class Daemon:
         await Session(stream, peer, self._hub, nursery).run()
 
     async def _query(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
+        asking.set(peer.uid)
         await serve_query(stream, peer, self._hub)
 
     async def _control(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:

@@ -71,7 +71,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         wal_limit_bytes: WAL size at which long readers are interrupted so that it can shrink.
         recent_limit_bytes: Committed lines kept in memory for tails.
         query_timeout_ms: Longest single read of the database.
-        reader_limit: Threads (and connections to the database) that answer questions.
+        reader_limit: Threads (and connections to the database) that answer one user's questions at a time;
+            there is one more, so that others need not wait for them.
         cursor_limit: Named cursors of one user.
         cursor_lag_warn_seqs: A named cursor that is more positions behind is warned of; 0: never.
         cursor_lag_warn_s: A named cursor that has left lines unread for longer is warned of; 0: never.

@@ -10,6 +10,7 @@ import trio
 
 from flightlogd.errors import QuestionError
 from flightlogd.store.database import open_reader
+from flightlogd.turns import Turns, asking
 
 T = TypeVar("T")
 
@@ -22,13 +23,14 @@ class Readers:
 
     Args:
         path: The database file.
-        limit: Threads and connections.
+        limit: Threads and connections of one user; there is one more for others.
         timeout_ms: Longest read; replaced by a reload.
     """
 
     def __init__(self, path: Path, limit: int, timeout_ms: int) -> None:
         self._path = path
-        self._limiter = trio.CapacityLimiter(limit)
+        self._turns = Turns(limit)
+        self._threads = trio.CapacityLimiter(limit + 1)
         self._idle: list[apsw.Connection] = []
         self._all: list[apsw.Connection] = []
         self.timeout_ms = timeout_ms
@@ -39,7 +41,12 @@ class Readers:
         Raises:
             QuestionError: `deadline`, when it ran longer than allowed.
         """
-        return await trio.to_thread.run_sync(self._run, question, limiter=self._limiter)
+        uid = asking.get()
+        await self._turns.take(uid)
+        try:
+            return await trio.to_thread.run_sync(self._run, question, limiter=self._threads)
+        finally:
+            self._turns.give_back(uid)
 
     def interrupt(self) -> None:
         """End the reads under way, from any thread: they keep the WAL from shrinking."""

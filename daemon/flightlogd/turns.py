@@ -1,0 +1,59 @@
+"""Taking turns by user, where only so many can go at once."""
+
+from contextvars import ContextVar
+from typing import Final
+
+import trio
+
+NOBODY: Final = -1
+"""Who asks where no user does: the daemon itself."""
+
+asking: ContextVar[int] = ContextVar("asking", default=NOBODY)
+"""The user whose question a task answers."""
+
+
+class Turns:
+    """Places that users share: of those who wait, each user in turn gets the next one.
+
+    One user has at most `limit` of them, and there is one more: so whoever else comes, with a hundred
+    connections of that user waiting, need not wait for a long question to end.
+
+    Args:
+        limit: Places of one user.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._free = limit + 1
+        self._held: dict[int, int] = {}
+        self._waiting: dict[int, trio.lowlevel.ParkingLot] = {}
+        """By user; the order is that of their turns."""
+
+    async def take(self, uid: int) -> None:
+        """Return once a user has a place; `give_back` must follow."""
+        if self._free and self._held.get(uid, 0) < self._limit:
+            self._free -= 1
+            self._held[uid] = self._held.get(uid, 0) + 1
+            return
+        lot = self._waiting.setdefault(uid, trio.lowlevel.ParkingLot())
+        try:
+            await lot.park()  # whoever wakes us has taken the place for us
+        finally:
+            if not lot and self._waiting.get(uid) is lot:
+                del self._waiting[uid]
+
+    def give_back(self, uid: int) -> None:
+        """Give a place back, to whose turn it is."""
+        self._free += 1
+        self._held[uid] -= 1
+        if not self._held[uid]:
+            del self._held[uid]
+        for who, lot in self._waiting.items():
+            if self._held.get(who, 0) < self._limit:
+                del self._waiting[who]
+                self._free -= 1
+                self._held[who] = self._held.get(who, 0) + 1
+                lot.unpark()
+                if lot:
+                    self._waiting[who] = lot  # its next turn comes after all others'
+                return
