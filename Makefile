@@ -1,7 +1,7 @@
 # `make help` says what there is. All of it works in the checkout: the environment is .venv, nothing else is touched.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-deps bench-deps lint types bench clean
+.PHONY: help demo test test-fast test-deps bench-deps lint types bench fuzz clean
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
@@ -59,6 +59,9 @@ types: $(READY)  ## check types, strictly
 
 bench: $(READY)  ## measure speed beside Redis, NATS and a bare disk (PART=bulk ARGS=--quick)
 	@PYTHONPATH=tests $(RUN) -m bench $(PART) $(ARGS)
+
+fuzz: $(READY)  ## feed the daemon's decoders with what nobody would send (ARGS="--seconds 600 --seed 7 line")
+	@PYTHONPATH=tests $(RUN) -m fuzz $(ARGS)
 
 clean:  ## remove environments, caches and builds
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,1 @@
+"""Feeding every decoder of the daemon with what nobody would send: `make fuzz`."""
