@@ -15,6 +15,7 @@ from bench import (
     reading,
     scrubbing,
     searching,
+    waiting,
     writing,
 )
 from bench.contest import contest
@@ -28,6 +29,7 @@ PARTS = {
     "read": reading.read,
     "logs": reading.logs,
     "emit": emitting.emit,
+    "waits": waiting.waits,
     "masking": masking.masking,
     "scrubbing": scrubbing.scrubbing,
     "many": many.many,
