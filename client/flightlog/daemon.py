@@ -51,6 +51,13 @@ class Daemon:
         """
         return Connection(query_socket(self.directory), None if patient else SILENCE_LIMIT_S, wait)
 
+    def examine(self) -> Connection:
+        """Return a connection for how the daemon is: one that is stopped is told soon, and why."""
+        from flightlog.prompt import ANSWER_LIMIT_S, Prompt  # here: most commands ask something else
+
+        path = query_socket(self.directory)
+        return Connection(path, ANSWER_LIMIT_S, Prompt(path))
+
     def execution(self, execution_id: str, min_seq: int = 0) -> Execution:
         """Return an execution by its id or the beginning of one.
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -58,7 +59,7 @@ def examine(runtime_dir: str | None = None) -> Iterator[Finding]:
     yield from _sockets(directory)
     yield from _spools()
     try:
-        with Daemon(runtime_dir).ask() as daemon:
+        with Daemon(runtime_dir).examine() as daemon:
             status = daemon.one(StatusRequest(), DaemonStatus)
     except DaemonAway as error:
         yield Finding(level="bad", about="daemon", text=error.reason, remedy=error.hint)
@@ -125,6 +126,16 @@ def _socket(path: Path, does: str) -> Finding:
 
 def _spools() -> Iterator[Finding]:
     directory = paths.spool_dir(True)
+    trouble = None if directory is None else _trouble_with(directory)
+    if trouble is not None:
+        yield Finding(
+            level="bad",
+            about="spool",
+            text=f"{_user()} cannot spool in {directory}: {trouble}",
+            remedy="make it a directory of yours, or name another one with $FLIGHTLOG_SPOOL_DIR;"
+            " until then what is said without a daemon is lost when its program ends",
+        )
+        return
     found = [] if directory is None else waiting_spools(directory)
     lines = sum(spool.lines or 0 for spool in found)
     unreadable = sum(spool.state == "unreadable" for spool in found)
@@ -144,6 +155,20 @@ def _spools() -> Iterator[Finding]:
         )
     elif not unreadable:
         yield Finding(level="ok", about="spool", text="nothing waits on disk")
+
+
+def _trouble_with(directory: Path) -> str | None:
+    """Return why nobody can write in a directory, or make it; None where that works."""
+    try:
+        if directory.exists():
+            with TemporaryFile(dir=directory):
+                return None
+        parent = next(parent for parent in directory.parents if parent.exists())
+        if not parent.is_dir():
+            return f"{parent} is no directory"
+        return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} may not be written"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _daemon(status: DaemonStatus) -> Iterator[Finding]:

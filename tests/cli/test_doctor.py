@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +111,31 @@ def test_a_daemon_that_does_not_answer(home: Any) -> None:
     assert findings(Cli(home), 1)["daemon"]["level"] == "bad"
     for sock in listening:
         sock.close()
+
+
+@pytest.mark.covers("P11")
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_a_daemon_that_is_stopped(daemon: Daemon, flightlog: Cli, verb: str) -> None:
+    """That the daemon's process is stopped is told, with what lets it go on, long before others give up."""
+    daemon.signal(signal.SIGSTOP)
+    try:
+        done = flightlog(verb)
+    finally:
+        daemon.signal(signal.SIGCONT)
+    assert done.code == (2 if verb == "status" else 1)
+    said = done.out + done.err
+    assert f"its process {daemon.pid} is stopped" in said
+    assert f"kill -CONT {daemon.pid}" in said
+
+
+@pytest.mark.covers("P11", "P5")
+def test_a_spool_that_cannot_be(flightlog: Cli, home: Path) -> None:
+    """A spool directory in which nobody can write is found before lines are lost."""
+    (home / "file").touch()
+    for place in (home / "file", home / "file" / "below"):
+        done = flightlog("doctor", "--json", FLIGHTLOG_SPOOL_DIR=str(place))
+        (found,) = (one for one in done.json["findings"] if one["about"] == "spool")
+        assert (done.code, found["level"]) == (1, "bad"), found
+    done = flightlog("doctor", "--json", FLIGHTLOG_SPOOL_DIR=str(home / "new" / "spool"))
+    assert done.code == 0
+    assert not (home / "new").exists()

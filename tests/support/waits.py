@@ -6,7 +6,7 @@ import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from support.daemon import Daemon
 from support.programs import finish_program, start_program
@@ -84,7 +84,7 @@ STATES: Final[dict[str, Callable[[Daemon, int], None]]] = {
 }
 """The states, and what brings a daemon into them; `full` is one with `FULL` in its configuration."""
 
-FULL: Final = {"database_limit_bytes": 700_000, "retry_ms": 100}
+FULL: Final[dict[str, Any]] = {"database_limit_bytes": 700_000, "retry_ms": 100}
 
 
 def longest_waits(daemon: Daemon, state: str, spool_dir: Path) -> dict[str, float]:

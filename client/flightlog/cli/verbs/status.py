@@ -23,7 +23,7 @@ def command(session: Session, as_json: bool) -> None:
     output = session.output()
     spool = _spool()
     try:
-        with session.ask() as daemon:
+        with session.daemon.examine() as daemon:
             if as_json:
                 output.json(daemon.one(StatusRequest(), dict[str, Any]) | {"spool": spool})
             else:
