@@ -1,7 +1,8 @@
 """From memory to the spool: when lines go to disk, which of them, and what is told of it.
 
     while lines are settled as they come      nothing is written
-    nothing settled for `SPILL_AFTER_S`       what waits is written, and what comes, at that interval
+    nobody listens                            what waits is written, and what comes, at `AWAY_INTERVAL_S`
+    nothing settled for `SPILL_AFTER_S`       likewise, at that interval
     more than half of the buffer is held      the oldest are written at once
     the program ends                          what is not settled is written, then the goodbye
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SPILL_AFTER_S: Final = 1.0
 """What a program holds when it is killed without a daemon is younger than this, and is gone with it."""
+
+AWAY_INTERVAL_S: Final = 0.1
+"""The same where nobody listens: nothing speaks for waiting then."""
 
 _RETRY_S: Final = 5.0
 """After a failed write, or when nothing fits, for room made elsewhere."""
@@ -91,6 +95,8 @@ class Spill:
         due_at = None
         if outbox.held_bytes > self._settings.buffer_limit_bytes * _PRESSURE_SHARE:
             due_at = now
+        elif self._producer.reachable is False:
+            due_at = self._spilled_at + AWAY_INTERVAL_S
         elif stuck_since is not None:
             due_at = max(stuck_since, self._spilled_at) + SPILL_AFTER_S
             if self._producer.urgent:

@@ -91,10 +91,11 @@ def test_every_way_to_end_is_told(flightlog: Cli, shared: Daemon) -> None:
 
 
 def test_an_execution_that_is_not_known_yet_costs_nothing(flightlog: Cli, alone: Cli) -> None:
-    """The announcement may be on its way: the command runs and is recorded, with a daemon or without."""
+    """The announcement may be on its way: the command is recorded, and afterwards is told of it."""
     done = flightlog.ok("exec", "--execution", "early", "--task", "t", "--", "echo", "on")
 
     assert done.out == "on\n"
+    assert "no execution early is known" in done.err
     assert attempt(flightlog, "early")["status"] == "succeeded"
     assert alone("exec", "--execution", "early", "--task", "t", "--", "echo", "on").out == "on\n"
 

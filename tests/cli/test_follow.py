@@ -143,3 +143,52 @@ def test_the_log_of_a_task_is_followed_over_its_runs(flightlog: Cli, daemon: Dae
     unknown = flightlog("logs", "--task", "nobody")
     assert unknown.code == 1
     assert unknown.err.startswith("flightlog logs: no execution has announced a task nobody\n")
+
+
+@pytest.mark.covers("S3.3", "S1.10")
+def test_events_are_followed_to_the_end(flightlog: Cli, daemon: Daemon) -> None:
+    """`events -f` shows what is there and what comes, each once, over a restart, to the execution's end."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(event("execution.started", "e"), *(event("task.started", "e", task_id="t") for _ in "ab"))
+    with flightlog.running("events", "e", "-f") as following:
+        seen = [following.line() for _ in range(3)]
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(log("e", "no event"), event("execution.waiting", "e", reason="for it"))
+        seen.append(following.line())
+        daemon.kill()
+        daemon.start()
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(event("execution.resumed", "e"), event("execution.ended", "e", outcome="succeeded"))
+        done = following.end()
+    assert done.code == 0, done
+    rows = [line.split("\t") for line in seen + done.lines]
+    assert [row[2] for row in rows] == [
+        "execution.started",
+        "task.started",
+        "task.started",
+        "execution.waiting",
+        "execution.resumed",
+        "execution.ended",
+    ]
+    assert rows[3][3:] == ["running", "waiting", "for it"]
+    assert rows == flightlog.ok("events", "e").rows
+
+
+@pytest.mark.covers("S3.3")
+def test_events_that_are_followed_are_chosen(flightlog: Cli, daemon: Daemon) -> None:
+    """Types and -n narrow what is followed; one that is over ends it at once, an unknown one is exit code 1."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(event("execution.started", "e"), event("task.started", "e", task_id="t"))
+    with flightlog.running("events", "e", "-f", "--type", "task.", "-n", "0", "--json") as following:
+        with QueryPeer(daemon.query_socket) as reader:
+            while reader.ask("status").one("status")["followers"] != 1:
+                pass
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(
+                event("task.ended", "e", task_id="t", outcome="succeeded"),
+                event("execution.ended", "e", outcome="failed"),
+            )
+        done = following.end()
+    assert [json.loads(line)["type"] for line in done.lines] == ["task.ended"]
+    assert len(flightlog.ok("events", "e", "-f", "--logs").rows) == 4
+    assert flightlog("events", "nobody", "-f").code == 1

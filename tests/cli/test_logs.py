@@ -111,6 +111,7 @@ def test_no_matches_are_said(flightlog: Cli) -> None:
     """No matching line is no error, and is said on stderr."""
     assert flightlog("logs", "run", "--source", "nobody") == (0, "", "flightlog logs: no lines match\n")
     assert flightlog("logs", "run", "-g", "no(pe)+") == (0, "", "flightlog logs: no lines match\n")
+    assert flightlog("logs", "run", "-n", "0") == (0, "", "")
 
 
 @pytest.mark.covers("S1.9")

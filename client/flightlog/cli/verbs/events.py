@@ -8,11 +8,16 @@ import click
 import msgspec
 from msgspec import Struct
 
+from flightlog.cli.event_follower import EventFollower
+from flightlog.cli.follow import Patience
 from flightlog.cli.options import execution_argument
 from flightlog.cli.output import Output
 from flightlog.cli.pages import event_pages, pages
+from flightlog.cli.stream import Stream
 from flightlog.cli.tables import Column
+from flightlog.cli.text import tsv
 from flightlog.cli.verb import Session, json_option, verb
+from flightlog.query import Connection
 from flightlog_schemas.answers import AuditEntry
 from flightlog_schemas.times import rfc3339
 from flightlog_schemas.wire.lines import Events
@@ -44,6 +49,7 @@ class Row(Struct, frozen=True):
     "events",
     "flightlog events EXEC",
     "flightlog events EXEC --type execution. --json",
+    "flightlog events EXEC -f",
 )
 @execution_argument
 @click.option(
@@ -51,14 +57,24 @@ class Row(Struct, frozen=True):
 )
 @click.option("--logs", is_flag=True, help="Log lines, usage and your own types, too.")
 @click.option("-n", "count", type=click.IntRange(min=0), metavar="N", help="Only the last N [default: all].")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, to the execution's end.")
 @json_option
 def command(
-    session: Session, execution: str, types: str, logs: bool, count: int | None, as_json: bool
+    session: Session,
+    execution: str,
+    types: str,
+    logs: bool,
+    count: int | None,
+    follow: bool,
+    as_json: bool,
 ) -> None:
     """List what was recorded of an execution, oldest first.
 
     Piped: tab-separated seq, time, type, from, to, reason. FROM and TO are phases where it went from one to
     another, else statuses. --json has the events as they are stored beside that.
+
+    --follow misses and doubles nothing, waits for a daemon that goes away, and ends by itself with the
+    execution; with --json each event is an object on a line of its own.
     """
     request = Events(execution_id=execution, type=tuple(part for part in types.split(",") if part), logs=logs)
     output = session.output()
@@ -67,10 +83,43 @@ def command(
         rows = _rows(event_pages(daemon, request), trail)
         if count is not None:
             rows = iter(deque(rows, maxlen=count))
-        if as_json:
+        if follow:
+            _follow(session, output, request, rows, daemon, as_json=as_json)
+        elif as_json:
             output.json_array(_json(row) for row in rows)
         else:
             output.rows(_columns(output), rows)
+
+
+def _follow(
+    session: Session,
+    output: Output,
+    request: Events,
+    rows: Iterator[Row],
+    history: Connection,
+    *,
+    as_json: bool,
+) -> None:
+    """Write the rows that are there, then what comes, each line as soon as it is known."""
+    columns = _columns(output)
+    with (
+        Stream() as stream,
+        Patience(session, wait=stream.wait, pause=stream.pause) as daemon,
+    ):
+
+        def write(row: Row) -> None:
+            if as_json:
+                stream.line_bytes(output.harmless(msgspec.json.encode(_json(row))), row.recorded.seq)
+            else:
+                cells = [column.value(row) for column in columns]
+                stream.line(output.safe("  ".join(map(str, cells))) if output.terminal else tsv(cells), 0)
+
+        for row in rows:
+            write(row)
+        assert history.end is not None
+        live = EventFollower(session, daemon, request, history.end.seq, stream.passed)
+        for recorded, entries in live.events():
+            write(_row(recorded, msgspec.json.decode(recorded.event), entries))
 
 
 def _rows(events: Iterator[Recorded], trail: Iterator[AuditEntry]) -> Iterator[Row]:

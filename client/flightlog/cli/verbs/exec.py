@@ -22,12 +22,14 @@ from flightlog.errors import DaemonAway, FlightlogError, UsageError
 from flightlog.ids import new_id, new_span_id
 from flightlog.masking import SCRUB_VARIABLE, masked_text, scrub_pii
 from flightlog.process import this_process
+from flightlog.query import Connection
 from flightlog.retries import last_attempt
 from flightlog.task_facts import schedule_key, span_of
-from flightlog_schemas.answers import TaskAttempt
+from flightlog_schemas.answers import Execution, TaskAttempt
 from flightlog_schemas.events.execution import ExecutionStarted
 from flightlog_schemas.events.task import TaskStarted
 from flightlog_schemas.limits import ID_LIMIT_CHARS
+from flightlog_schemas.wire.query import Inspect
 
 TIMED_OUT: Final = 124
 
@@ -205,8 +207,24 @@ def command(
         else:
             ended = running.run(subject, trace)
         client.put_now(subject.ended(ended))
-    client.close()
+    delivered = client.close()
+    if delivered and execution is not None:
+        _warn_of_unknown(session, execution)
     return TIMED_OUT if ended.outcome == "timed_out" else ended.exit_status
+
+
+def _warn_of_unknown(session: Session, execution_id: str) -> None:
+    """Say that nobody has announced an execution, which may be a slip of the pen.
+
+    Only now: its announcement may have been on its way.
+    """
+    try:
+        with Connection(paths.query_socket(session.daemon.directory), START_WAIT_S) as daemon:
+            found = daemon.one(Inspect(execution_id=execution_id), Execution)
+    except FlightlogError:
+        return
+    if found.execution_id != execution_id or found.uid is None:
+        session.say(f"no execution {execution_id} is known; what was recorded waits for its announcement")
 
 
 def _last_attempt(session: Session, execution_id: str, task_id: str) -> TaskAttempt | None:

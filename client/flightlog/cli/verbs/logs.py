@@ -124,7 +124,7 @@ def command(
     if pruned:
         some = "a line of it was" if pruned == 1 else f"{pruned:,} lines of it were"
         session.say(f"{some} removed by now; --check says when and why")
-    elif not written:
+    elif not written and count != 0:
         session.say(_nothing(request, kept=keep is not None, resumed=resumed))
     return 0
 
