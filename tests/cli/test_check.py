@@ -51,6 +51,7 @@ def test_a_whole_execution(shared_daemon: Daemon) -> None:
     assert found["so_far"] is False
     assert (found["records"], found["logs"], found["log_count"], found["pruned"]) == (502, 500, 500, 0)
     assert producer["state"] == "closed"
+    assert producer["last_seen"].endswith("Z")
     assert producer["exclusive"] is True
     assert (producer["first_line"], producer["last_line"], producer["settled_line"]) == (1, 502, 502)
     assert producer["uid"] == os.getuid()

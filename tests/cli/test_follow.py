@@ -176,7 +176,7 @@ def test_events_are_followed_to_the_end(flightlog: Cli, daemon: Daemon) -> None:
 
 @pytest.mark.covers("S3.3")
 def test_events_that_are_followed_are_chosen(flightlog: Cli, daemon: Daemon) -> None:
-    """Types and -n narrow what is followed; one that is over ends it at once, an unknown one is exit code 1."""
+    """Types and -n narrow what is followed; what is over ends it at once, what is unknown is exit code 1."""
     with IngestPeer(daemon.ingest_socket) as peer:
         peer.settle(event("execution.started", "e"), event("task.started", "e", task_id="t"))
     with flightlog.running("events", "e", "-f", "--type", "task.", "-n", "0", "--json") as following:

@@ -1,6 +1,7 @@
 """`flightlog list`: executions, newest first."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, TypeVar, get_args
 
 import click
@@ -73,11 +74,11 @@ def command(
 
 
 def _show(output: Output, found: Iterator[Execution], session: Session) -> None:
-    rows = list(found) if output.terminal else found
-    if rows or not output.terminal:
-        output.rows(_columns(output), rows)
-    else:
+    first = next(found, None)
+    if first is None:
         session.say("no executions match")
+    else:
+        output.rows(_columns(output), chain((first,), found))
 
 
 def _pages(daemon: Connection, request: Executions, kind: type[T], wanted: int) -> Iterator[T]:
