@@ -138,7 +138,7 @@ def _request(db: apsw.Connection, recorded: Recorded) -> None:
     assert isinstance(event, PlanRequested)
     if recorded.producer == DAEMON_PRODUCER and event.execution_id is not None:
         db.execute("update plan_initializer set asked = 1 where execution_id = ?", (event.execution_id,))
-    if event.provenance == "live":
+    if recorded.provenance == "live":
         db.execute(
             "insert into plan_pending values (?, ?, ?, ?, ?)",
             (recorded.seq, event.project, event.execution_id, event.id, event.max_worktrees),
