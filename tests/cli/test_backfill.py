@@ -105,7 +105,6 @@ def test_results_of_a_day_are_one_execution(flightlog: Cli, daemon: Daemon, home
     assert found["live-1"]["status"] == "running"
     assert [entry["type"] for entry in events(daemon, execution_id="live-1")] == [
         "execution.started",
-        "task.started",
         "task.ended",
     ]
     assert flightlog.ok("audit", "--type", "ANOMALY").out == ""

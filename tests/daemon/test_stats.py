@@ -42,6 +42,7 @@ ATTEMPTS = st.lists(
         outcome=st.sampled_from([None, "succeeded", "failed", "timed_out", "cancelled"]),
         stack=st.none(),
         memory_count=st.one_of(st.none(), st.integers(0, 5)),
+        at_once=st.booleans(),
     ),
     max_size=12,
 )

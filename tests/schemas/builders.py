@@ -48,6 +48,20 @@ IN_EXECUTION: dict[str, Any] = {"execution_id": "build-7"}
 IN_TASK: dict[str, Any] = {"execution_id": "build-7", "task_id": "link"}
 IN_AGENT: dict[str, Any] = {"execution_id": "build-7", "agent_id": "a1"}
 
+BEGUN: dict[str, Any] = {
+    "name": "Link",
+    "slug": "link",
+    "task_type": "shell",
+    "parent_task_id": "build",
+    "attempt": 2,
+    "retry_of": SPAN,
+    "scheduled_at": 1_780_000_000_000_000,
+    "config_digest": SHA,
+    "inputs": {"objects": ["a.o"], "deep": {"n": 1}},
+    "retrieval": {"memory_count": 2, "sources": ["wiki"], "query": "how", "latency_us": 900},
+    "runner": {"name": "runner", "version": "1", "pid": 7, "host": "h"},
+}
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     "execution.created": ANNOUNCEMENT,
     "execution.started": ANNOUNCEMENT | {"clock": CLOCK},
@@ -98,21 +112,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "task.created": IN_TASK
     | {"name": "Link", "slug": "link", "task_type": "shell", "parent_task_id": "build"},
-    "task.started": IN_TASK
-    | {
-        "name": "Link",
-        "slug": "link",
-        "task_type": "shell",
-        "parent_task_id": "build",
-        "attempt": 2,
-        "retry_of": SPAN,
-        "reason": "out of memory",
-        "scheduled_at": 1_780_000_000_000_000,
-        "config_digest": SHA,
-        "inputs": {"objects": ["a.o"], "deep": {"n": 1}},
-        "retrieval": {"memory_count": 2, "sources": ["wiki"], "query": "how", "latency_us": 900},
-        "runner": {"name": "runner", "version": "1", "pid": 7, "host": "h"},
-    },
+    "task.started": IN_TASK | BEGUN | {"reason": "out of memory"},
     "task.waiting": IN_TASK | {"reason": "a licence"},
     "task.resumed": IN_TASK | {"reason": "got it"},
     "task.ended": IN_TASK
@@ -123,6 +123,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "outputs": {"size": 3},
         "duration_us": 12,
         "io": {"files_written": ["a"], "artifact_ids": ["x"], "tool_calls": 1, "script_runs": 0},
+        "started_at": 1_790_000_000_000_000,
+        **BEGUN,
     },
     "log": IN_TASK
     | {

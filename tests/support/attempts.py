@@ -26,6 +26,7 @@ class Told:
     Attributes:
         number: Which; makes its span.
         outcome: How it ended; None: it says nothing and ends with its execution, which is cancelled.
+        at_once: Whether its end tells of its beginning, too.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Told:
     outcome: str | None
     stack: str | None
     memory_count: int | None
+    at_once: bool = False
 
     @property
     def status(self) -> str:
@@ -52,30 +54,19 @@ class Told:
         again = {} if self.attempt == 1 else {"retry_of": f"{self.number + 1:016x}"}
         found = None if self.memory_count is None else {"memory_count": self.memory_count, "latency_us": 7}
         optional = {"slug": self.slug, "retrieval": found}
-        lines = [
-            event(
-                "task.started",
-                self.execution_id,
-                time=self.started_at,
-                attempt=self.attempt,
-                **said,
-                **again,
-                **{name: value for name, value in optional.items() if value is not None},
-            )
-        ]
-        if self.outcome is not None:
-            error = {} if self.stack is None else {"error": {"message": "no", "stack": self.stack}}
-            lines.append(
-                event(
-                    "task.ended",
-                    self.execution_id,
-                    time=self.started_at + self.duration_us,
-                    outcome=self.outcome,
-                    **said,
-                    **error,
-                )
-            )
-        return lines
+        begun = {
+            "attempt": self.attempt,
+            **again,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+        started = event("task.started", self.execution_id, time=self.started_at, **said, **begun)
+        if self.outcome is None:
+            return [started]
+        error = {} if self.stack is None else {"error": {"message": "no", "stack": self.stack}}
+        ended = {"time": self.started_at + self.duration_us, "outcome": self.outcome, **said, **error}
+        if self.at_once:
+            return [event("task.ended", self.execution_id, started_at=self.started_at, **ended, **begun)]
+        return [started, event("task.ended", self.execution_id, **ended)]
 
 
 def feed(lines: Sequence[bytes], settled: Callable[[], bool] = lambda: True) -> apsw.Connection:

@@ -131,7 +131,7 @@ class Backfill:
             return
         if told.announced:
             yield from self._note(told)
-        yield Item(where, TASK, told.lines, size_bytes)
+        yield Item(where, TASK, [told.line], size_bytes)
 
     def _note(self, told: Told) -> Iterator[Item]:
         """Take note of a task for its execution's end."""

@@ -1,14 +1,14 @@
-"""One result of a task to events: its beginning and its end, in an execution.
+"""One result of a task to one event, its end with all that is known of its beginning, in an execution.
 
 | field | becomes |
 |---|---|
 | `task_id` | the task |
 | `task_name` | its name |
-| `started_at`, `completed_at` | times of the two events; RFC 3339, or seconds, milliseconds, microseconds |
+| `started_at`, `completed_at` | when it began and ended; RFC 3339, or seconds, milliseconds, microseconds |
 | `success` | the outcome: succeeded or failed |
 | `response` | outputs; `{"response": ...}` where it is no object |
 | `error` | the error: a text, or an object with `message`, `type`, `stack` |
-| `metadata` | kept in `task.started`; `slug`, `task_type`, `inputs`, `agent_id` also where they belong |
+| `metadata` | kept in `task.ended`; `slug`, `task_type`, `inputs`, `agent_id` also where they belong |
 
 These may stand beside them or in `metadata`: `trace_id`, `span_id`, `attempt`, `retry_of` as events have
 them; `execution_id` of an execution that is in the log already: nothing but the task is told of it; `run_id`,
@@ -27,7 +27,7 @@ from flightlog.importing.keys import as_id, digest, key_of, span_of
 from flightlog.importing.moments import moment_us
 from flightlog.importing.shorten import cut_text, cut_value
 from flightlog_schemas.codec import is_id
-from flightlog_schemas.events import ErrorInfo, TaskEnded, TaskStarted
+from flightlog_schemas.events import ErrorInfo, TaskEnded
 from flightlog_schemas.limits import LINE_LIMIT_BYTES, Id, SpanId, TraceId
 from flightlog_schemas.times import rfc3339
 
@@ -36,6 +36,9 @@ _STACK_LIMIT_CHARS: Final = 100_000
 _TEXT_LIMIT_CHARS: Final = 50_000
 _VALUE_LIMIT_CHARS: Final = 120_000
 """Of a value that does not fit into a line: six bytes a character at the worst."""
+
+_VALUES: Final = ("inputs", "outputs", "metadata")
+"""What is cut then."""
 
 _NO_MESSAGE: Final = "it failed and said nothing of why"
 
@@ -70,8 +73,8 @@ class _Result(_Extra, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class _Started(TaskStarted, kw_only=True, tag="task.started"):
-    """A beginning with all that the file says of the task."""
+class _Ended(TaskEnded, kw_only=True, tag="task.ended"):
+    """An attempt with all that the file says of it."""
 
     metadata: dict[str, Any] | None = None
 
@@ -85,7 +88,7 @@ class Told(Struct):
         started_at: Microseconds since the epoch.
         completed_at: Likewise.
         succeeded: How it ended.
-        lines: Its events.
+        line: Its event.
     """
 
     execution_id: str
@@ -93,7 +96,7 @@ class Told(Struct):
     started_at: int
     completed_at: int
     succeeded: bool
-    lines: list[bytes]
+    line: bytes
 
 
 _decode = msgspec.json.Decoder(_Result).decode
@@ -122,18 +125,20 @@ def tell_result(data: bytes | msgspec.Raw) -> Told:
             raise ResultError(f"{name}: an id is 1 to 128 printable characters without white space")
     attempt = extra.attempt or 1
     identity = digest(result.task_id, started_at, attempt, extra.span_id or "")
-    head: dict[str, Any] = {
-        "execution_id": extra.execution_id or _execution_of(extra.run_id, started_at),
-        "task_id": result.task_id,
-        "agent_id": extra.agent_id,
-        "trace_id": extra.trace_id,
-        "span_id": extra.span_id or span_of(identity),
-        "provenance": "backfill",
-    }
-    started = _Started(
-        **head,
-        id=key_of("backfill", identity, "started"),
-        time=started_at,
+    ended = _Ended(
+        execution_id=extra.execution_id or _execution_of(extra.run_id, started_at),
+        task_id=result.task_id,
+        agent_id=extra.agent_id,
+        trace_id=extra.trace_id,
+        span_id=extra.span_id or span_of(identity),
+        provenance="backfill",
+        id=key_of("backfill", identity, "ended"),
+        time=completed_at,
+        outcome="succeeded" if result.success else "failed",
+        error=None if result.success and result.error is None else _error(result.error),
+        outputs=_outputs(result.response),
+        duration_us=completed_at - started_at,
+        started_at=started_at,
         name=result.task_name,
         slug=extra.slug,
         task_type=extra.task_type,
@@ -142,22 +147,13 @@ def tell_result(data: bytes | msgspec.Raw) -> Told:
         inputs=extra.inputs,
         metadata=result.metadata,
     )
-    ended = TaskEnded(
-        **head,
-        id=key_of("backfill", identity, "ended"),
-        time=completed_at,
-        outcome="succeeded" if result.success else "failed",
-        error=None if result.success and result.error is None else _error(result.error),
-        outputs=_outputs(result.response),
-        duration_us=completed_at - started_at,
-    )
     return Told(
-        execution_id=head["execution_id"],
+        execution_id=ended.execution_id,
         announced=extra.execution_id is None,
         started_at=started_at,
         completed_at=completed_at,
         succeeded=result.success,
-        lines=[_line(started, "inputs", "metadata"), _line(ended, "outputs")],
+        line=_line(ended),
     )
 
 
@@ -214,12 +210,12 @@ def _outputs(response: Any) -> dict[str, Any] | None:
     return {"response": response}
 
 
-def _line(event: TaskStarted | TaskEnded, *values: str) -> bytes:
+def _line(event: _Ended) -> bytes:
     """Return an event's line; where it is too long, its values are cut and say so."""
     line = encode_line(event)
     if line is not None and len(line) > LINE_LIMIT_BYTES:
-        for name in values:
-            room = _VALUE_LIMIT_CHARS // len(values)
+        for name in _VALUES:
+            room = _VALUE_LIMIT_CHARS // len(_VALUES)
             setattr(event, name, cut_value(getattr(event, name), _TEXT_LIMIT_CHARS, room))
         line = encode_line(event)
     if line is None or len(line) > LINE_LIMIT_BYTES:

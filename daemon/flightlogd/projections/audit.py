@@ -32,7 +32,7 @@ from flightlogd.projections.audit_trail import Trail
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
-VERSION: Final = 3
+VERSION: Final = 4
 TABLES: Final = {
     "audit": ("seq", "place"),
     "audit_state": ("execution_id",),

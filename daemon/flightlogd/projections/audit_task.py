@@ -175,15 +175,7 @@ def _start(attempts: Attempts, recorded: Recorded, event: TaskStarted) -> list[T
     before, ended_first = found.values["state"], not _is_open(found)
     state = "running" if before == "pending" else before
     found.set({"attempt": event.attempt, "started_at": recorded.time, "state": state})
-    detail = {
-        "name": event.name,
-        "type": event.task_type,
-        "span_id": event.span_id,
-        "attempt": event.attempt,
-        "retry_of": event.retry_of,
-        "agent_id": event.agent_id,
-        **_value("inputs", event.inputs),
-    }
+    detail = _begun(event)
     return [
         TaskEntry(
             type="TASK_RETRIED" if event.attempt > 1 or event.retry_of else "TASK_STARTED",
@@ -193,6 +185,19 @@ def _start(attempts: Attempts, recorded: Recorded, event: TaskStarted) -> list[T
             detail=_known(detail),
         )
     ]
+
+
+def _begun(event: TaskStarted | TaskEnded) -> dict[str, Any]:
+    """Return what an event says of a beginning."""
+    return {
+        "name": event.name,
+        "type": event.task_type,
+        "span_id": event.span_id,
+        "attempt": event.attempt,
+        "retry_of": event.retry_of,
+        "agent_id": event.agent_id,
+        **_value("inputs", event.inputs),
+    }
 
 
 def _move(
@@ -221,11 +226,16 @@ def _end(attempts: Attempts, recorded: Recorded, event: TaskEnded) -> list[TaskE
         found = _add(attempts, recorded, event)
     elif not _is_open(found):
         return [_anomaly(recorded, found, f"it has ended already ({before})")]
+    begun = {}
+    if event.started_at is not None and found.values["started_at"] is None:
+        found.set({"attempt": event.attempt, "started_at": event.started_at})
+        begun = _begun(event)
     started_at, duration_us = found.values["started_at"], event.duration_us
     if duration_us is None and started_at is not None:
         duration_us = max(0, recorded.time - started_at)
     found.set({"state": event.outcome, "inferred": 0})
     detail = {
+        **begun,
         **_about(found),
         "duration_us": duration_us,
         **_value("outputs", event.outputs),

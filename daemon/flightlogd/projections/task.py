@@ -30,7 +30,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 4
+VERSION: Final = 5
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (
@@ -222,9 +222,13 @@ def _create(run: Run, recorded: Recorded, event: TaskCreated) -> None:
 def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
     """Begin an attempt; the first record stands. Its end may have come before."""
     attempt = _attempt(run, recorded, event.task_id)
+    if attempt.values["started_at"] is None:
+        _begin(attempt, recorded.time, event)
+
+
+def _begin(attempt: Attempt, started_at: int, event: TaskStarted | TaskEnded) -> None:
+    """Note what an event says of the beginning of an attempt that was not known to have begun."""
     known = attempt.values
-    if known["started_at"] is not None:
-        return
     columns = {
         "trace_id": event.trace_id,
         "attempt": event.attempt,
@@ -232,12 +236,12 @@ def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
         "agent_id": event.agent_id,
         "causation_id": event.causation_id,
         "scheduled_at": event.scheduled_at,
-        "started_at": recorded.time,
+        "started_at": started_at,
         "config_digest": event.config_digest,
         "inputs": _json_or_none(event.inputs),
         "retrieval": _json_or_none(event.retrieval),
         "runner": _json_or_none(event.runner),
-        "provenance": recorded.provenance,
+        "provenance": event.provenance,
     }
     for name in _OPEN_COLUMNS:
         if (value := getattr(event, name)) is not None:
@@ -248,9 +252,9 @@ def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
         columns["status"] = "running"
     finished_at = known["finished_at"]
     if finished_at is not None:
-        columns["finished_at"] = max(finished_at, recorded.time)
+        columns["finished_at"] = max(finished_at, started_at)
         if known["duration_us"] is None:
-            columns["duration_us"] = max(0, finished_at - recorded.time)
+            columns["duration_us"] = max(0, finished_at - started_at)
     attempt.set(columns)
 
 
@@ -263,9 +267,11 @@ def _move(run: Run, recorded: Recorded, source: str, target: str, reason: str | 
 
 
 def _end(run: Run, recorded: Recorded, event: TaskEnded) -> None:
-    """End an attempt; the first ending of its own stands. Its beginning may come later."""
+    """End an attempt; the first ending of its own stands. Its beginning may come with it, or later."""
     attempt = _attempt(run, recorded, event.task_id)
     known = attempt.values
+    if event.started_at is not None and known["started_at"] is None:
+        _begin(attempt, event.started_at, event)
     if not is_open(attempt):
         return
     error = None if event.error is None else with_stack_hash(event.error)

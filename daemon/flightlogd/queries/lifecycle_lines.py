@@ -86,7 +86,8 @@ def lifecycle_line(event: Event) -> tuple[int, str] | None:
         case TaskResumed():
             return levels.INFO, f"task resumed{_because(event.reason)}"
         case TaskEnded():
-            return END_LEVELS[event.outcome], f"{_ended('task', event)}{_with('outputs', event.outputs)}"
+            said = f"{_with('inputs', event.inputs)}{_with('outputs', event.outputs)}"
+            return END_LEVELS[event.outcome], f"{_ended('task', event)}{said}"
         case PlanRequested():
             return levels.INFO, f"plan requested{_because(event.reason)}"
         case PlanBuilt():
@@ -109,8 +110,8 @@ def lifecycle_fields(event: Event) -> dict[str, Any] | None:
     match event:
         case TaskStarted(inputs=inputs) if inputs:
             return {"inputs": inputs}
-        case TaskEnded(outputs=outputs) if outputs:
-            return {"outputs": outputs}
+        case TaskEnded(inputs=inputs, outputs=outputs) if inputs or outputs:
+            return {name: value for name, value in (("inputs", inputs), ("outputs", outputs)) if value}
         case _:
             return None
 
@@ -135,4 +136,5 @@ def _because(reason: str | None) -> str:
 def _ended(what: str, event: ExecutionEnded | TaskEnded) -> str:
     after = f" after {duration_text(event.duration_us)}" if event.duration_us is not None else ""
     cause = event.reason or (event.error.message if event.error is not None else None)
-    return f"{what} {event.outcome.replace('_', ' ')}{after}{_because(cause)}"
+    name = f" {event.name}" if isinstance(event, TaskEnded) and event.name else ""
+    return f"{what}{name} {event.outcome.replace('_', ' ')}{after}{_because(cause)}"

@@ -103,7 +103,11 @@ class TaskResumed(Event, kw_only=True, tag="task.resumed"):
 
 
 class TaskEnded(Event, kw_only=True, tag="task.ended"):
-    """An attempt is over, and how. A failure has an error with a message."""
+    """An attempt is over, and how. A failure has an error with a message.
+
+    With `started_at` it tells of the beginning, too: so an attempt of the past is one event. What it says of
+    that is passed over where a `task.started` came before.
+    """
 
     execution_id: Id
     task_id: Id
@@ -113,3 +117,15 @@ class TaskEnded(Event, kw_only=True, tag="task.ended"):
     outputs: dict[str, Any] | None = None
     duration_us: Micros | None = None
     io: TaskIO | None = None
+    started_at: Micros | None = None
+    name: str | None = None
+    slug: str | None = None
+    task_type: str | None = None
+    parent_task_id: Id | None = None
+    attempt: Annotated[int, Meta(ge=1, le=2**31)] = 1
+    retry_of: SpanId | None = None
+    scheduled_at: Micros | None = None
+    config_digest: str | None = None
+    inputs: dict[str, Any] | None = None
+    retrieval: Retrieval | None = None
+    runner: Runner | None = None
