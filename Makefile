@@ -13,7 +13,7 @@ READY := $(VENV)/.installed
 PYTEST := $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 # Debian packages, each with a program of its name; without one, the tests that need it are skipped.
-TEST_PROGRAMS := shellcheck bats busybox dash git
+TEST_PROGRAMS := shellcheck bats busybox dash git chromium
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/' | expand -t 20
@@ -38,12 +38,15 @@ test: $(READY)  ## run all tests
 test-fast: $(READY)  ## run the tests that take no more than a moment each
 	@$(PYTEST) -m 'not slow' $(ARGS)
 
-test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd
+test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd, chromium
 	@missing=; for program in $(TEST_PROGRAMS); do \
 		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	test -z "$$missing" || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; }
+	@# axe-core looks for what keeps people out of the page; npm takes exactly what the lock file says.
+	@test -d tests/page/node_modules/axe-core || ! command -v npm >/dev/null || \
+		npm ci --prefix tests/page --ignore-scripts --no-audit --no-fund --silent
 
 bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
 	apt-get install --yes --no-install-recommends redis-server
@@ -64,5 +67,5 @@ fuzz: $(READY)  ## feed the daemon's decoders with what nobody would send (ARGS=
 	@PYTHONPATH=tests $(RUN) -m fuzz $(ARGS)
 
 clean:  ## remove environments, caches and builds
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-* build dist tests/page/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

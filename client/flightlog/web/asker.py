@@ -177,7 +177,7 @@ class Asker:
                     size += len(line)
                     if size > ANSWER_LIMIT_BYTES and rows:
                         return Answer(rows, End(count=len(rows), seq=0, truncated=True), cut=True)
-                    rows.append(_row(line))
+                    rows.append(row_of(line))
             assert feed.end is not None
             return Answer(rows, feed.end, cut=False)
 
@@ -194,7 +194,7 @@ def decoded(line: bytes, kind: type[T]) -> T:
         raise NotUnderstood(f"the daemon's answer is not understood: {error}", _HINT) from error
 
 
-def _row(line: bytes) -> tuple[str, Row]:
+def row_of(line: bytes) -> tuple[str, Row]:
     """Return what an answer line holds, and its noun; a recorded event stands bare."""
     if line.startswith(b'{"seq":'):
         return "event", shown(decoded(line, dict[str, Any]))

@@ -8,8 +8,8 @@ import trio
 from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
-from flightlog.errors import DaemonAway, FlightlogError, QueryFailed
-from flightlog.web.asker import Asker, Feed, decoded
+from flightlog.errors import DaemonAway, FlightlogError, QueryFailed, UsageError
+from flightlog.web.asker import Asker, Feed, decoded, row_of
 from flightlog.web.limits import KEEP_ALIVE_S
 from flightlog.web.params import (
     AgentId,
@@ -26,7 +26,7 @@ from flightlog.web.params import (
 from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.limits import Count
 from flightlog_schemas.times import rfc3339
-from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.lines import Logs, Tail
 from flightlog_schemas.wire.query import StatusRequest
 from flightlog_schemas.wire.reply import Pruned, Recorded
 
@@ -53,13 +53,17 @@ class StreamAsked(Struct, kw_only=True):
     )
     last: Annotated[Limit, Meta(description="Begin with the last so many that match.")] | None = None
     follow: Annotated[bool, Meta(description="Go on with what comes, rather than end at the head.")] = True
+    logs: Annotated[
+        bool,
+        Meta(description="Lines of an execution as its log has them (`log`), until it has ended; no `type`."),
+    ] = False
 
 
 class Message(NamedTuple):
     """Something to tell a client.
 
     Attributes:
-        event: What it is: `head`, `tail`, `pruned`, `daemon`, `reset`, `error`, `end`.
+        event: What it is: `head`, `tail` or `log`, `pruned`, `daemon`, `reset`, `error`, `end`.
         seq: The position from which a client can go on that has this; None where it moves none.
         data: JSON.
     """
@@ -69,10 +73,11 @@ class Message(NamedTuple):
     data: bytes
 
 
+Question = Tail | Logs
 Emit = Callable[[list[Message]], Awaitable[None]]
 
 
-def tail_of(asked: StreamAsked, after: int | None) -> Tail:
+def question_of(asked: StreamAsked, after: int | None) -> Question:
     """Return the question.
 
     Args:
@@ -80,21 +85,23 @@ def tail_of(asked: StreamAsked, after: int | None) -> Tail:
         after: The position that a client has already; it wins over what the parameters say.
 
     Raises:
-        UsageError: a level that is none.
+        UsageError: a level that is none, or lines of no execution.
     """
-    return Tail(
-        execution_id=asked.execution_id,
-        type=asked.type,
-        level=levels(asked.level),
-        task_id=asked.task,
-        agent_id=asked.agent,
-        source=asked.source,
-        grep=asked.grep,
-        exclude=asked.exclude,
-        after=asked.after if after is None else after,
-        last=asked.last if after is None and asked.after is None else None,
-        follow=asked.follow,
-    )
+    if asked.logs and (asked.execution_id is None or asked.type):
+        raise UsageError("logs needs an execution_id, and goes without type")
+    told: dict[str, Any] = {
+        "execution_id": asked.execution_id,
+        "level": levels(asked.level),
+        "task_id": asked.task,
+        "agent_id": asked.agent,
+        "source": asked.source,
+        "grep": asked.grep,
+        "exclude": asked.exclude,
+        "after": asked.after if after is None else after,
+        "last": asked.last if after is None and asked.after is None else None,
+        "follow": asked.follow,
+    }
+    return Logs(**told) if asked.logs else Tail(type=asked.type, **told)
 
 
 class Follower:
@@ -106,7 +113,7 @@ class Follower:
         emit: Hands messages on, and returns when the client has room for more; none are a sign of life.
     """
 
-    def __init__(self, asker: Asker, request: Tail, emit: Emit) -> None:
+    def __init__(self, asker: Asker, request: Question, emit: Emit) -> None:
         self._asker = asker
         self._request = request
         self._emit = emit
@@ -187,6 +194,9 @@ def _messages(lines: list[bytes]) -> Iterator[Message]:
         if line.startswith(b'{"pruned":'):
             hole = decoded(line, dict[str, Pruned])["pruned"]
             yield Message("pruned", hole.last_seq, msgspec.json.encode(hole))
+        elif line.startswith(b'{"log":'):
+            row = row_of(line)[1]
+            yield Message("log", row["seq"], msgspec.json.encode(row))
         else:
             recorded = decoded(line, Recorded)
             told = {**asdict(recorded), "received": rfc3339(recorded.received)}

@@ -194,9 +194,10 @@ def _others() -> Schema:
 
 
 _STREAM: Final = (
-    "Server-sent events. `head` says where it begins; `tail` has a recorded event, `pruned` a hole that"
-    " governance left, their `id` is the position; `daemon` says `{state: away|back}`, the stream resumes by"
-    " itself; `reset` says that positions mean other events now; `error` and `end` are the last."
+    "Server-sent events. `head` says where it begins; `tail` has a recorded event, with `logs` `log` has a"
+    " line, `pruned` a hole that governance left, their `id` is the position; `daemon` says"
+    " `{state: away|back}`, the stream resumes by itself; `reset` says that positions mean other events now;"
+    " `error` and `end` are the last."
 )
 _SOCKET: Final = (
     "The same messages as JSON: `{event, seq, data}`; those about plans come as `execution_plan_progress`,"

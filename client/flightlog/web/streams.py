@@ -8,7 +8,7 @@ import trio
 from flightlog.errors import FlightlogError, UsageError
 from flightlog.web.asker import Asker
 from flightlog.web.connections import Places
-from flightlog.web.follow import Emit, Follower, Message, StreamAsked, tail_of
+from flightlog.web.follow import Emit, Follower, Message, StreamAsked, question_of
 from flightlog.web.limits import CLIENT_STREAM_LIMIT, STREAM_LIMIT
 from flightlog.web.params import convert, pairs_of
 from flightlog.web.problem import RETRY, Problem, problem_of
@@ -81,7 +81,7 @@ class Streams:
         """
         try:
             asked = convert(pairs_of(scope["query_string"]), {}, StreamAsked)
-            follower = Follower(self._asker, tail_of(asked, _last_event_id(scope)), emit)
+            follower = Follower(self._asker, question_of(asked, _last_event_id(scope)), emit)
             with self.places.place(scope["client"][0]) as room:
                 if not room:
                     status = 503 if self.places.is_full() else 429

@@ -10,7 +10,7 @@ const MOST_MARKS = 7;
 /**
  * @param {number} start milliseconds since the epoch
  * @param {number} end
- * @returns {{at: (time: number) => number, marks: {at: number, text: string}[]}} `at` is 0 to 1
+ * @returns {{at: (time: number) => number, step: number, marks: {at: number, text: string}[]}} `at` and `step` are 0 to 1
  */
 export function axis(start, end) {
   const length = Math.max(end - start, 1);
@@ -18,5 +18,5 @@ export function axis(start, end) {
   const marks = [];
   // The last mark stays clear of the edge, where its text would be cut.
   for (let time = 0; time <= length * 0.96; time += step) marks.push({ at: time / length, text: time ? duration(time * 1000) : "0s" });
-  return { at: (time) => Math.min(Math.max((time - start) / length, 0), 1), marks };
+  return { at: (time) => Math.min(Math.max((time - start) / length, 0), 1), step: step / length, marks };
 }

@@ -55,21 +55,20 @@ function add(node, children) {
 
 /**
  * Put other content into a place without losing what the person has there: focus and opened details stay with
- * whatever has the same `data-keep`.
+ * whatever has the same `data-keep`, focus else with what looks the same.
  */
 export function swap(place, ...children) {
   const active = document.activeElement;
-  const kept = place.contains(active) ? active.closest("[data-keep]")?.dataset.keep : undefined;
+  const focused = active !== place && place.contains(active) ? looks(active) : null;
   const open = [...place.querySelectorAll("details[open][data-keep]")].map((node) => node.dataset.keep);
   place.replaceChildren();
   add(place, children);
   for (const node of place.querySelectorAll("details[data-keep]")) if (open.includes(node.dataset.keep)) node.open = true;
-  if (kept !== undefined) find(place, kept)?.focus({ preventScroll: true });
+  if (focused === null) return;
+  [...place.querySelectorAll(active.localName)].find((node) => looks(node) === focused)?.focus({ preventScroll: true });
 }
 
-function find(place, keep) {
-  return [...place.querySelectorAll("[data-keep]")].find((node) => node.dataset.keep === keep);
-}
+const looks = (node) => node.dataset.keep ?? node.getAttribute("href") ?? node.getAttribute("aria-label") ?? node.textContent;
 
 /**
  * Make the children of a place be those of a list, moving and making as few as possible.
@@ -105,7 +104,7 @@ export function keyed(place, items, key, make) {
   for (const node of old.values()) node.remove();
 }
 
-let announced = 0;
+let announced = -Infinity;
 
 /** Say something to a screen reader, at most every two seconds: what comes in between is left out. */
 export function announce(text) {

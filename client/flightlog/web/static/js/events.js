@@ -22,11 +22,16 @@ export function eventsPart(place, subject, params, signal) {
 
 function item(record) {
   const { event } = record;
-  const time = record.time ?? record.received;
-  const about = [record.from && `${record.from} → ${record.to ?? ""}`, event.task_id, event.agent_id, event.path, event.message, record.reason].filter(Boolean).join(" · ");
-  return h("li", {}, h("details", { "data-keep": `event-${record.seq}` },
+  // Its own time is microseconds, as the program wrote it; without one it is when the daemon got it.
+  const time = Number.isInteger(event.time) ? new Date(event.time / 1000).toISOString() : record.received;
+  const about = [event.from_phase && `${event.from_phase} → ${event.to_phase}`, event.outcome, event.status, event.task_id, event.agent_id,
+    event.path, event.message, event.reason].filter((part) => typeof part === "string").join(" · ");
+  const whole = h("pre");
+  // Laid out when it is asked for: a page of large events would be slow otherwise.
+  const fill = (opened) => { whole.textContent = opened.target.open ? json(event) : ""; };
+  return h("li", {}, h("details", { "data-keep": `event-${record.seq}`, on: { toggle: fill } },
     h("summary", {},
-      h("span.num.soft", {}, String(record.seq)), h("time.mono", { datetime: time, title: stamp(time) }, `${day(Date.parse(time))} ${clock(Date.parse(time))}`),
-      h("code", {}, oneLine(event.type, 60)), h("span.about.soft", {}, oneLine(about, 160))),
-    h("pre", {}, json(event))));
+      h("span.seq.num.soft", {}, String(record.seq)), h("time.mono", { datetime: time, title: stamp(time) }, `${day(Date.parse(time))} ${clock(Date.parse(time))}`),
+      h("code.type", {}, oneLine(event.type, 60)), h("span.about.soft", {}, oneLine(about, 160))),
+    whole));
 }

@@ -137,7 +137,7 @@ function row(item) {
     cell("lines.right",
       bad ? h("span.count.is-bad", { title: `${number(bad)} errors` }, `${compact(bad)} err`) : null,
       levels.WARN ? h("span.count.is-warn", { title: `${number(levels.WARN)} warnings` }, `${compact(levels.WARN)} warn`) : null,
-      h("span.num", { title: `${number(item.log_count)} log lines` }, compact(item.log_count), h("span.unit", {}, " lines"))),
+      h("span.num", { title: `${number(item.log_count)} log lines` }, compact(item.log_count), h("span.unit", {}, item.log_count === 1 ? " line" : " lines"))),
     cell("agents.right", item.agent_count
       ? h("span", { title: `${number(item.input_tokens + item.output_tokens)} tokens` }, `${item.agent_count} · ${money(item.cost_usd)}`)
       : h("span.soft", {}, "–")));

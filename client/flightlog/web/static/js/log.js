@@ -19,7 +19,7 @@ const FILTERS = ["level", "task", "source", "agent", "grep", "exclude"];
 
 /** @param {import("./execution.js").Subject} subject */
 export function logPart(place, subject, params, signal) {
-  const list = h("ol.log", { role: "log", "aria-live": "off", "aria-label": "Log lines" });
+  const list = h("ol.log", { "aria-label": "Log lines" });
   const note = h("div.logstate");
   const frame = h("div.logframe", { tabindex: "0", role: "region", "aria-label": "Log" }, list, note);
   const jump = h("button.main.jump", { type: "button", hidden: true });
@@ -112,7 +112,7 @@ export function logPart(place, subject, params, signal) {
 
   const newer = () => turn(async () => {
     const page = await ask({ after: lines.last ?? 0, limit: PAGE });
-    lines.append(page.logs, true);
+    if (lines.append(page.logs, true)) reachedStart = false;
     if (page.next === null || page.next === undefined) told = lines.last ?? 0;
     missed = behind() ? Math.max(missed - page.logs.length, 1) : 0;
   });
@@ -120,9 +120,14 @@ export function logPart(place, subject, params, signal) {
   const listen = () => {
     stream?.stop();
     ended = false;
-    stream = follow(`${path}/stream`, query({ after: Math.max(told, lines.last ?? 0) }), {
+    // With lines in between that nobody scrolled to yet, only what is new is told of; they are asked for then.
+    const after = behind() ? null : lines.last ?? 0;
+    stream = follow("/stream", query({ execution_id: subject.id, logs: "true", after }), {
       signal: control.signal,
       on: {
+        head: ({ seq }) => {
+          if (behind()) told = Math.max(told, seq);
+        },
         log: (line) => {
           pending.push(line);
           if (pending.length > 2 * LIMIT_LINES) pending = pending.slice(-LIMIT_LINES);
@@ -146,7 +151,7 @@ export function logPart(place, subject, params, signal) {
     const fresh = pending.filter((line) => line.seq > (lines.last ?? 0));
     pending = [];
     if (following) {
-      lines.append(fresh);
+      if (lines.append(fresh)) reachedStart = false;
       lines.toEnd();
     } else if (missed === fresh.length) announce("New lines below");
     show();

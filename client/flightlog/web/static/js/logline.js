@@ -1,6 +1,6 @@
 // One line of a log. What is long is folded, and can be unfolded; what it says is only ever text.
 import { h } from "./dom.js";
-import { clock, stamp } from "./format.js";
+import { clock, moment, stamp } from "./format.js";
 import { to } from "./router.js";
 import { around, harmless, json, oneLine } from "./text.js";
 
@@ -19,7 +19,7 @@ export function logLine(line, { brief = false, needles = [], named = false } = {
   const { level, seq, source } = line;
   const text = brief ? oneLine(line.message, 300) : harmless(line.message);
   return h(`li.line.at-${level.toLowerCase()}`, { "data-seq": seq },
-    h("a.time", { href: to(["executions", line.execution_id, "log"], { at: seq }), title: `${stamp(line.time)}, position ${seq}`, tabindex: named ? null : "-1", "data-row": named }, clock(Date.parse(line.time))),
+    h("a.time", { href: to(["executions", line.execution_id, "log"], { at: seq }), title: `${stamp(line.time)}, position ${seq}`, tabindex: named ? null : "-1", "data-row": named }, (named ? moment : clock)(Date.parse(line.time))),
     h("span.level", {}, level),
     h("span.origin", { title: [source, line.task_id].filter(Boolean).map((name) => oneLine(name, 120)).join(" · ") },
       named ? h("a", { href: to(["executions", line.execution_id, "log"], { at: seq }) }, oneLine(line.execution_id, 60)) : null,

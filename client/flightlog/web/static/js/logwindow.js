@@ -42,16 +42,21 @@ export class LogWindow {
     this.frame.scrollTop = this.frame.scrollHeight;
   }
 
-  /** Add newer lines; without `keep` the window is at its end anyway, and what is in sight may move. */
+  /**
+   * Add newer lines; without `keep` the window is at its end anyway, and what is in sight may move. Returns
+   * whether older ones had to go.
+   */
   append(lines, keep = false) {
-    if (lines.length >= LIMIT_LINES) this.clear();
+    const full = lines.length >= LIMIT_LINES;
+    if (full) this.clear();
     this.list.append(...lines.slice(-LIMIT_LINES).map(this.make));
     const surplus = this.size - LIMIT_LINES;
-    if (surplus <= 0) return;
+    if (surplus <= 0) return full;
     const before = this.frame.scrollHeight;
     const top = this.frame.scrollTop;
     remove(this.list, this.list.firstElementChild, this.list.children[surplus - 1]);
     if (keep) this.frame.scrollTop = top - (before - this.frame.scrollHeight);
+    return true;
   }
 
   /** Add older lines above, without moving what is in sight. Returns whether newer ones had to go. */

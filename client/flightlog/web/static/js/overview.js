@@ -3,13 +3,14 @@ import { get, part } from "./api.js";
 import { h, swap } from "./dom.js";
 import { onBack } from "./health.js";
 import { logLine } from "./logline.js";
-import { empty, filled, pageLink } from "./parts.js";
+import { filled, pageLink } from "./parts.js";
 import { to } from "./router.js";
 import { coalesced } from "./stream.js";
 import { timeline } from "./timeline.js";
 
 const PAGE = 200;
 const LAST_LINES = 8;
+const LAST_LINES_ALONE = 40;
 const REST_MS = 500;
 
 /** @param {import("./execution.js").Subject} subject */
@@ -17,16 +18,18 @@ export function overviewPart(place, subject, params, signal) {
   const picture = h("section", { "aria-label": "Timeline" });
   const pager = h("nav.pager", { "aria-label": "Pages of the timeline" });
   const lines = h("ol.log.brief", { "aria-label": "Last log lines" });
-  const tail = h("section", {}, h("h2", {}, "Last of the log ", h("a", { href: to(["executions", subject.id, "log"]) }, "all")), h("div.sheet", {}, lines));
+  const tail = h("section", {}, h("h2", {}, "Last of the log ", h("a", { href: to(["executions", subject.id, "log"]) }, "the whole log")), h("div.sheet", {}, lines));
   tail.hidden = true;
-  place.append(h("h2", {}, "Timeline"), picture, pager, tail);
+  const title = h("h2", {}, "Timeline");
+  place.append(title, picture, pager, tail);
   const open = new Set();
   let after = params.get("after");
   let page = null;
 
   const draw = () => {
     if (!page || !subject.item()) return;
-    if (!page.tasks.length) return swap(picture, empty("No tasks.", "What this execution did in steps would show here as bars."));
+    title.hidden = !page.tasks.length;
+    if (!page.tasks.length) return swap(picture, h("p.soft", {}, "No tasks: what an execution does in steps shows here as bars."));
     swap(picture, timeline(page.tasks, subject.item(), open));
   };
 
@@ -41,7 +44,7 @@ export function overviewPart(place, subject, params, signal) {
         pageLink("next", more === null ? null : address(more), "Later ›"),
       ] : []);
     });
-    const { logs } = await get(`/executions/${part(subject.id)}/logs`, { last: LAST_LINES }, signal);
+    const { logs } = await get(`/executions/${part(subject.id)}/logs`, { last: page.tasks.length ? LAST_LINES : LAST_LINES_ALONE }, signal);
     tail.hidden = logs.length === 0;
     swap(lines, logs.map((line) => logLine(line, { brief: true })));
   };

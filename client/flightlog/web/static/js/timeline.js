@@ -16,7 +16,7 @@ export function timeline(attempts, execution, open) {
   const ordered = grouped(attempts);
   const starts = ordered.map(startOf).concat(execution.started_at ? [Date.parse(execution.started_at)] : []);
   const scale = axis(Math.min(...starts), Math.max(...ordered.map((task) => endOf(task, now)), Math.min(...starts) + 1));
-  return h("div.sheet.timeline", {},
+  return h("div.sheet.timeline", { style: { "--step": `${scale.step * 100}%` } },
     h("div.axis", { "aria-hidden": "true" }, h("span"), h("div.track", {}, scale.marks.map(({ at, text }) => mark(at, text))), h("span")),
     overlap(ordered, scale, now),
     h("ul.bars", {}, ordered.map((task) => bar(task, scale, now, open))));
