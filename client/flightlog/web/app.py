@@ -1,5 +1,6 @@
 """The endpoints as an application: routes, parameters, errors as JSON, the page."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -35,13 +36,14 @@ _HINT: Final = "/docs lists what there is"
 AnyRequest = Request[Any, Any, Any]
 
 
-def application(daemon: Daemon, access: Access, connections: Places) -> Gate:
+def application(daemon: Daemon, access: Access, connections: Places, say: Callable[[str], None]) -> Gate:
     """Return the application.
 
     Args:
         daemon: Whom it asks; it may be away.
         access: Who may ask what.
         connections: How many connections there are.
+        say: Tells whoever runs it of what is our fault.
     """
     asker, requests = Asker(daemon), Requests()
     streams = Streams(asker)
@@ -64,7 +66,7 @@ def application(daemon: Daemon, access: Access, connections: Places) -> Gate:
         openapi_config=None,
         logging_config=None,
     )
-    return Gate(_with_streams(streams, rest), access, requests)
+    return Gate(_with_streams(streams, rest), access, requests, say)
 
 
 def _with_streams(streams: Streams, rest: Litestar) -> App:

@@ -197,6 +197,9 @@ def decoded(line: bytes, kind: type[T]) -> T:
 def row_of(line: bytes) -> tuple[str, Row]:
     """Return what an answer line holds, and its noun; a recorded event stands bare."""
     if line.startswith(b'{"seq":'):
-        return "event", shown(decoded(line, dict[str, Any]))
+        event = shown(decoded(line, dict[str, Any]))
+        if "origin" in event:
+            shown(event["origin"])
+        return "event", event
     [(noun, row)] = decoded(line, dict[str, Row]).items()
     return noun, shown(row)

@@ -60,12 +60,15 @@ class PatientStream:
     Args:
         stream: The connection.
         write_limit_s: How long the peer may take for a piece.
+        idle_limit_s: How long nothing may go either way.
     """
 
-    def __init__(self, stream: trio.SocketStream, write_limit_s: float) -> None:
+    def __init__(self, stream: trio.SocketStream, write_limit_s: float, idle_limit_s: float) -> None:
         self.socket = stream.socket
         self._stream = stream
         self._write_limit_s = write_limit_s
+        self._idle_limit_s = idle_limit_s
+        self._sent_at = trio.current_time()
 
     async def send_all(self, data: bytes) -> None:
         """Send, piece by piece.
@@ -80,10 +83,16 @@ class PatientStream:
             if patience.cancelled_caught:
                 self.close()
                 raise trio.BrokenResourceError
+        self._sent_at = trio.current_time()
 
     async def receive_some(self, max_bytes: int) -> bytes:
-        """Receive some bytes."""
-        return bytes(await self._stream.receive_some(max_bytes))
+        """Receive some bytes; none where the peer has gone, or nothing went either way for too long."""
+        begun = trio.current_time()
+        while True:
+            with trio.move_on_at(max(begun, self._sent_at) + self._idle_limit_s):
+                return bytes(await self._stream.receive_some(max_bytes))
+            if trio.current_time() >= self._sent_at + self._idle_limit_s:
+                return b""
 
     async def send_eof(self) -> None:
         """Say that nothing more will be sent."""

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import trio
-from msgspec import Meta, Struct
-from msgspec.structs import asdict, replace
+from msgspec import UNSET, Meta, Raw, Struct, to_builtins
+from msgspec.structs import replace
 
+from flightlog.cli.output import shown
 from flightlog.errors import DaemonAway, FlightlogError, QueryFailed, UsageError
 from flightlog.web.asker import Asker, Feed, decoded, row_of
 from flightlog.web.limits import KEEP_ALIVE_S
@@ -199,7 +200,10 @@ def _messages(lines: list[bytes]) -> Iterator[Message]:
             yield Message("log", row["seq"], msgspec.json.encode(row))
         else:
             recorded = decoded(line, Recorded)
-            told = {**asdict(recorded), "received": rfc3339(recorded.received)}
+            # The event itself goes on as it came.
+            told: dict[str, Any] = {**decoded(line, dict[str, Raw]), "received": rfc3339(recorded.received)}
+            if recorded.origin is not UNSET:
+                told["origin"] = shown(to_builtins(recorded.origin))
             yield Message("tail", recorded.seq, msgspec.json.encode(told))
 
 

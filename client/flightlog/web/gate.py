@@ -1,5 +1,6 @@
 """What every request passes before the application sees it, and what every answer gets on its way out."""
 
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -39,9 +40,11 @@ class Gate:
         app: The other.
         access: Who may ask what.
         requests: Where requests are counted.
+        say: Tells whoever runs it of what is our fault.
     """
 
-    def __init__(self, app: App, access: Access, requests: Requests) -> None:
+    def __init__(self, app: App, access: Access, requests: Requests, say: Callable[[str], None]) -> None:
+        self._say = say
         self._app = app
         self._access = access
         self._requests = requests
@@ -65,6 +68,12 @@ class Gate:
             await self._app(scope, receive if method == "WEBSOCKET" else _patient(receive), reply)
         except Problem as problem:
             await reply.problem(problem)
+        except Exception as error:  # one request that breaks must not end others
+            self._say(f"{method} {scope['path']}: {''.join(traceback.format_exception(error))}")
+            if reply.begun:
+                # A peer must not take what it has for all of it.
+                raise
+            await reply.problem(Problem(500, "internal", "a bug here; this server's stderr says more"))
         finally:
             counted.end()
 
@@ -76,6 +85,8 @@ class _Reply:
         self, send: Send, scope: Scope, headers: dict[str, str], answered: Callable[[int], None]
     ) -> None:
         self._send = send
+        self.begun = False
+        """An answer has begun."""
         self._socket = scope["type"] == "websocket"
         self._answered = answered
         self._head = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -87,6 +98,7 @@ class _Reply:
             self._head.append((b"traceresponse", trace.parent.encode()))
 
     async def __call__(self, message: Message) -> None:
+        self.begun = True
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self._answered(message["status"])
             given = {name for name, _ in message.get("headers", [])}

@@ -32,6 +32,9 @@ WRITE_LIMIT_BYTES: Final = 64 * 1024
 WRITE_LIMIT_S: Final = 20.0
 """How long a reader may take for a piece before its connection is closed."""
 
+IDLE_LIMIT_S: Final = 90.0
+"""How long nothing may go either way on a connection. A question takes less, a stream gives signs of life."""
+
 STREAM_LIMIT: Final = 64
 """Streams at once, each a connection to query.sock."""
 

@@ -20,6 +20,7 @@ from flightlog.web.limits import (
     GRACE_S,
     HEADER_LIMIT_BYTES,
     HEADER_LIMIT_S,
+    IDLE_LIMIT_S,
     KEEP_ALIVE_S,
     MESSAGE_LIMIT_BYTES,
     WRITE_LIMIT_S,
@@ -129,7 +130,7 @@ class Server:
                 elif not self._admits(peer, ours):
                     await _refuse(stream, _STRANGER)
                 else:
-                    await self._serve(PatientStream(stream, WRITE_LIMIT_S))
+                    await self._serve(PatientStream(stream, WRITE_LIMIT_S, IDLE_LIMIT_S))
 
     async def _serve(self, stream: PatientStream) -> None:
         self._streams.add(stream)

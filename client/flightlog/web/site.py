@@ -33,7 +33,8 @@ def serve(
         OSError: the address cannot be listened on.
     """
     server = Server(host, port, say, admits=same_user if token is None else _anybody)
-    return server.run(application(daemon, Access(host, names, token), server.places), started)
+    app = application(daemon, Access(host, names, token), server.places, say)
+    return server.run(app, started)
 
 
 def _anybody(_peer: object, _ours: object) -> bool:
