@@ -8,6 +8,7 @@ import pytest
 
 from flightlog_schemas.completeness import FindingKind
 from flightlog_schemas.levels import NAMES
+from flightlog_schemas.plans import ConflictKind
 from flightlog_schemas.wire.ingest import RefusalCode
 from flightlogd.lifecycle import FindingType
 from flightlogd.projections.audit_task import TaskEntryType
@@ -38,6 +39,7 @@ def test_generated_text_is_up_to_date(name: str, update_golden: bool) -> None:
         ("audit.md", [*get_args(FindingType), *get_args(TaskEntryType)]),
         ("troubleshooting.md", [*get_args(FindingKind), *get_args(RefusalCode)]),
         ("levels.md", NAMES),
+        ("plans.md", get_args(ConflictKind)),
     ],
 )
 def test_closed_lists_are_told_whole(page: str, names: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.plans import Plan
@@ -139,6 +139,7 @@ def test_all_reasons_are_told() -> None:
     assert len(refused.value.problems) == 3
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from("1234x"),

@@ -1,7 +1,7 @@
 """What a text names: files, modules, and what only looks so."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flightlogd.planning.files import FILES_LIMIT, names_in
@@ -70,6 +70,7 @@ def test_modules(text: str, modules: str) -> None:
     assert names_in(text).modules == modules.split()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text() | st.text("ab./\\`'\"()[]:{}* \n", max_size=60))
 def test_any_text(text: str) -> None:
     """No text fails; what is found is sorted, normalised, and made of letters of the text."""

@@ -227,8 +227,8 @@ def test_estimates() -> None:
     assert (plan.metadata.total_tasks, plan.metadata.total_batches) == (5, 3)
 
 
-def test_a_long_chain_and_a_crowd() -> None:
-    """Neither a chain of thousands nor thousands that name one file are too much."""
+def test_many() -> None:
+    """Neither a chain of thousands, nor thousands that name one file, nor thousands of epics are too much."""
     chain = plan_of(*(task(f"t{number}", after=[f"t{number - 1}"]) for number in range(1, 5_000)))
     crowd = plan_of(*(task(f"t{number:04}", "edit src/one.py") for number in range(2_000)))
 
@@ -236,3 +236,14 @@ def test_a_long_chain_and_a_crowd() -> None:
     assert ids_of(crowd.batches)[-1] == ["t1999"]
     assert crowd.batches[-1].depends_on == [1_999]
     assert crowd.metadata.conflicts == 1
+
+    empty = [epic("e0", "first"), *(epic(f"e{number}", f"e{number - 1}") for number in range(1, 2_000))]
+    waiting = [epic(f"x{number}", "e1999") for number in range(2_000)]
+    behind = plan_of(
+        task("a", epic="first"),
+        *(task(f"t{number}", epic=f"x{number}") for number in range(2_000)),
+        epics=[*empty, *waiting],
+    )
+
+    assert [len(batch.task_ids) for batch in behind.batches] == [1, 2_000]
+    assert behind.batches[1].depends_on == [1]

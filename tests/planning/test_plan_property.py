@@ -7,17 +7,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.events.task import Dependency
 from flightlog_schemas.plans import Plan, PlanEpic, PlanTask
+from flightlogd.planning.batches import split_level
 from flightlogd.planning.worktrees import epic_names, is_branch_name
 from support.plans import plan_of
 
 _IDS: Final = [f"t{number}" for number in range(12)]
 _EPICS: Final = ["a", "b", "c", "D", "d"]
 _TEXTS: Final = ["", "edit src/one.py", "`src/two.py` and src/one.py", "x/a.py", "y/a.py", "the auth module"]
+
+_usual = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine may be slow, and drawing many tasks takes longer than planning them."""
 
 
 class Declared(NamedTuple):
@@ -74,6 +78,7 @@ def epics_before(epics: Sequence[PlanEpic], epic: str | None) -> set[str]:
 
 
 @pytest.mark.covers("S4.2")
+@_usual
 @given(declarations())
 def test_every_dependency_is_earlier(declared: Declared) -> None:
     """What a task or its epic waits for is in an earlier batch, finished, or reported as missing."""
@@ -96,6 +101,7 @@ def test_every_dependency_is_earlier(declared: Declared) -> None:
 
 
 @pytest.mark.covers("S4.2")
+@_usual
 @given(declarations())
 def test_every_task_is_somewhere(declared: Declared) -> None:
     """Each task is in exactly one batch and one worktree, finished, or excluded by a cycle."""
@@ -113,6 +119,7 @@ def test_every_task_is_somewhere(declared: Declared) -> None:
 
 
 @pytest.mark.covers("S4.2")
+@_usual
 @given(declarations(cycles=False))
 def test_batches_are_levels(declared: Declared) -> None:
     """Without cycles and shared files, a task's batch is one behind the last that it waits for."""
@@ -131,6 +138,7 @@ def test_batches_are_levels(declared: Declared) -> None:
 
 
 @pytest.mark.covers("S4.4")
+@_usual
 @given(declarations())
 def test_no_batch_has_a_file_twice(declared: Declared) -> None:
     """No two tasks of a batch name one file; batches with a common file wait for each other."""
@@ -149,7 +157,25 @@ def test_no_batch_has_a_file_twice(declared: Declared) -> None:
     assert plan.metadata.parallel_batches == sum(batch.can_parallel for batch in plan.batches)
 
 
+@pytest.mark.covers("S4.4")
+@_usual
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=2, unique=True), max_size=30))
+def test_each_takes_the_first_part_without_its_files(files: list[list[str]]) -> None:
+    """A level is split as if each task tried one part after the other."""
+    parts: list[list[int]] = []
+    for task, mine in enumerate(files):
+        free = (part for part in parts if not any(set(files[other]) & set(mine) for other in part))
+        part = next(free, None)
+        if part is None:
+            parts.append([task])
+        else:
+            part.append(task)
+
+    assert split_level(range(len(files)), files) == parts
+
+
 @pytest.mark.covers("S4.2", "S4.4")
+@_usual
 @given(declarations())
 def test_batches_wait_for_all_that_their_tasks_wait_for(declared: Declared) -> None:
     """Who runs a batch as soon as those that it depends on are over runs no task too early."""
@@ -169,6 +195,7 @@ def test_batches_wait_for_all_that_their_tasks_wait_for(declared: Declared) -> N
 
 
 @pytest.mark.covers("S4.2", "S4.5")
+@_usual
 @given(declarations(), st.randoms())
 def test_order_of_input_means_nothing(declared: Declared, chance: object) -> None:
     """The same declarations in another order give the same plan, to the byte."""
@@ -182,6 +209,7 @@ def test_order_of_input_means_nothing(declared: Declared, chance: object) -> Non
 
 
 @pytest.mark.covers("S4.5")
+@_usual
 @given(declarations())
 def test_worktrees(declared: Declared) -> None:
     """A batch has at most so many worktrees; while there is room each epic has its own; names differ."""
@@ -199,6 +227,7 @@ def test_worktrees(declared: Declared) -> None:
 
 
 @pytest.mark.covers("S4.5")
+@_usual
 @given(
     st.lists(
         st.none() | st.text() | st.sampled_from(["Auth", "auth", "a" * 90, "none", "HEAD", ".lock"]),
@@ -215,7 +244,7 @@ def test_names_of_worktrees(epics: list[str | None]) -> None:
 
 
 @pytest.mark.covers("S4.5")
-@settings(max_examples=40, deadline=None)  # each may start git
+@_usual
 @given(
     st.text("aZ0.-_/@{\\ ~^:?*[\x00é", min_size=1, max_size=8) | st.sampled_from(["HEAD", "a.lock", "a..b"])
 )

@@ -81,6 +81,14 @@ def test_nothing_happened() -> None:
         assert scored.finished_tasks == 0
 
 
+def test_a_task_that_never_ran_predicted_nothing_wrong() -> None:
+    """Files of tasks that never ran are not held against the plan, those of tasks that ran are."""
+    plan = plan_of(task("a", "edit src/x.py"), task("b", "edit src/y.py"), task("c", "edit src/z.py"))
+    facts = PlanFacts(spans=[span("b", 0, 1)], writes=[FileWrite(task_id="a", path="src/x.py")])
+
+    assert score(plan, facts).files_f1 == round(2 * 1 / (2 + 1), 4)
+
+
 def test_half_way() -> None:
     """Before all tasks have ended the whole estimate is not held against them; odd times do no harm."""
     plan = plan_of(task("a", typical_duration_us=SECOND), task("b", typical_duration_us=SECOND))

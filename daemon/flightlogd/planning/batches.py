@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from itertools import chain
 
 from flightlog_schemas.plans import PlanEpic, PlannedTask
-from flightlogd.planning.waiting import Graph, epics_behind
+from flightlogd.planning.waiting import Graph, bottom_up
 
 
 def levels_of(graph: Graph, task_count: int, without: Container[int]) -> list[list[int]]:
@@ -99,7 +99,9 @@ def batches_before(
     for task in tasks.values():
         if task.epic is not None and task.task_id in batch_of:
             of_epic[task.epic].add(batch_of[task.task_id])
-    waits = epics_behind(epics, of_epic)
+    waits = {epic.epic: epic.depends_on for epic in epics}
+    # An epic with tasks waits for those behind it by itself.
+    beyond = {name: others for name, others in waits.items() if name not in of_epic}
     last_with: dict[str, int] = {}
     before: list[list[int]] = []
     last_of: dict[str, list[int]] = {}
@@ -108,13 +110,15 @@ def batches_before(
         paths = {path for task_id in ids for path in tasks[task_id].predicted_files}
         found.update(last_with[path] for path in paths if path in last_with)
         last_with.update(dict.fromkeys(paths, batch))
-        for epic in {tasks[task_id].epic for task_id in ids}:
-            for other in waits.get(epic or "", ()):
-                if other not in last_of:
-                    # All batches of an epic that somebody waits for here lie before this one.
-                    some = of_epic[other]
-                    last_of[other] = sorted(some.difference(*(before[one - 1] for one in some)))
-                found.update(last_of[other])
+        epics_here = {epic for task_id in ids if (epic := tasks[task_id].epic) is not None}
+        for other in {other for epic in epics_here for other in waits.get(epic, ())}:
+            for one in bottom_up(other, beyond, last_of):
+                # All batches of an epic that somebody waits for here lie before this one.
+                some = of_epic.get(one) or {
+                    last for behind in beyond.get(one, ()) for last in last_of[behind]
+                }
+                last_of[one] = sorted(some.difference(*(before[last - 1] for last in some)))
+            found.update(last_of[other])
         before.append(sorted(found - {batch}))
     return before
 

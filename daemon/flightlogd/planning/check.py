@@ -6,7 +6,7 @@ from typing import Final
 
 from flightlog_schemas.plans import Plan, PlanEpic, PlannedTask, WorktreeAssignment
 from flightlogd.planning.batches import shares_file
-from flightlogd.planning.waiting import epics_behind
+from flightlogd.planning.waiting import bottom_up
 
 CONFLICT_RATE_LIMIT: Final = 0.5
 """Above this share of tasks in a same-file conflict, a plan gains little over one after the other."""
@@ -47,9 +47,13 @@ def _early_epics(
             if (epic := tasks[task_id].epic) is not None:
                 first.setdefault(epic, (batch, task_id))
                 last[epic] = batch, task_id
-    for epic, others in sorted(epics_behind(epics, first).items()):
-        batch, task_id = first[epic]
-        for other in sorted(others):
+    waits = {epic.epic: epic.depends_on for epic in epics}
+    # An epic with tasks waits for those behind it by itself.
+    beyond = {name: others for name, others in waits.items() if name not in last}
+    for epic, (batch, task_id) in sorted(first.items()):
+        for other in waits.get(epic, ()):
+            for one in bottom_up(other, beyond, last):
+                last[one] = max((last[behind] for behind in beyond.get(one, ())), default=(0, ""))
             last_batch, last_task = last[other]
             if last_batch >= batch:
                 yield (

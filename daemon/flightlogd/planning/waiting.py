@@ -6,9 +6,7 @@ the epics that it depends on. So a thousand tasks that wait for a thousand other
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
-
-from flightlog_schemas.plans import PlanEpic
+from collections.abc import Container, Mapping, Sequence
 
 Graph = list[list[int]]
 """For each node those that it waits for."""
@@ -98,21 +96,22 @@ def hanging_on(graph: Graph, knots: Sequence[Sequence[int]]) -> set[int]:
     return found
 
 
-def epics_behind(epics: Iterable[PlanEpic], held: Container[str]) -> dict[str, set[str]]:
-    """Return for each epic that holds tasks those with tasks that it waits for, through ones without."""
-    direct = {epic.epic: epic.depends_on for epic in epics}
-    waits: dict[str, set[str]] = {}
-    for epic in direct:
-        if epic not in held:
-            continue
-        frontier = list(direct[epic])
-        seen = set(frontier)
-        while frontier:
-            other = frontier.pop()
-            # One with tasks waits for those behind it by itself.
-            if other not in held:
-                fresh = [behind for behind in direct.get(other, ()) if behind not in seen]
-                seen.update(fresh)
-                frontier += fresh
-        waits[epic] = {other for other in seen if other in held}
-    return waits
+def bottom_up(start: str, waits: Mapping[str, Sequence[str]], done: Container[str]) -> list[str]:
+    """Return an epic and all that it waits for, however far, each behind those that it waits for itself.
+
+    Those that are done are left out, and what only they wait for.
+    """
+    found: list[str] = []
+    seen = {start}
+    path = [] if start in done else [(start, iter(waits.get(start, ())))]
+    while path:
+        epic, rest = path[-1]
+        for other in rest:
+            if other not in seen and other not in done:
+                seen.add(other)
+                path.append((other, iter(waits.get(other, ()))))
+                break
+        else:
+            path.pop()
+            found.append(epic)
+    return found
