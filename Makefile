@@ -1,7 +1,7 @@
 # `make help` says what there is. All of it works in the checkout: the environment is .venv, nothing else is touched.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-deps bench-deps lint types bench fuzz clean
+.PHONY: help demo test test-fast test-deps soak bench-deps lint types bench fuzz clean
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
@@ -51,6 +51,12 @@ test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd,
 bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
 	apt-get install --yes --no-install-recommends redis-server
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --group bench
+
+# Every operation of SQLite on its files fails once: of how many in each step, and which kinds of faults.
+SOAK_FAULT_ROUNDS ?= 10000
+
+soak: $(READY)  ## let every write, sync and open fail once, in each way (hours; SOAK_FAULT_ROUNDS=50 is shorter)
+	@SOAK_FAULT_ROUNDS=$(SOAK_FAULT_ROUNDS) $(PYTEST) --dist load --log-cli-level=INFO tests/daemon/test_faults.py $(ARGS)
 
 lint: $(READY)  ## check style and format
 	@$(VENV)/bin/ruff check .

@@ -208,6 +208,13 @@ def _storage(status: DaemonStatus) -> Iterator[Finding]:
             if little
             else None,
         )
+        if not status.reserve_bytes and status.state != "storage_full":
+            yield Finding(
+                level="warn",
+                about="reserve",
+                text="nothing is kept aside for a full disk: reserve_bytes is 0, or there was no room",
+                remedy="make room; without it retention may find none to work with",
+            )
     if status.wal_bytes > _WAL_BYTES:
         yield Finding(
             level="warn",

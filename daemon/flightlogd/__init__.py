@@ -6,6 +6,7 @@
   `repeat`: what was recorded elsewhere first, with where and by whom
 - `masking`: what is secret in lines is masked, whoever sent them
 - `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
+- `inbox`: what waits for the writer, bounded
 - `writer`: the thread that commits what all sessions have, and reports it
 - `append`: one transaction: what is stored, refused, known already
 - `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them

@@ -53,10 +53,11 @@ from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.search import Search
 from flightlogd.session import Session
-from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer
+from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer, sync_wal
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
+from flightlogd.store.reserve import Reserve
 from flightlogd.store.schema import check_database, migrate
 from flightlogd.turns import asking
 from flightlogd.users import Refusal
@@ -78,6 +79,7 @@ def open_log(config: Config) -> apsw.Connection:
     """Open the database ready to be written: migrated, recovered, read models at the head.
 
     What recovery found is synced before anything is acked: only then may `ready.acked` speak of it (D1).
+    A full disk does not keep it from opening what is whole: it can be read, and governed.
 
     Raises:
         StartError: this program cannot work on this database.
@@ -88,7 +90,11 @@ def open_log(config: Config) -> apsw.Connection:
     try:
         db = open_writer(path, limit_bytes=config.database_limit_bytes)
         found = migrate(db, path)
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        try:
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.FullError:
+            Reserve(path.parent, config.reserve_bytes).give_up()
+            sync_wal(path)
         logger.info("log opened", database=str(path), schema_found=found, head_seq=read_head(db).seq)
         catch_up(db)
     except apsw.Error as error:
@@ -128,7 +134,10 @@ async def run_daemon(
         with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
             voice.say(DaemonStopped(reason=reason))
             await voice.settled()
-    db.close()
+    try:
+        db.close()
+    except apsw.Error as error:
+        logger.warning("the write-ahead log stays: it could not be copied", reason=str(error))
 
 
 async def run_alone(config: Config, db: apsw.Connection, work: Callable[[Hub, Voice], Awaitable[T]]) -> T:
@@ -164,6 +173,7 @@ def _assemble(
     writer = Writer(
         Transaction(db, stored, projector, stamp, config),
         inbox,
+        Reserve(Path(config.state_dir), config.reserve_bytes),
         on_commit=tell,
         on_fault=lambda fault: hub.on_fault(fault),
         on_wal_limit=readers.interrupt,

@@ -58,11 +58,16 @@ def catch_up(db: apsw.Connection) -> None:
 def _prepare(db: apsw.Connection, projection: Projection) -> int:
     """Make a projection's tables where they are missing or of another version; return where it stands."""
     known = read_positions(db).get(projection.NAME)
+    if known is not None and known.version == projection.VERSION and known.broken_at is None:
+        return known.position
     begin(db)
     try:
         if known is None or known.version != projection.VERSION:
             create_tables(db, projection)
-        db.execute("update projection set broken_at = null, error = null where name = ?", (projection.NAME,))
+        elif known.broken_at is not None:
+            db.execute(
+                "update projection set broken_at = null, error = null where name = ?", (projection.NAME,)
+            )
         commit(db)
     except BaseException:
         rollback(db)

@@ -67,6 +67,8 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         refused_limit_rows: Refused lines whose bytes are kept.
         refused_line_limit_bytes: How much of a refused line is kept.
         database_limit_bytes: Largest database file; 0 leaves it to the disk.
+        reserve_bytes: Disk space kept aside in flightlog.reserve, at the most an eighth of the file system;
+            given up when the disk is full, so that retention can work; 0: none.
         checkpoint_bytes: WAL size at which the writer copies it into the database.
         wal_limit_bytes: WAL size at which long readers are interrupted so that it can shrink.
         recent_limit_bytes: Committed lines kept in memory for tails.
@@ -117,6 +119,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     refused_limit_rows: Positive = 10_000
     refused_line_limit_bytes: Positive = 4096
     database_limit_bytes: Annotated[int, Meta(ge=0, le=2**45)] = 0
+    reserve_bytes: Annotated[int, Meta(ge=0, le=2**40)] = 16 * 1024 * 1024
     checkpoint_bytes: Positive = 16 * 1024 * 1024
     wal_limit_bytes: Positive = 256 * 1024 * 1024
     recent_limit_bytes: Positive = 8 * 1024 * 1024

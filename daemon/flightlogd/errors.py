@@ -57,3 +57,8 @@ class StorageFault(EnvironmentFault):
     def __init__(self, state: Literal["storage_full", "storage_failing"], reason: str, hint: str) -> None:
         super().__init__(reason, hint)
         self.state: Literal["storage_full", "storage_failing"] = state
+
+    @property
+    def told(self) -> tuple[str, str, str | None]:
+        """What is said of it: two that say the same are one."""
+        return self.state, self.reason, self.hint

@@ -4,6 +4,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import structlog
+import trio
 
 from flightlog_schemas.answers import RetentionStatus
 from flightlogd.config import Config
@@ -38,6 +39,7 @@ class Hub:
         users: Who is connected, and how much each sends.
         unfinished: Bytes of unfinished lines over all connections.
         fault: What storage fault is being waited out.
+        storage_changed: Set, and replaced, when a fault begins or ends.
         abandoned: True once a stop no longer waits for the writer.
         started_us: When this daemon started, microseconds since the epoch.
         connected: All ingest connections, also those that have said nothing yet.
@@ -74,6 +76,7 @@ class Hub:
             builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
         )
         self.fault: StorageFault | None = None
+        self.storage_changed = trio.Event()
         self.abandoned = False
         self.connections: dict[str, int] = {"ingest": 0, "query": 0, "control": 0}
         self.followers = 0
@@ -114,6 +117,9 @@ class Hub:
     def on_fault(self, fault: StorageFault | None) -> None:
         """Note that storage fails, or works again, and tell the peers that wait for an ack."""
         self.fault = fault
+        self.storage_changed.set()
+        self.storage_changed = trio.Event()
+        self.search.hold(full=fault is not None and fault.state == "storage_full")
         if fault is None:
             logger.info("storage works again")
         else:

@@ -29,6 +29,10 @@ _LINE_COST: Final = 256
 Job = Callable[[], None]
 
 
+def NOTHING() -> None:  # noqa: N802  # a marker: no item was left over
+    """Do nothing."""
+
+
 class Inbox(trio.abc.Instrument):
     """The way to the writer: this is the backpressure.
 
@@ -50,6 +54,7 @@ class Inbox(trio.abc.Instrument):
         """Bytes of each user, in lanes and with the writer."""
         self._gathered_lines = 0
         self._ahead = 0
+        self._jobs_ahead: deque[Job] = deque()
         self.items: queue.SimpleQueue[Submission | Job | None] = queue.SimpleQueue()
         self.queued_bytes = 0
         self.queued_lines = 0
@@ -86,9 +91,14 @@ class Inbox(trio.abc.Instrument):
         self._hand_over_all()
         self.items.put(job)
 
-    def call_soon(self, job: Job) -> None:
-        """Have the writer's thread call something that need not wait for what was put before."""
-        self.items.put(job)
+    def call_ahead(self, job: Job) -> None:
+        """Have the writer's thread call something before the next commit, also while storage fails."""
+        self._jobs_ahead.append(job)
+        self.items.put(NOTHING)
+
+    def next_ahead(self) -> Job | None:
+        """Return the next of the jobs that come ahead, on the writer's thread; None where there is none."""
+        return self._jobs_ahead.popleft() if self._jobs_ahead else None
 
     def end(self) -> None:
         """Have the writer's thread end after all that was put before."""

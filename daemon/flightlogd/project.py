@@ -1,7 +1,8 @@
 """Runs the projections over batches, in `seq` order, inside the transaction that stores them.
 
 One savepoint for each projection and commit: one that fails stops alone, is marked broken at that position,
-and never blocks an append. Faults of the environment abort the whole transaction instead and break nothing.
+and never blocks an append; a damaged table is such a failure. Other faults of the environment abort the whole
+transaction instead and break nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from flightlogd.history import History
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded, recorded_singles
-from flightlogd.store.database import is_storage_error
+from flightlogd.store.database import is_damage, is_storage_error
 
 logger = structlog.get_logger(__name__)
 
@@ -131,7 +132,8 @@ def _run(
         if singles and projection.TOTALS is not None:
             projection.TOTALS.settle(db)
     except Exception as error:
-        if is_storage_error(error):
+        # Damage is that of its own tables: the log is in others, and was just written.
+        if is_storage_error(error) and not (is_damage(error) and db.in_transaction):
             raise
         db.execute("rollback to projection")
         db.execute("release projection")

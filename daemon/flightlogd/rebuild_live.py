@@ -59,7 +59,7 @@ async def _run_slices(hub: Hub, scratch: rebuild.Scratch, say: Say, *, check: bo
     while not await in_thread(rebuild.feed_slice, scratch):
         await say(Progress(step="feed", done=scratch.position, total=hub.head.seq))
     if not check:
-        await hub.writer.do(partial(rebuild.watch, scratch=scratch))
+        await hub.writer.do(partial(rebuild.watch, scratch=scratch), ahead=True)
     for done, table in enumerate(scratch.tables):
         await say(Progress(step="compare", done=done, total=len(scratch.tables)))
         await in_thread(rebuild.compare_table, scratch, table)
@@ -69,7 +69,7 @@ async def _run_slices(hub: Hub, scratch: rebuild.Scratch, say: Say, *, check: bo
         while not await in_thread(rebuild.check_slice, scratch):
             pass
     else:
-        while not await hub.writer.do(partial(_mend_slice, scratch, hub.writer)):
+        while not await hub.writer.do(partial(_mend_slice, scratch, hub.writer), ahead=True):
             await say(Progress(step="mend", done=rebuild.count_differences(scratch), total=0))
 
 
@@ -79,9 +79,9 @@ async def _close(hub: Hub, scratch: rebuild.Scratch, *, check: bool) -> None:
         if check:
             scratch.close()
         else:
-            # Queued behind a slice that may not have run yet. Not waited for when cancelled: while storage
-            # fails the writer takes no jobs, and a stop must not hang.
-            await hub.writer.do(lambda _db: scratch.close())
+            # Queued behind a slice that may not have run yet. Not waited for when cancelled: a stop must not
+            # hang where storage does.
+            await hub.writer.do(lambda _db: scratch.close(), ahead=True)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(partial(scratch.path.unlink, missing_ok=True))

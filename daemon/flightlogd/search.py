@@ -22,7 +22,7 @@ from flightlogd.errors import QuestionError
 from flightlogd.head import Head
 from flightlogd.inbox import Inbox
 from flightlogd.queries.log import log_line
-from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.database import begin, commit, is_outcome_unknown, rollback
 from flightlogd.store.readers import Readers
 from flightlogd.store.searchdb import (
     SEARCH_DATABASE,
@@ -97,6 +97,7 @@ class Search:
         self._at_work = trio.CancelScope()
         self._damage: str | None = None
         self._running = False
+        self._held = False
         self._discards = 0
         """How often the index was thrown away."""
 
@@ -124,6 +125,8 @@ class Search:
                         await self._rest()
                 except Exception as error:
                     # Whatever it is, the recorder goes on.
+                    if is_outcome_unknown(error):
+                        self._damage = "what of it is on disk is not known"
                     if isinstance(error, apsw.Error | OSError | QuestionError):
                         logger.error("search index failing", reason=str(error))  # noqa: TRY400
                     else:
@@ -135,6 +138,12 @@ class Search:
             with trio.CancelScope(shield=True):
                 await self._close()
             self._running = False
+
+    def hold(self, *, full: bool) -> None:
+        """Index nothing while the disk is full: what room there is, is for governance."""
+        self._held = full
+        self._hurry.set()
+        self._hurry = trio.Event()
 
     def configure(self, config: Config) -> None:
         """Take over what a reload has changed."""
@@ -239,6 +248,8 @@ class Search:
         """Return when there is something to index and ingestion pauses, or somebody waits, or it is late."""
         if self.state == "ok":
             await self._head.wait_past(self.position)
+        while self._held:
+            await self._hurry.wait()
         with trio.move_on_after(_LONGEST_WAIT_S):
             while not self._is_wanted:
                 seq = self._head.seq
@@ -287,7 +298,8 @@ class Search:
             readers.close()
         db, self._db = self._db, None
         if db is not None:
-            await trio.to_thread.run_sync(db.close, limiter=self._limiter)
+            with suppress(apsw.Error):  # what it could not write is made again
+                await trio.to_thread.run_sync(db.close, limiter=self._limiter)
 
     async def _discard(self) -> None:
         self.position = self._wanted_seq = 0

@@ -237,7 +237,8 @@ class Session:
         self._hub.join(self)  # from here on a newer hello of this name finds this session
         if older is not None:
             await older.supersede()
-        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name), soon=True)
+        # Ahead of what others wait for: of this producer nothing is with the writer any more.
+        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name), ahead=True)
         uid, acked = found or (self.peer.uid, 0)
         if uid != self.peer.uid:
             raise PeerError("not_owner", f"producer {name!r} belongs to another user")
@@ -343,7 +344,7 @@ class Session:
     async def _answer_again(self, first_line: int, last_line: int) -> None:
         """Answer lines that were settled before: refused ones get their refusal again, all get an ack."""
         refusals = await self._hub.writer.do(
-            lambda db: producers.find_refused(db, self.producer, first_line, last_line), soon=True
+            lambda db: producers.find_refused(db, self.producer, first_line, last_line), ahead=True
         )
         answers = [reply_line(refused=refusal) for refusal in refusals]
         answers.append(reply_line(ack=Ack(lines=self._acked_before, seq=self._hub.head.seq)))

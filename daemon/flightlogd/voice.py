@@ -48,7 +48,7 @@ class Voice:
         """Append an event, after all that was queued before."""
         self._writer.post(partial(self._append, [event]))
 
-    async def react(self, decide: Decide) -> None:
+    async def react(self, decide: Decide, told: Callable[[apsw.Connection], None] | None = None) -> None:
         """Append what follows from all that was queued before; returns when it is on disk.
 
         While read models have stopped or storage fails nothing can be decided: then it is tried again until
@@ -57,10 +57,17 @@ class Voice:
         Args:
             decide: Called on the writer's thread between two commits. Its events have an `id` each, so that
                 what was decided before a crash is not said again after it.
+            told: Called right after they are on disk, with nothing in between.
         """
+
+        def do(db: apsw.Connection) -> None:
+            self._append(decide(db))
+            if told is not None:
+                told(db)
+
         while True:
             try:
-                return await self._writer.do(lambda db: self._append(decide(db)))
+                return await self._writer.do(do)
             except (QuestionError, apsw.Error) as error:
                 if isinstance(error, apsw.Error) and not is_storage_error(error):
                     raise

@@ -5,11 +5,15 @@
 
 While a commit waits for the disk, the sessions read and decode the next one. Nothing is acked before COMMIT
 has returned.
+
+While storage fails commits wait, and jobs that come ahead do not: governance can make room meanwhile, and a
+producer can say hello.
 """
 
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, NoReturn, TypeVar
@@ -22,9 +26,10 @@ from flightlogd.append import Committed, Submission, Transaction
 from flightlogd.company import Company
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
-from flightlogd.inbox import Inbox
-from flightlogd.store.database import set_limit, storage_fault
+from flightlogd.inbox import NOTHING, Inbox
+from flightlogd.store.database import cut_wal, is_outcome_unknown, set_limit, storage_fault
 from flightlogd.store.keys import MERGE_KEYS
+from flightlogd.store.reserve import Reserve
 
 logger = structlog.get_logger(__name__)
 
@@ -46,6 +51,7 @@ class Writer:
     Args:
         transaction: What settles submissions; the thread's alone once it runs.
         inbox: Where submissions come from.
+        reserve: Space that is given up when the disk is full.
         on_commit: Called on trio's thread after each commit, before the sources are told.
         on_fault: Called on trio's thread when storage begins to fail, and with None when it works again.
         on_wal_limit: Called on the writer's thread when readers keep the WAL from shrinking.
@@ -55,6 +61,7 @@ class Writer:
         self,
         transaction: Transaction,
         inbox: Inbox,
+        reserve: Reserve,
         *,
         on_commit: Callable[[Committed], None],
         on_fault: Callable[[StorageFault | None], None],
@@ -62,18 +69,23 @@ class Writer:
     ) -> None:
         self._transaction = transaction
         self._inbox = inbox
+        self._reserve = reserve
+        self._reserve_given_up = False
         self._on_commit = on_commit
         self._on_fault = on_fault
         self._on_wal_limit = on_wal_limit
         self._page_size = int(transaction.db.pragma("page_size"))
         self._wal_pages = 0
         self._checkpoint_at_pages = self._pages(transaction.config.checkpoint_bytes)
+        self._tidy_again_at = 0.0
         self._new_config: Config | None = None
         self._nudge = threading.Event()
         self._giving_up = False
         self._token: trio.lowlevel.TrioToken | None = None
         self.phase = "starting"
         """What the thread does at this moment, for `status`."""
+        self.tidy_fault: StorageFault | None = None
+        """What keeps it from copying the WAL into the database, or the index's recent rows to their place."""
         transaction.db.set_wal_hook(self._note_wal)
 
     async def run(self) -> None:
@@ -90,14 +102,15 @@ class Writer:
         self._nudge.set()
         self._inbox.end()
 
-    async def do(self, job: Callable[[apsw.Connection], T], *, soon: bool = False) -> T:
-        """Run a function on the writer's thread and connection, after all that is queued before it.
+    async def do(self, job: Callable[[apsw.Connection], T], *, ahead: bool = False) -> T:
+        """Run a function on the writer's thread and connection.
 
         The function is whole: it begins and commits what it changes. What it raises is raised here.
 
         Args:
             job: The function.
-            soon: It need not wait for what is queued before it.
+            ahead: Before what is queued, also while storage fails; it must append nothing. Else it runs
+                after all that is queued before it.
         """
         done = trio.Event()
         results: list[T] = []
@@ -111,7 +124,11 @@ class Writer:
                 errors.append(error)
             self._tell(done.set)
 
-        (self._inbox.call_soon if soon else self._inbox.call)(run_job)
+        if ahead:
+            self._inbox.call_ahead(run_job)
+            self._nudge.set()
+        else:
+            self._inbox.call(run_job)
         await done.wait()
         if errors:
             raise errors[0]
@@ -151,9 +168,18 @@ class Writer:
     def _loop(self) -> None:
         items = self._inbox.items
         company = Company()
+        if not self._reserve.make():
+            logger.warning("no room for what is to be kept aside", reserve_bytes=self._reserve.wanted_bytes)
+            self._reserve_given_up = self._reserve.free_bytes < self._reserve.wanted_bytes
         while not self._giving_up:
             self.phase = "idle"
-            item = items.get()
+            try:
+                item = items.get(timeout=None if self.tidy_fault is None else self._retry_s)
+            except queue.Empty:
+                self._tidy()
+                continue
+            if self._run_ahead():
+                self._tidy()
             submissions: list[Submission] = []
             lines = 0
             in_vain = False
@@ -161,58 +187,142 @@ class Writer:
                 submissions.append(item)
                 lines += len(item.part.lines)
                 if lines >= COMMIT_LIMIT_LINES:
-                    item = _NOTHING
+                    item = NOTHING
                     break
                 patience_s = company.patience_s(submissions)
                 try:
                     item = items.get(timeout=patience_s)
                 except queue.Empty:
-                    item = _NOTHING
+                    item = NOTHING
                     in_vain = patience_s > 0
             if submissions:
                 company.committed(submissions, in_vain=in_vain)
                 self._settle(submissions)
             if item is None:
                 break
-            if item is not _NOTHING and not isinstance(item, Submission):
+            if item is not NOTHING and not isinstance(item, Submission):
                 self.phase = "job"
                 item()
                 self._tidy()  # it may have committed, too
         self.phase = "stopped"
 
+    def _run_ahead(self, *, thrifty: bool = False) -> bool:
+        """Run the jobs that come ahead; False where there was none.
+
+        Args:
+            thrifty: Give the WAL's space back before each. Who asked for it waits then and reads nothing;
+                after it, who asked may read again at once, and be in the way.
+        """
+        ran = False
+        while (job := self._inbox.next_ahead()) is not None:
+            if thrifty:
+                self._cut_wal()
+            self.phase = "job"
+            job()
+            ran = True
+        return ran
+
     def _settle(self, submissions: list[Submission], *, queued: bool = True) -> None:
         """Commit the submissions, however long storage takes to allow it, and report."""
-        faulted = False
+        known: StorageFault | None = None
         while True:
             self.phase = "commit"
             self._take_over()
-            try:
-                committed = self._transaction.settle(submissions)
-                break
-            except apsw.Error as error:
-                fault = storage_fault(error) or self._die_of(error)
-            if not faulted:
-                faulted = True
+            fault = self._commit_fault()
+            if fault is None:
+                try:
+                    committed = self._transaction.settle(submissions)
+                    break
+                except apsw.Error as error:
+                    fault = storage_fault(error) or self._die_of(error)
+            if fault.state == "storage_full":
+                fault = self._make_room(fault)
+            if known is None or known.told != fault.told:
+                known = fault
                 self._tell(partial(self._on_fault, fault))
-            self.phase = f"waiting: {fault.state}"
-            self._nudge.wait(self._transaction.config.retry_ms / 1000)
-            self._nudge.clear()
+            self._wait_out(fault)
             if self._giving_up:
                 return
-        if faulted:
+        if known is not None:
             self._tell(partial(self._on_fault, None))
         self._tell(lambda: self._report(submissions, committed, queued=queued))
         self._tidy()
 
+    def _commit_fault(self) -> StorageFault | None:
+        """Return why nothing more is to be committed, although it could be: the WAL would have no bound."""
+        limit = self._pages(self._transaction.config.wal_limit_bytes)
+        return self.tidy_fault if self._wal_pages >= limit else None
+
+    def _make_room(self, fault: StorageFault) -> StorageFault:
+        """Give up what is kept aside, for governance to work with; return what is to be said."""
+        if self._reserve.give_up():
+            self._reserve_given_up = True
+            logger.warning("the disk is full: what was kept aside is given up, so that governance can work")
+        self._cut_wal()
+        if not self._reserve_given_up:
+            return fault
+        needed = 2 * self._reserve.wanted_bytes
+        hint = f"free disk space, by `flightlogd retention`, too: it goes on when {needed:,} bytes are free"
+        return StorageFault("storage_full", fault.reason, hint)
+
+    def _wait_out(self, fault: StorageFault) -> None:
+        """Return when it is time to try again; meanwhile do what comes ahead.
+
+        What was given up is for governance. So after that it is not tried again before there is room to keep
+        as much aside anew.
+        """
+        while not self._giving_up:
+            deadline = time.monotonic() + self._retry_s
+            while (left_s := deadline - time.monotonic()) > 0 and not self._giving_up:
+                self.phase = f"waiting: {fault.state}"
+                self._nudge.wait(left_s)
+                self._nudge.clear()
+                self._run_ahead(thrifty=True)
+                if self._new_config is not None:
+                    self._take_over()
+                    break
+            self._tidy()
+            if not self._reserve_given_up:
+                return
+            self._cut_wal()
+            if self._reserve.make():
+                self._reserve_given_up = False
+                return
+
+    def _cut_wal(self) -> None:
+        """Copy the WAL into the database and give its space back, where no reader is in the way."""
+        self.phase = "checkpoint"
+        try:
+            cut_wal(self._transaction.db)
+        except apsw.Error as error:
+            if storage_fault(error) is None:
+                self._die_of(error)
+
+    @property
+    def _retry_s(self) -> float:
+        return self._transaction.config.retry_ms / 1000
+
     def _tidy(self) -> None:
-        """Keep the WAL and the tables of recent rows small."""
-        full = self._wal_pages >= self._checkpoint_at_pages
+        """Keep the WAL and the tables of recent rows small; what fails is tried again after a pause."""
+        before = self.tidy_fault
+        if before is not None and time.monotonic() < self._tidy_again_at:
+            return
+        again = before is not None
+        full = again or self._wal_pages >= self._checkpoint_at_pages
+        faults = []
         if full or self._transaction.unmerged_rows >= MERGE_ROWS:
-            self._merge(self._transaction.merge_index)
-        if self._transaction.unmerged_keys >= MERGE_KEYS:
-            self._merge(self._transaction.merge_keys)
+            faults.append(self._merge(self._transaction.merge_index))
+        if again or self._transaction.unmerged_keys >= MERGE_KEYS:
+            faults.append(self._merge(self._transaction.merge_keys))
         if full:
-            self._checkpoint()
+            faults.append(self._checkpoint())
+        self.tidy_fault = fault = next((fault for fault in faults if fault is not None), None)
+        if fault is not None:
+            self._tidy_again_at = time.monotonic() + self._retry_s
+            if before is None or before.told != fault.told:
+                logger.error("cannot tidy up", state=fault.state, reason=fault.reason, hint=fault.hint)
+        elif before is not None:
+            logger.info("tidied up after a fault", reason=before.reason)
 
     def _report(self, submissions: list[Submission], committed: Committed, *, queued: bool) -> None:
         self._on_commit(committed)
@@ -221,16 +331,16 @@ class Writer:
                 self._inbox.release(submission)
             submission.source.settle(outcome)
 
-    def _merge(self, merge: Callable[[], None]) -> None:
-        """Move recent rows to their place, after acking; what fails is tried again next time."""
+    def _merge(self, merge: Callable[[], None]) -> StorageFault | None:
+        """Move recent rows to their place, after acking."""
         self.phase = "merge"
         try:
             merge()
         except apsw.Error as error:
-            if storage_fault(error) is None:
-                self._die_of(error)
+            return storage_fault(error) or self._die_of(error)
+        return None
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self) -> StorageFault | None:
         """Copy the WAL into the database, so that the next commit begins it anew.
 
         A WAL that is reused in place commits three times faster than one that grows. Only this thread does
@@ -240,6 +350,7 @@ class Writer:
         self.phase = "checkpoint"
         config = self._transaction.config
         db = self._transaction.db
+        fault = None
         try:
             pages, done = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if done < pages and pages >= self._pages(config.wal_limit_bytes):
@@ -248,12 +359,13 @@ class Writer:
         except apsw.BusyError:
             pages, done = self._wal_pages, 0
         except apsw.Error as error:
-            # The WAL still has everything; the next commit says what is wrong with the disk.
-            if storage_fault(error) is None:
-                self._die_of(error)
+            # The WAL still has everything, and commits go on up to its limit.
+            fault = storage_fault(error) or self._die_of(error)
             pages, done = self._wal_pages, 0
+        self._reserve.make()  # where there was no room before
         base = self._pages(config.checkpoint_bytes)
         self._checkpoint_at_pages = base if done >= pages else pages + base // 4
+        return fault
 
     def _pages(self, size_bytes: int) -> int:
         return max(1, size_bytes // self._page_size)
@@ -269,7 +381,7 @@ class Writer:
 
     def _stop_if_unknown(self, error: BaseException) -> None:
         """End the process at once after an error with an unknown outcome; recovery reads what is there."""
-        if getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
+        if is_outcome_unknown(error):
             logger.critical("fsync failed, its outcome is unknown: stopping", error=str(error))
             os._exit(EXIT_STORAGE_UNKNOWN)
 
@@ -279,7 +391,3 @@ class Writer:
             self._token.run_sync_soon(report)
         except trio.RunFinishedError:
             logger.warning("the loop ended before a commit was reported")
-
-
-def _NOTHING() -> None:  # noqa: N802  # a marker: no item was left over
-    """Do nothing."""

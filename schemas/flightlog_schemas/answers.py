@@ -270,6 +270,7 @@ class DaemonStatus(Struct, kw_only=True):
     `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how
     far behind the newest time of receipt the clock is, for it was set back and such times never are. `users`
     are those with most connections, a hundred at most.
+    `reserve_bytes` are kept aside on disk, given up when it is full; `free_bytes` are everybody's.
     """
 
     schema_version: int
@@ -284,6 +285,8 @@ class DaemonStatus(Struct, kw_only=True):
     clock_behind_us: int
     database_bytes: int
     wal_bytes: int
+    reserve_bytes: int
+    free_bytes: int
     memory_bytes: int
     running: int
     watched: int

@@ -68,6 +68,10 @@ class Daemon:
         self.config = config
         self.clock_shift_us = 0
         """How far its wall clock is from ours, from its next start on."""
+        self.program: list[str] | None = None
+        """What Python runs in place of `-m flightlogd`."""
+        self.prefix: list[str] = []
+        """A command that runs it, as in another namespace."""
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[bytes] = []
@@ -111,6 +115,11 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def started(self) -> bool:
+        """True once it was started, whatever became of it."""
+        return self._process is not None
+
+    @property
     def stderr(self) -> str:
         """All that it has written since its last start."""
         with self._news:
@@ -130,10 +139,10 @@ class Daemon:
             StartFailedError: it ended first, or took longer than START_TIMEOUT_S.
         """
         assert not self.running, "the daemon runs already"
-        program = (
+        program = self.program or (
             ["-c", _SHIFTED.format(self.clock_shift_us)] if self.clock_shift_us else ["-m", "flightlogd"]
         )
-        command = [sys.executable, "-P", *program, *self.argv]
+        command = [*self.prefix, sys.executable, "-P", *program, *self.argv]
         command += ["--state-dir", str(self.state_dir), "--runtime-dir", str(self.runtime_dir)]
         if _SETPRIV and threading.current_thread() is threading.main_thread():
             # Dies with the tests even when those are killed. The kernel watches the thread that forks.

@@ -32,6 +32,8 @@ logger = structlog.get_logger(__name__)
 
 _EVERY_S: Final = 86_400.0
 _AGAIN_S: Final = 3600.0
+_FULL_S: Final = 10.0
+"""A disk that fills again and again is looked after no oftener than this."""
 
 
 class Governor:
@@ -47,14 +49,20 @@ class Governor:
         self._hub = hub
         self._voice = voice
         self._busy = busy
+        self._untold = False
+        """Something was removed that no event tells of yet."""
 
     async def run(self) -> None:
-        """Apply the settings at once, and then daily."""
-        pause_s = 0.0
+        """Apply the settings at once, then daily, and whenever storage is full or no longer fails."""
         while True:
-            with trio.move_on_after(pause_s):
-                await trio.sleep_forever()
+            began = trio.current_time()
+            changed = self._hub.storage_changed
             pause_s = _EVERY_S if await self._once() else _AGAIN_S
+            with trio.move_on_after(pause_s):
+                await changed.wait()
+                while self._hub.fault is not None and self._hub.fault.state != "storage_full":
+                    await self._hub.storage_changed.wait()
+                await trio.sleep_until(began + _FULL_S)
 
     async def _once(self) -> bool:
         """Apply the settings once; False when that has to be tried again soon."""
@@ -65,6 +73,8 @@ class Governor:
             if isinstance(error, apsw.Error) and not is_storage_error(error):
                 raise
             logger.warning("retention is put off", reason=str(error))
+            return False
+        if self._untold:
             return False
         if done.limit_bytes is not None and done.used_bytes > done.limit_bytes:
             logger.warning(
@@ -96,9 +106,10 @@ class Governor:
             await work.remove()
             await work.sweep()
             if not dry_run:
-                detail = {"by": by, "executions": work.done.executions}
-                await seal(hub, self._voice, "retention", detail)
+                # Space first: sealing takes some.
                 await shrink(hub, work.say)
+                detail = {"by": by, "executions": work.done.executions}
+                self._untold = not await seal(hub, self._voice, "retention", detail)
         await work.measure()
         done = work.done
         if not dry_run:
@@ -159,7 +170,8 @@ class _Pass:
                 continue
             while names:
                 looked_at, taken = await write(
-                    partial(forget_executions, execution_ids=names, before_us=before_us, slice_s=SLICE_S)
+                    partial(forget_executions, execution_ids=names, before_us=before_us, slice_s=SLICE_S),
+                    ahead=True,
                 )
                 del names[:looked_at]
                 self.done.executions += taken
@@ -169,7 +181,7 @@ class _Pass:
         while True:
             changes, out = await self._hub.readers.run(removal_step)
             if out:
-                await self._hub.writer.do(partial(finish_removals, execution_ids=out))
+                await self._hub.writer.do(partial(finish_removals, execution_ids=out), ahead=True)
             if changes:
                 self.done.execution_lines += sum(change.taken_lines for change in changes)
                 await apply(self._hub, "removal", changes)

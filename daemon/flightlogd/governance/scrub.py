@@ -24,7 +24,7 @@ from flightlogd.governance.rewrite import Row, rewrite
 from flightlogd.governance.slices import Say, apply, seal, short_turns
 from flightlogd.hub import Hub
 from flightlogd.rebuild_live import run_rebuild
-from flightlogd.store.database import DATABASE, begin, commit, rollback
+from flightlogd.store.database import DATABASE, begin, commit, cut_wal, rollback
 from flightlogd.store.eventlog import read_batches, read_head
 from flightlogd.store.tombstones import Rewrite
 from flightlogd.voice import Voice
@@ -149,7 +149,7 @@ async def scrub(hub: Hub, voice: Voice, value: str, *, by: str, dry_run: bool, s
             done.refused = len(await hub.readers.run(partial(_refused, values=look.values)))
             done.backups = await trio.to_thread.run_sync(_backups, state_dir, look.values)
             return done
-        done.refused = await hub.writer.do(partial(_scrub_refused, values=look.values))
+        done.refused = await hub.writer.do(partial(_scrub_refused, values=look.values), ahead=True)
         differences = await run_rebuild(hub, Rebuild(), say)
         done.rows = sum(one.missing + one.extra + one.changed for one in differences)
     detail = {"by": by, "refused": done.refused, "rows": done.rows}
@@ -204,23 +204,11 @@ def _holds(path: Path, values: Values) -> bool:
 async def _cut_wal(hub: Hub) -> bool:
     """Empty the write-ahead log; readers under way are interrupted. False when they stay in the way."""
     with trio.move_on_after(_CUT_TIMEOUT_S):
-        while not await hub.writer.do(_try_to_cut):
+        while not await hub.writer.do(cut_wal, ahead=True):
             hub.readers.interrupt()
             await trio.sleep(_CUT_AGAIN_S)
         return True
     return False
-
-
-def _try_to_cut(db: apsw.Connection) -> bool:
-    # Without waiting: commits come first.
-    db.execute("pragma busy_timeout = 0")
-    try:
-        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    except apsw.BusyError:
-        return False
-    finally:
-        db.execute("pragma busy_timeout = 5000")
-    return True
 
 
 def _uids(db: apsw.Connection) -> list[int]:

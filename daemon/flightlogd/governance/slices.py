@@ -1,5 +1,6 @@
 """Changes of the log carried out between two commits, a few milliseconds at a time; sealed in the end."""
 
+import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import apsw
+import structlog
 import trio
 
 from flightlog_schemas.events import DaemonPruned, Event
@@ -15,9 +17,12 @@ from flightlog_schemas.wire.control import Progress
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
 from flightlogd.project import read_positions
+from flightlogd.store.database import is_damage
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.tombstones import Cause, Rewrite, Slice, governing, mark_sealed, unsealed
 from flightlogd.voice import Voice
+
+logger = structlog.get_logger(__name__)
 
 Say = Callable[[Progress], Awaitable[None]]
 
@@ -27,6 +32,9 @@ SLICE_S: Final = 0.002
 _VACUUM_PAGES: Final = 16
 """Pages given back to the file system in one slice."""
 
+_PATIENCE_S: Final = 5.0
+"""How long sealing waits for storage that fails: what was freed may be what it waits for."""
+
 _TURN_S: Final = 0.000_5
 """How long a thread that looks for what is to go keeps the interpreter while others wait for it."""
 
@@ -35,7 +43,7 @@ async def apply(hub: Hub, cause: Cause, changes: Sequence[Rewrite]) -> None:
     """Carry out changes of rows, as many in a slice as its time allows."""
     left = list(changes)
     while left:
-        done = await hub.writer.do(partial(_apply_slice, cause=cause, changes=left))
+        done = await hub.writer.do(partial(_apply_slice, cause=cause, changes=left), ahead=True)
         hub.head.forget(left[done - 1].last_seq)
         del left[:done]
 
@@ -58,27 +66,38 @@ def _apply_slice(db: apsw.Connection, cause: Cause, changes: Sequence[Rewrite]) 
 async def shrink(hub: Hub, say: Say) -> None:
     """Give free pages back to the file system, in slices, and have the file cut."""
     done = 0
-    while left := await hub.writer.do(_vacuum_slice):
+    while left := await hub.writer.do(_vacuum_slice, ahead=True):
         done += _VACUUM_PAGES
         await say(Progress(step="shrink", done=done, total=done + left))
-    await hub.writer.do(lambda db: db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE))
+    await hub.writer.do(lambda db: db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE), ahead=True)
 
 
 def _vacuum_slice(db: apsw.Connection) -> int:
     before = int(db.pragma("freelist_count"))
-    db.execute(f"pragma incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    try:
+        db.execute(f"pragma incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        logger.warning("free space stays in the file: pages of it are damaged", reason=str(error))
+        return 0
     left = int(db.pragma("freelist_count"))
     return left if left < before else 0
 
 
-async def seal(hub: Hub, voice: Voice, cause: Cause, detail: Mapping[str, Any]) -> None:
+async def seal(hub: Hub, voice: Voice, cause: Cause, detail: Mapping[str, Any]) -> bool:
     """Tell of the tombstones that no event tells of yet: these, and those of a pass that was cut off.
+
+    While storage fails nothing can be said in the log; what is not told then is told by the next pass.
 
     Args:
         hub: The daemon.
         voice: Says it in the log.
         cause: Why lines left.
         detail: What else is to be known.
+
+    Returns:
+        False where that has to wait.
     """
     last_id = 0
 
@@ -90,12 +109,18 @@ async def seal(hub: Hub, voice: Voice, cause: Cause, detail: Mapping[str, Any]) 
         last_id = found.last_id
         sealed = {"first": found.first_id, "last": last_id, "sha256": found.digest.hex()}
         told = {**detail, "bytes": found.size_bytes, "tombstones": sealed}
-        key = f"pruned:{found.first_id}"
+        key = f"pruned:{found.first_id}-{last_id}"
         return [DaemonPruned(id=key, cause=cause, lines=found.lines, detail=told)]
 
-    await voice.react(decide)
-    if last_id:
-        await hub.writer.do(partial(mark_sealed, last_id=last_id))
+    def told(db: apsw.Connection) -> None:
+        if last_id:
+            mark_sealed(db, last_id)
+
+    with trio.move_on_after(math.inf if hub.fault is None else _PATIENCE_S) as patience:
+        await voice.react(decide, told)
+    if patience.cancelled_caught:
+        logger.warning("what was removed is told of later: storage fails", cause=cause)
+    return not patience.cancelled_caught
 
 
 @contextmanager

@@ -86,7 +86,7 @@ async def change_cursor(request: Cursor, hub: Hub, uid: int) -> NamedCursor:
         cursor = StoredCursor(owner, request.name, request.seq, system_clock())
         change = partial(_move, wanted=cursor, back=request.back, limit=hub.config.cursor_limit)
     try:
-        return await hub.writer.do(partial(_whole, change=change))
+        return await hub.writer.do(partial(_whole, change=change), ahead=True)
     except apsw.Error as error:
         fault = storage_fault(error)
         if fault is None:

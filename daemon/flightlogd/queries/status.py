@@ -15,6 +15,7 @@ from flightlogd.project import read_positions
 from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.reserve import RESERVE
 from flightlogd.store.searchfeed import unindexed_since
 from flightlogd.store.sizes import file_size
 
@@ -27,7 +28,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     """Return the daemon's state, positions, sizes and queues."""
     head_seq, received, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
     cursors, cursor_lag = await hub.readers.run(_cursors)
-    fault = hub.fault
+    fault = hub.fault or hub.writer.tidy_fault
     search = await _search_status(hub, head_seq)
     database = Path(hub.config.state_dir) / DATABASE
     broken = [projection.name for projection in projections if projection.broken_at is not None]
@@ -51,6 +52,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         clock_behind_us=max(0, received - system_clock()),
         database_bytes=file_size(database),
         wal_bytes=file_size(database.with_name(f"{DATABASE}-wal")),
+        reserve_bytes=file_size(database.with_name(RESERVE)),
+        free_bytes=_free_bytes(database.parent),
         memory_bytes=_memory_bytes(),
         running=running,
         watched=hub.watched,
@@ -114,6 +117,12 @@ async def _search_status(hub: Hub, head_seq: int) -> SearchStatus:
         lag_us=0 if since is None else max(0, system_clock() - since),
         index_bytes=file_size(search.path) + file_size(search.path.with_name(f"{search.path.name}-wal")),
     )
+
+
+def _free_bytes(directory: Path) -> int:
+    """Return how much the file system has for everybody (statvfs(3))."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize
 
 
 def _memory_bytes() -> int:

@@ -5,4 +5,5 @@
 - `eventlog`: batches in and out
 - `producers`: who sent what, gaps, refused lines, keys
 - `readers`: read-only connections for questions
+- `reserve`: disk space kept aside for when there is none
 """

@@ -1,5 +1,6 @@
 """Connections to flightlog.db and their pragmas, each with its reason."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,16 +10,28 @@ from flightlogd.errors import StartError, StorageFault
 
 DATABASE: Final = "flightlog.db"
 
+DAMAGE_HINT: Final = "`flightlogd verify` names what is damaged; docs/storage.md says what can be done"
+"""What an operator is told where the file is not what was written."""
+
+_BUSY_TIMEOUT_MS: Final = 5000
+"""Only the short reads of a shell or a backup can be in the way."""
+
 _SQLITE_FLOOR: Final = (3, 53, 0)
 """Earlier versions may corrupt a WAL that two connections reset at once (sqlite.org/wal.html)."""
 
-_STORAGE_ERRORS: Final = (
-    apsw.FullError,
+_DAMAGE_ERRORS: Final = (apsw.CorruptError, apsw.NotADBError)
+
+_FAILING_ERRORS: Final = (
     apsw.IOError,
     apsw.NoMemError,
-    apsw.CorruptError,
-    apsw.InterruptError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ProtocolError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
 )
+
+_STORAGE_ERRORS: Final = (apsw.FullError, *_FAILING_ERRORS, *_DAMAGE_ERRORS, apsw.InterruptError)
 """Faults of the environment: they abort the transaction and are nobody's bug."""
 
 
@@ -51,8 +64,7 @@ def open_writer(path: Path | str, *, limit_bytes: int = 0) -> apsw.Connection:
     # The writer checkpoints by itself, after acking.
     db.execute("pragma wal_autocheckpoint = 0")
     db.execute("pragma foreign_keys = on")
-    # Only the short reads of a shell or a backup can be in the way.
-    db.execute("pragma busy_timeout = 5000")
+    db.execute(f"pragma busy_timeout = {_BUSY_TIMEOUT_MS}")
     # What is deleted is overwritten: a secret that left the log is in no free page (sqlite.org/pragma.html).
     db.execute("pragma secure_delete = on")
     # 16 MiB: the upper pages of all trees stay, and the daemon stays small.
@@ -74,7 +86,7 @@ def set_limit(db: apsw.Connection, limit_bytes: int) -> None:
 def open_reader(path: Path | str) -> apsw.Connection:
     """Open a read-only connection for questions."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    db.execute("pragma busy_timeout = 5000")
+    db.execute(f"pragma busy_timeout = {_BUSY_TIMEOUT_MS}")
     # Batches are large and read once; the operating system's cache holds them.
     db.execute("pragma cache_size = -2048")
     db.execute("pragma temp_store = memory")
@@ -102,16 +114,60 @@ def is_storage_error(error: BaseException) -> bool:
     return isinstance(error, _STORAGE_ERRORS)
 
 
+def is_damage(error: BaseException) -> bool:
+    """Say whether an error means that the file is not what SQLite has written."""
+    return isinstance(error, _DAMAGE_ERRORS)
+
+
+def is_outcome_unknown(error: BaseException) -> bool:
+    """Say whether nobody knows what is on disk after an error.
+
+    After a failed fsync the kernel may have dropped the pages and called them clean: trying again proves
+    nothing.
+    """
+    return getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+
 def storage_fault(error: apsw.Error) -> StorageFault | None:
     """Return the fault that a storage error is, or None when its outcome is unknown or it is none.
 
-    After a failed fsync nobody knows what is on disk (the kernel may have dropped the pages), so that one
-    is not waited out: the process ends, and recovery reads what is there.
+    One whose outcome is unknown is not waited out: the process ends, and recovery reads what is there.
     """
     if isinstance(error, apsw.FullError):
-        return StorageFault("storage_full", str(error), "free disk space, or raise database_limit_bytes")
-    if getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
+        return StorageFault("storage_full", _said(error), "free disk space, or raise database_limit_bytes")
+    if is_outcome_unknown(error):
         return None
-    if isinstance(error, apsw.IOError | apsw.NoMemError | apsw.BusyError | apsw.LockedError):
-        return StorageFault("storage_failing", str(error), "look at the disk's health: dmesg, smartctl")
+    if is_damage(error):
+        return StorageFault("storage_failing", _said(error), DAMAGE_HINT)
+    if isinstance(error, _FAILING_ERRORS):
+        return StorageFault("storage_failing", _said(error), "look at the disk's health: dmesg, smartctl")
     return None
+
+
+def cut_wal(db: apsw.Connection) -> bool:
+    """Copy the WAL into the database and give its space back; False where a reader is in the way.
+
+    Readers are not waited for: commits come first.
+    """
+    db.execute("pragma busy_timeout = 0")
+    try:
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        return False
+    finally:
+        db.execute(f"pragma busy_timeout = {_BUSY_TIMEOUT_MS}")
+    return True
+
+
+def sync_wal(path: Path) -> None:
+    """Have what is in the write-ahead log of a database on disk, where it cannot be copied into it.
+
+    Raises:
+        OSError: nobody knows what is on disk.
+    """
+    with path.with_name(f"{path.name}-wal").open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _said(error: apsw.Error) -> str:
+    return str(error) or type(error).__name__

@@ -69,6 +69,7 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         ("writer", f"{status.phase}, {status.queued_lines:,} lines queued", None),
         ("log", f"{status.head_seq:,} events, {bytes_text(status.database_bytes)}", None),
         ("wal", bytes_text(status.wal_bytes), None),
+        ("disk", f"{bytes_text(status.free_bytes)} free, {bytes_text(status.reserve_bytes)} aside", None),
         ("memory", bytes_text(status.memory_bytes), None),
         ("running", f"{status.running:,}", None),
         ("cursors", *_cursors(status)),
