@@ -15,7 +15,7 @@ INTERRUPTED: Final = 130
 
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import", "export"),
-    "Steer": ("advance", "cancel", "set", "agent", "artifact"),
+    "Steer": ("advance", "cancel", "set", "agent", "artifact", "plan"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "stats", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),
     "The daemon and its language": ("status", "doctor", "spool", "schema", "web", "mcp"),

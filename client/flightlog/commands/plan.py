@@ -199,19 +199,22 @@ def adjust_plan(
     tried = Plan(
         project=project,
         plan_id=plan_id,
-        worktree_assignments=dict(worktree_assignments or {}),
-        batch_overrides=dict(batch_overrides or {}),
+        worktree_assignments=dict(worktree_assignments) if worktree_assignments else None,
+        batch_overrides=dict(batch_overrides) if batch_overrides else None,
     )
+    if seen_seq is not None:
+        # First of all: what made sense of the plan as it was seen may make none of the plan as it is.
+        now = show_plan(project, plan_id=plan_id, daemon=daemon)
+        if now.seen_seq != seen_seq:
+            raise PlanConflict(now.plan_id, f"its last change was at {now.seen_seq}, not at {seen_seq}")
     with daemon.ask() as connection:
         found = connection.one(tried, ProjectPlan)
-    if seen_seq not in (None, found.seen_seq):
-        raise PlanConflict(found.plan_id, f"its last change was at {found.seen_seq}, not at {seen_seq}")
     event = PlanAdjusted(
         id=new_id(),
         time=now_us(),
         project=found.project,
         plan_id=found.plan_id,
-        seen_seq=found.seen_seq,
+        seen_seq=found.seen_seq if seen_seq is None else seen_seq,
         worktree_assignments=tried.worktree_assignments,
         batch_overrides=tried.batch_overrides,
     )

@@ -31,7 +31,11 @@ def find_project(db: apsw.Connection, text: str) -> str:
         for root in _roots(db, ""):
             if project_id_of(root) == text:
                 return root
-    raise QuestionError("not_found", f"no such project: {text}", "flightlog plan projects shows them")
+    raise QuestionError(
+        "not_found",
+        f"no such project: {text}",
+        "flightlog plan projects lists those that there are; flightlog task declare begins one",
+    )
 
 
 def project_page(db: apsw.Connection, request: Projects) -> tuple[list[Project], str | None]:

@@ -8,20 +8,24 @@ import click
 import msgspec
 from msgspec.structs import replace
 
+from flightlog import commands
 from flightlog.cli.follow import Patience
 from flightlog.cli.lists import task_columns
 from flightlog.cli.options import ID, TIME
 from flightlog.cli.output import Output, shown
+from flightlog.cli.project import project_here, project_named
 from flightlog.cli.render import STATUS_STYLES, duration, error_text
 from flightlog.cli.stream import Stream
 from flightlog.cli.tables import Column
 from flightlog.cli.text import one_line
 from flightlog.cli.verb import Session, family, json_option, verb
 from flightlog.clock import now_us
+from flightlog.declarations import read_declarations
 from flightlog.errors import DaemonAway, NotUnderstood
 from flightlog.query import Connection
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import Provenance
+from flightlog_schemas.events.task import Dependency, TaskDeclared
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.stats import Completion
 from flightlog_schemas.statuses import TaskStatus
@@ -33,11 +37,12 @@ NONE: Final = 1
 
 command = family(
     "task",
-    "Attempts at tasks: how they went, over all executions.",
+    "Attempts at tasks: how they went, over all executions; and tasks to be planned.",
     "flightlog task list --task extract --since 1d",
     "flightlog task trace 4bf92f3577b34da6a3ce929d0e0e4736",
     "flightlog task failed -n 5",
     "flightlog task watch --novel",
+    "flightlog task declare api --depends-on schema",
 )
 
 _count = click.option(
@@ -155,6 +160,62 @@ def watch(
                 stream.line_bytes(output.harmless(encoded), one.ended_seq)
             else:
                 stream.line(_line(output, one), one.ended_seq)
+
+
+@command.member
+@verb(
+    "declare",
+    "flightlog task declare api --description 'write `src/api.py`' --epic web --depends-on schema",
+    "flightlog task declare --file tasks.json",
+)
+@click.argument("task_id", metavar="[TASK]", required=False, type=ID)
+@click.option("--project", metavar="DIR", help="Root of its project [default: the one you are in].")
+@click.option("--description", help="What is to be done: files that it names are predicted to be written.")
+@click.option("--action", help="What kind of work; tasks with this slug tell how long it takes.")
+@click.option("--epic", type=ID, help="The group that it belongs to.")
+@click.option("--priority", type=click.IntRange(0, 999), default=999, help="Lowest first [default: 999].")
+@click.option("--depends-on", type=ID, multiple=True, metavar="TASK", help="It waits for; may be repeated.")
+@click.option("--soft", type=ID, multiple=True, metavar="TASK", help="Related, and not waited for.")
+@click.option("--file", type=click.File("rb"), metavar="FILE", help="Many at once, as JSON; - is stdin.")
+def declare(
+    session: Session,
+    task_id: str | None,
+    project: str | None,
+    description: str | None,
+    action: str | None,
+    epic: str | None,
+    priority: int,
+    depends_on: tuple[str, ...],
+    soft: tuple[str, ...],
+    file: Any,
+) -> None:
+    """Declare a task of a project, or many from a file, for `plan build`.
+
+    The last declaration of a task counts. A file is an object with `tasks` and `epics`, a list of tasks, or
+    has one of them on each line: {"task_id", "description", "action", "epic", "priority", "depends_on"}.
+    """
+    root = project_here() if project is None else project_named(project)
+    if (task_id is None) == (file is None):
+        raise click.UsageError("give a TASK, or --file")
+    if file is not None:
+        if description or action or epic or depends_on or soft:
+            raise click.UsageError("with --file, all about the tasks is in the file")
+        declared = read_declarations(file.read(), root)
+        commands.declare_tasks(declared.tasks, declared.epics, daemon=session.daemon)
+        return
+    assert task_id is not None
+    hard = [Dependency(task_id=one) for one in dict.fromkeys(depends_on)]
+    weak = [Dependency(task_id=one, kind="soft") for one in dict.fromkeys(soft) if one not in depends_on]
+    task = TaskDeclared(
+        task_id=task_id,
+        project=root,
+        description=description,
+        action=action,
+        epic=epic,
+        priority=priority,
+        depends_on=(*hard, *weak),
+    )
+    commands.declare_tasks([task], daemon=session.daemon)
 
 
 _FAILED: Final = ("failed", "timed_out", "lost")
