@@ -78,6 +78,8 @@ def request_plan(
     max_worktrees: int | None = None,
     reason: str | None = None,
     execution_id: str | None = None,
+    trace_id: str | None = None,
+    span_id: str | None = None,
     daemon: Daemon | None = None,
 ) -> RequestedPlan:
     """Ask for a plan of a project, and return without waiting for it.
@@ -87,6 +89,8 @@ def request_plan(
         max_worktrees: Most worktrees for a batch; default: 4.
         reason: Why, in a word or a sentence.
         execution_id: The execution that asks, if any: the answer is shown among its log lines.
+        trace_id: The trace that this belongs to, if any.
+        span_id: The span of that trace.
         daemon: Where; default: the one that the environment names.
 
     Raises:
@@ -102,6 +106,8 @@ def request_plan(
             id=request_id,
             time=now_us(),
             execution_id=execution_id,
+            trace_id=trace_id,
+            span_id=span_id,
             project=project,
             reason=reason,
             max_worktrees=max_worktrees,

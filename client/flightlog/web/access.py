@@ -12,7 +12,9 @@ from flightlog.web.problem import Problem
 OPEN_PATHS: Final = ("/health/live", "/login", "/static/")
 """What is answered without the token: that it runs, how to log in, and the files of the page."""
 
-_READING: Final = frozenset({"GET", "HEAD"})
+_READING: Final = frozenset({"GET", "HEAD", "WEBSOCKET"})
+"""A WebSocket only reads here; a browser always says which page opens it, and another's is refused."""
+
 _CROSS: Final = frozenset({"cross-site", "same-site"})
 _HOST_HINT: Final = "name it with --allow-host, if it is one of this machine's"
 

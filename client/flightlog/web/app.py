@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
+import trio
 from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -21,7 +22,7 @@ from flightlog.web.endpoint import PREFIX, Call, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
 from flightlog.web.gate import App, Gate, Receive, Scope, Send
 from flightlog.web.health import health_routes
-from flightlog.web.limits import BODY_LIMIT_BYTES
+from flightlog.web.limits import BODY_LIMIT_BYTES, COMMANDS_AT_ONCE
 from flightlog.web.metrics import Requests
 from flightlog.web.openapi import description
 from flightlog.web.params import convert, pairs_of
@@ -46,6 +47,7 @@ def application(daemon: Daemon, access: Access, connections: Places, say: Callab
         say: Tells whoever runs it of what is our fault.
     """
     asker, requests = Asker(daemon), Requests()
+    commands = trio.CapacityLimiter(COMMANDS_AT_ONCE)
     streams = Streams(asker)
     routes: list[Any] = [
         _file("/", "index.html"),
@@ -53,7 +55,7 @@ def application(daemon: Daemon, access: Access, connections: Places, say: Callab
         _description(),
         create_static_files_router("/static", [STATIC], include_in_schema=False),
         *health_routes(asker, requests, connections, streams.places),
-        *(_route(endpoint, asker, daemon) for endpoint in ENDPOINTS),
+        *(_route(endpoint, asker, daemon, commands) for endpoint in ENDPOINTS),
     ]
     rest = Litestar(
         routes,
@@ -103,7 +105,9 @@ def _description() -> HTTPRouteHandler:
     return HTTPRouteHandler("/openapi.json", http_method="GET")(show)
 
 
-def _route(endpoint: Endpoint, asker: Asker, daemon: Daemon) -> HTTPRouteHandler:
+def _route(
+    endpoint: Endpoint, asker: Asker, daemon: Daemon, commands: trio.CapacityLimiter
+) -> HTTPRouteHandler:
     """Return the handler of an endpoint."""
 
     async def answer(request: AnyRequest) -> Response[bytes]:
@@ -111,7 +115,7 @@ def _route(endpoint: Endpoint, asker: Asker, daemon: Daemon) -> HTTPRouteHandler
         # Paths are matched as they are written, so that an id may hold a slash.
         path = {name: unquote(value) for name, value in request.path_params.items()}
         asked = convert(pairs_of(request.scope["query_string"]), path, endpoint.asked)
-        call = Call(asker, daemon, now_us(), body, request.scope["state"]["trace"])
+        call = Call(asker, daemon, commands, now_us(), body, request.scope["state"]["trace"])
         told = await endpoint.run(call, asked)
         return Response(msgspec.json.encode(told), media_type=MediaType.JSON, status_code=endpoint.status)
 

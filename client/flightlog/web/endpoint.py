@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
+import trio
 from msgspec import Struct
 
 from flightlog.cli.trace import Trace
@@ -29,6 +30,7 @@ class Call:
     Attributes:
         asker: Asks the daemon.
         daemon: The daemon, for commands.
+        commands: Threads for commands.
         now_us: When it came, in microseconds since the epoch.
         body: What was sent with it.
         trace: The span of what is done for it, where it named a trace.
@@ -36,6 +38,7 @@ class Call:
 
     asker: Asker
     daemon: Daemon
+    commands: trio.CapacityLimiter
     now_us: int
     body: bytes
     trace: Trace | None

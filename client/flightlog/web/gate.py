@@ -88,6 +88,7 @@ class _Reply:
         self.begun = False
         """An answer has begun."""
         self._socket = scope["type"] == "websocket"
+        self._sends = scope.get("method") in ("POST", "PATCH", "PUT")
         self._answered = answered
         self._head = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
         if not scope["path"].startswith(_CACHED):
@@ -103,6 +104,9 @@ class _Reply:
             self._answered(message["status"])
             given = {name for name, _ in message.get("headers", [])}
             more = [(name, value) for name, value in self._head if name not in given]
+            if self._sends and message["status"] >= 400:
+                # What is left of its body is read by nobody, so that nothing can come after it.
+                more.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
         elif message["type"] == "websocket.accept":
             self._answered(101)

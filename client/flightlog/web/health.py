@@ -38,7 +38,7 @@ def health_routes(
 
     async def ready() -> Response[bytes]:
         status = await asker.one(StatusRequest())
-        reason = _degraded(status)
+        reason = degraded(status)
         if reason is not None:
             raise Problem(503, "degraded", reason, "flightlog status says more", RETRY)
         return _json(Health(status="ok"))
@@ -64,7 +64,7 @@ def health_routes(
     ]
 
 
-def _degraded(status: dict[str, Any]) -> str | None:
+def degraded(status: dict[str, Any]) -> str | None:
     """Return why the daemon is not wholly well, None where it is."""
     if status["state"] != "ok":
         return f"the daemon is in the state {status['state']}: {status['state_reason']}"

@@ -44,6 +44,9 @@ CLIENT_STREAM_LIMIT: Final = 16
 MESSAGE_LIMIT_BYTES: Final = 4096
 """Largest message that a WebSocket's client may send; there is none that it need send."""
 
+COMMANDS_AT_ONCE: Final = 4
+"""Commands under way at the same time, each in a thread of its own; others wait."""
+
 KEEP_ALIVE_S: Final = 15.0
 """How often a stream that has nothing to say says so."""
 

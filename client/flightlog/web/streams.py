@@ -11,6 +11,7 @@ from flightlog.web.connections import Places
 from flightlog.web.follow import Emit, Follower, Message, StreamAsked, question_of
 from flightlog.web.limits import CLIENT_STREAM_LIMIT, STREAM_LIMIT
 from flightlog.web.params import convert, pairs_of
+from flightlog.web.planning import planned
 from flightlog.web.problem import RETRY, Problem, problem_of
 from flightlog_schemas.limits import INT64_MAX
 
@@ -65,8 +66,7 @@ class Streams:
         async def emit(messages: list[Message]) -> None:
             # Signs of life are the server's pings.
             for message in messages:
-                for text in _texts(message):
-                    await send({"type": "websocket.send", "text": text})
+                await send({"type": "websocket.send", "text": _text(message)})
 
         if await self._serve(scope, receive, begin, emit):
             await send({"type": "websocket.close", "code": 1000})
@@ -127,7 +127,8 @@ def _event(message: Message) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head, message.event.encode(), message.data)
 
 
-def _texts(message: Message) -> list[str]:
-    """Return a message as texts for a WebSocket."""
+def _text(message: Message) -> str:
+    """Return a message as text for a WebSocket; one about a plan under its name there."""
+    event, data = planned(message) or (message.event, message.data)
     seq = "null" if message.seq is None else str(message.seq)
-    return [f'{{"event":"{message.event}","seq":{seq},"data":{message.data.decode()}}}']
+    return f'{{"event":"{event}","seq":{seq},"data":{data.decode()}}}'

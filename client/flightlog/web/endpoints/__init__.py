@@ -3,13 +3,14 @@
 from typing import Final
 
 from flightlog.web.endpoint import Endpoint
-from flightlog.web.endpoints import artifacts, daemon, executions, logs, tasks
+from flightlog.web.endpoints import artifacts, daemon, executions, logs, projects, tasks
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *executions.ENDPOINTS,
     *logs.ENDPOINTS,
     *tasks.ENDPOINTS,
     *artifacts.ENDPOINTS,
+    *projects.ENDPOINTS,
     *daemon.ENDPOINTS,
 )
 """All, as /docs lists them."""
