@@ -47,14 +47,16 @@ export async function send(method, path, body, signal) {
 
 async function ask(url, options) {
   let response;
+  let answer;
   try {
     response = await fetch(url, { ...options, cache: "no-store", credentials: "same-origin" });
+    const text = await response.text();
+    answer = response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : {};
   } catch (error) {
     if (error.name === "AbortError") throw error;
     away("The flightlog web server cannot be reached.");
     throw new ApiError(0, { code: "unreachable", reason: "the server cannot be reached" });
   }
-  const answer = await response.json().catch(() => ({}));
   if (response.ok) {
     back();
     return answer;

@@ -7,17 +7,25 @@ import { chip, isActive } from "./status.js";
 import { baseName, harmless, oneLine } from "./text.js";
 import { ago, took } from "./ticks.js";
 
+// What is longer scrolls by itself, and has to be reached by keyboard for that.
+const LONG_CHARS = 400;
+const MANY_FACTS = 30;
+
 /** @param {Object} item an execution as the API has it */
 export function header(item) {
   return [
     h("div.title", {},
       h("h1", {}, oneLine(item.name ?? item.execution_id, 200)), chip(item.status),
       h("span.id", {}, copyable(item.execution_id, "id"))),
-    item.goal ? h("p.goal", {}, harmless(item.goal)) : null,
+    item.goal ? h("p.goal", { tabindex: item.goal.length > LONG_CHARS ? "0" : null }, harmless(item.goal)) : null,
     phases(item),
-    h("dl.facts", {}, facts(item).filter(Boolean)),
+    listed(facts(item).filter(Boolean)),
     item.error ? failure(item) : null,
   ];
+}
+
+function listed(items) {
+  return h("dl.facts", { tabindex: items.length > MANY_FACTS ? "0" : null }, items);
 }
 
 function facts(item) {
@@ -62,7 +70,7 @@ function phases(item) {
 
 function failure(item) {
   const { type, message, stack } = item.error;
-  return h("section.failure.is-bad", { "aria-label": "Error" },
+  return h("section.failure.is-bad", { "aria-label": "Error", tabindex: (message ?? "").length > LONG_CHARS ? "0" : null },
     h("strong", {}, oneLine(type ?? "Error", 120)), message ? h("span", {}, ` ${harmless(message)}`) : null,
     stack ? h("details", { "data-keep": "stack" }, h("summary", {}, "Stack"), h("pre", {}, harmless(stack))) : null);
 }

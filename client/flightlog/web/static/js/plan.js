@@ -25,9 +25,10 @@ export function projectsView(place, route, signal) {
     swap(body, table([
       ["Project", (item) => h("a", { href: to(["plans", item.project_id]), "data-row": "" }, h("strong", {}, baseName(item.project)))],
       ["Root", (item) => harmless(item.project), "path"],
-      ["Executions", (item) => h("a", { href: to([], { project: item.project }) }, number(item.executions ?? 0)), "right"],
-      ["Tasks declared", (item) => number(item.tasks ?? 0), "right"],
-      ["Plan", (item) => (item.plan_id ? h("code", {}, oneLine(item.plan_id, 40)) : h("span.soft", {}, "none yet"))],
+      ["Executions", (item) => h("a", { href: to([], { project: item.project }) }, number(item.executions)), "right"],
+      ["Active", (item) => number(item.active), "right"],
+      ["Tasks declared", (item) => number(item.tasks), "right"],
+      ["Plans", (item) => number(item.plans), "right"],
     ], projects, "Projects"));
   }), REST_MS);
   refresh();
@@ -40,28 +41,29 @@ export function planView(place, route, signal) {
   const path = `/projects/${part(id)}/execution-plan`;
   document.title = "Plan · flightlog";
   const title = h("h1", {}, "Plan");
-  const build = h("button", { type: "button" }, "Build again");
+  const build = h("button", { type: "button" }, "Build a plan");
   const said = h("span.soft", { role: "status" });
   const body = h("div");
   place.append(h("div.head", {}, title, said, h("div.filters", {}, build)), body);
   const open = new Set();
   let shown = null;
 
-  const draw = (plan, actual) => {
+  const draw = (answer, actual) => {
+    const { plan } = answer;
+    build.textContent = "Build again";
     title.textContent = `Plan of ${baseName(plan.project)}`;
     document.title = `Plan of ${baseName(plan.project)} · flightlog`;
-    swap(body, picture(plan, actual, open, () => draw(plan, actual)));
+    swap(body, standing(answer), picture(plan, actual, open, () => draw(answer, actual)));
   };
   const load = () => filled(body, async () => {
     try {
-      const plan = await get(path, {}, signal);
+      shown = await get(path, {}, signal);
       // How it went is told beside the plan; that it cannot be told yet is no reason not to show the plan.
       const actual = await get(`${path}/actual`, {}, signal).catch((error) => {
         if (error.name === "AbortError") throw error;
         return null;
       });
-      shown = plan.plan ?? plan;
-      draw(shown, actual?.actual ?? actual);
+      draw(shown, actual?.actual);
     } catch (error) {
       if (error.status !== 404) throw error;
       swap(body, empty("This project has no plan yet.", error.hint ?? error.message));
@@ -90,6 +92,14 @@ export function planView(place, route, signal) {
   onBack(refresh, signal);
   follow("/stream", { type: ["plan.", "task.ended"] }, { on: { tail: heard }, opened: (again) => again && refresh(), signal });
   return { update: refresh };
+}
+
+/** How the project stands with its plan: a newer one that is asked for, one that could not be built. */
+function standing({ pending, failure }) {
+  return [
+    pending ? h("p.soft", { role: "status" }, "A newer plan is asked for and not built yet.") : null,
+    failure ? h("section.failure.is-bad", {}, h("strong", {}, "The last attempt to build a newer one failed"), ` ${harmless(failure.reason)}`) : null,
+  ];
 }
 
 function picture(plan, actual, open, again) {
