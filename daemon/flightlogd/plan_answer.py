@@ -4,7 +4,7 @@ A plan is one line of the log. One that would be longer than a line may be goes 
 who depends on whom and which files are predicted can be told again from the declarations.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -91,6 +91,24 @@ def failed(request: PlanRequest, reason: str) -> Event:
     )
 
 
+def addressed(event: Event, request: PlanRequest, *, whole: bool) -> Event:
+    """Return an answer to one request as that to another one of the same.
+
+    Args:
+        event: The answer.
+        request: Whom it is for.
+        whole: It holds the plan; otherwise it names a plan that another one holds.
+    """
+    changes: dict[str, Any] = {"plan": None} if isinstance(event, PlanBuilt) and not whole else {}
+    return replace(
+        event,
+        id=f"{ANSWER_KEY}:{request.seq}",
+        execution_id=request.execution_id,
+        causation_id=request.request_id or str(request.seq),
+        **changes,
+    )
+
+
 def _built(request: PlanRequest, plan: Plan) -> Event:
     about = plan.metadata
     return PlanBuilt(
@@ -109,8 +127,8 @@ def _built(request: PlanRequest, plan: Plan) -> Event:
 
 def _without_details(plan: Plan) -> Plan:
     warning = (
-        "too large for one line: dependencies and predicted files of its tasks are left out,"
-        " and it cannot be adjusted"
+        "too large for one line: what is known of its tasks is left out; it is told again from their"
+        " declarations, for changes and comparisons, until one of these is another"
     )
     about = replace(plan.metadata, warnings=[*plan.metadata.warnings, warning])
     return replace(plan, tasks=[], epics=[], metadata=about)

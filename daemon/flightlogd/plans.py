@@ -29,7 +29,7 @@ from flightlog_schemas.events import (
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
-from flightlogd.plan_answer import TASKS_LIMIT, PlanRequest, answer, failed
+from flightlogd.plan_answer import TASKS_LIMIT, PlanRequest, addressed, answer, failed
 from flightlogd.projections.plan import REQUEST_KEY, ROLE, is_initializer
 from flightlogd.queries.find import require
 from flightlogd.queries.plan_input import PlanInput, count_declared, plan_input
@@ -84,8 +84,8 @@ class Plans:
         self._hub = hub
         self._voice = voice
         self._initializers: set[str] = set()
-        self._looking = True
-        """What is known of initialisers is about to be replaced: any ending may be of one."""
+        self._loaded = False
+        """Before initialisers of earlier times are known any ending may be of one."""
         self._news = trio.Event()
 
     def note(self, event: Event) -> None:
@@ -96,7 +96,7 @@ class Plans:
             assert event.execution_id is not None
             self._initializers.add(event.execution_id)
             self._news.set()  # it may have ended before it was called one
-        elif self._looking or event.execution_id in self._initializers:
+        elif event.execution_id in self._initializers or not self._loaded:
             self._news.set()
 
     async def run(self) -> None:
@@ -115,16 +115,19 @@ class Plans:
 
     async def _look(self) -> None:
         """Do what there is to do now."""
-        self._looking = True
         found = await self._hub.readers.run(_find)
         self._initializers.update(found.initializers)
-        self._looking = False
+        self._loaded = True
         if found.succeeded:
             await self._voice.react(_ask)
             self._initializers.difference_update(found.succeeded)
+        alike: dict[tuple[str, int | None], list[PlanRequest]] = {}
         for request in found.requests:
-            event = await self._answer(request)
-            await self._voice.react(partial(_still_wanted, request, event))
+            alike.setdefault((request.project, request.max_worktrees), []).append(request)
+        for requests in alike.values():
+            # One plan for all: it is newer than each of them.
+            event = await self._answer(requests[0])
+            await self._voice.react(partial(_still_wanted, requests, event))
         if len(found.requests) == _AT_ONCE or len(found.succeeded) > _AT_ONCE:
             self._news.set()  # there is more than was read
 
@@ -175,8 +178,9 @@ def _ask(db: apsw.Connection) -> Sequence[Event]:
     ]
 
 
-def _still_wanted(request: PlanRequest, event: Event, db: apsw.Connection) -> Sequence[Event]:
-    """Return the answer, nothing where it was given before or the request has left the log."""
+def _still_wanted(requests: Sequence[PlanRequest], event: Event, db: apsw.Connection) -> Sequence[Event]:
+    """Return the answers to requests that have none and have not left the log; the first holds the plan."""
     require(db, "plan")
-    there = db.execute("select 1 from plan_pending where seq = ?", (request.seq,)).get
-    return [] if there is None else [event]
+    sql = "select 1 from plan_pending where seq = ?"
+    wanted = [request for request in requests if db.execute(sql, (request.seq,)).get is not None]
+    return [addressed(event, request, whole=request is wanted[0]) for request in wanted]

@@ -235,7 +235,7 @@ def test_what_there_is_not_is_said(daemon: Daemon) -> None:
 
 @pytest.mark.covers("S4.1")
 def test_a_plan_too_large_for_a_line_is_cut_or_told(daemon_factory: DaemonFactory) -> None:
-    """What can be told again is left out of a plan that is too large; beyond that, this is the answer."""
+    """What can be told again is left out of a plan that is too large; beyond that it fails."""
     daemon = daemon_factory(line_limit_bytes=5000)
     cut = build(
         daemon, *(task(f"t{number}", description=f"write `src/f{number}.py`") for number in range(30))
@@ -248,9 +248,52 @@ def test_a_plan_too_large_for_a_line_is_cut_or_told(daemon_factory: DaemonFactor
     assert "5000" in failed["event"]["error"]["message"]
     found = plan_of(daemon)
     assert (found["plan_id"], found["failure"]["seq"]) == (cut["event"]["plan_id"], failed["seq"])
-    refusal = ask(daemon, "plan", project=PROJECT, batch_overrides={"1": {"can_parallel": False}}).error
+    change: dict[str, Any] = {"batch_overrides": {"1": {"can_parallel": False}}}
+    refusal = ask(daemon, "plan", project=PROJECT, **change).error
     assert refusal is not None
     assert "too large" in refusal["reason"]
+
+
+@pytest.mark.covers("S4.6")
+def test_what_was_cut_is_told_again(daemon_factory: DaemonFactory) -> None:
+    """A plan too large for a line is changed and compared as any other, while its tasks stay."""
+    daemon = daemon_factory(line_limit_bytes=5000)
+    tasks = [task(f"t{number}", description=f"write `src/f{number}.py`") for number in range(30)]
+    built = build(daemon, *tasks)
+    names = plan_of(daemon)["plan"]["batches"][0]["task_ids"]
+    turned = {"1": {"task_ids": names[::-1]}}
+
+    tell(
+        daemon,
+        event("plan.adjusted", project=PROJECT, plan_id=built["event"]["plan_id"], batch_overrides=turned),
+    )
+    found = plan_of(daemon, project=PROJECT, actual=True)
+
+    assert built["event"]["plan"]["tasks"] == []
+    assert batches(found) == [names[::-1]]
+    assert [one["path"] for one in found["actual"]["files"]][:2] == ["src/f0.py", "src/f1.py"]
+    assert ask(daemon, "plan", project=PROJECT, batch_overrides={"1": {"task_ids": ["t1"]}}).error
+    tell(daemon, task("t7"))
+    refused = ask(daemon, "plan", project=PROJECT, batch_overrides=turned).error
+    assert refused is not None
+    assert "declared anew" in refused["reason"]
+
+
+@pytest.mark.covers("S4.1")
+def test_requests_that_come_together_share_a_plan(daemon: Daemon) -> None:
+    """Of many requests at once each is answered, by one plan that one of the answers holds."""
+    requests = [event("plan.requested", id=f"key-{number}", project=PROJECT) for number in range(50)]
+    tell(daemon, *(task(f"t{number}") for number in range(100)), *requests)
+
+    answers = [answer_to(daemon, f"key-{number}")["event"] for number in range(50)]
+
+    whole = [one["plan_id"] for one in answers if one.get("plan")]
+    assert len(whole) < 50
+    assert {one["plan_id"] for one in answers} == set(whole)
+    listed = ask(daemon, "plans", project=PROJECT).all("plan")
+    assert [one["plan_id"] for one in listed] == whole[::-1]
+    assert plan_of(daemon)["plan_id"] == whole[-1]
+    assert is_whole(daemon)
 
 
 @pytest.mark.covers("S4.8")

@@ -25,7 +25,7 @@ from flightlogd.projections import plan_declared
 from flightlogd.recorded import DAEMON_PRODUCER, Recorded
 
 NAME: Final = "plan"
-VERSION: Final = 1
+VERSION: Final = 2
 TABLES: Final = {
     "plan": ("seq",),
     "plan_adjustment": ("seq",),
@@ -148,6 +148,10 @@ def _request(db: apsw.Connection, recorded: Recorded) -> None:
 def _build(db: apsw.Connection, recorded: Recorded) -> None:
     event = recorded.event
     assert isinstance(event, PlanBuilt)
+    if event.plan is None:
+        # An answer that names a plan which another one holds.
+        _answered(db, recorded)
+        return
     db.execute(
         "insert into plan values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

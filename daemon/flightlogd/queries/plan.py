@@ -26,6 +26,7 @@ from flightlogd.errors import QuestionError
 from flightlogd.planning import AdjustmentError, apply_adjustment, score
 from flightlogd.queries.find import require
 from flightlogd.queries.plan_facts import plan_facts
+from flightlogd.queries.plan_tasks import with_tasks
 from flightlogd.queries.project import find_project
 from flightlogd.store.eventlog import read_line
 
@@ -57,10 +58,11 @@ def project_plan(db: apsw.Connection, request: wire.Plan) -> ProjectPlan:
     seq, execution_id, plan = _find(db, project, request.plan_id)
     plan, seen_seq, adjustments = _adjusted(db, plan, seq)
     if request.worktree_assignments or request.batch_overrides:
-        plan = _tried(plan, request, len(adjustments))
+        plan = _tried(with_tasks(db, plan, seq), request, len(adjustments))
     actual = None
     if request.actual:
         require(db, "task", "artifact")
+        plan = with_tasks(db, plan, seq)
         actual = score(plan, plan_facts(db, plan, seq))
     return ProjectPlan(
         plan_id=plan.plan_id,
@@ -178,6 +180,8 @@ def _adjusted(db: apsw.Connection, plan: Plan, seq: int) -> tuple[Plan, int, lis
         "select seq from plan_adjustment where plan_id = ? and seq > ? order by seq limit ?",
         (plan.plan_id, seq, ADJUSTMENTS_LIMIT),
     ).fetchall()
+    if rows:
+        plan = with_tasks(db, plan, seq)
     for (at,) in rows:
         found = read_line(db, at)
         if found is None:
@@ -215,7 +219,9 @@ def _tried(plan: Plan, request: wire.Plan, adjustments: int) -> Plan:
 
 def _with(plan: Plan, change: PlanAdjusted | wire.Plan) -> Plan:
     if not plan.tasks and plan.batches:
-        raise AdjustmentError(["the plan is too large to hold what is known of its tasks"])
+        raise AdjustmentError(
+            ["too large to hold its tasks, and they were declared anew since: build it again"]
+        )
     return apply_adjustment(plan, change.worktree_assignments, change.batch_overrides)
 
 

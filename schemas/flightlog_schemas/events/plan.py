@@ -24,7 +24,7 @@ class PlanRequested(Event, kw_only=True, tag="plan.requested"):
 
 
 class PlanBuilt(Event, kw_only=True, tag="plan.built"):
-    """A plan was built; the four counts, and the plan itself."""
+    """A plan was built; the four counts, and the plan itself, unless another event holds it."""
 
     project: str
     plan_id: Id
