@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import re2
 
-from flightlog_schemas.masking import MASK, Scrubber, is_secret_key, mask_line, mask_text
+from flightlog_schemas.masking import MASK, PASS_OF, Scrubber, is_secret_key, mask_line, mask_text
 from flightlog_schemas.masking.lines import mask_bytes
 from flightlog_schemas.masking.personal import ID_KEY, ID_KEY_CHARS, MARK, RULES
 from flightlogd.errors import ConfigError
@@ -24,6 +24,7 @@ _NAMES: Final = (
     r"passw(?:or)?d|passphrase|pwd|secret|credential|authorization"
     r"|(?:api|private|access|secret|signing|encryption)[\W_]{0,3}key|(?:auth|access|refresh)token"
     r"|(?:access|api|auth|bearer|refresh|session)[\W_]{0,3}tokens"
+    rf"|(?:{'|'.join(PASS_OF)})[\W_]{{0,3}}pass"
 )
 _WORD: Final = r"(?:[\w.\x80-\xff-]|\\u[0-9a-fA-F]{4})"
 """What a name in a text consists of, as JSON writes it."""
@@ -42,6 +43,9 @@ _GATE: Final = "|".join(
         rf"(?i:-[\w-]*(?:{_NAMES}|token)[^\s\"\\]*[\s\"\\])",
         r"""(?i:bearer(?:\s|\\t)+[\w.~+/\\-]{16})""",
         r""":\\*/\\*/[^\s:/?#@"]*:[^\s/?#"]+@""",
+        rf"(?i:cookie){_SAYS}",
+        rf"(?i:<[\w.:-]*(?:{_NAMES}|token)[^\s<>]*)",
+        r"(?:mysql|mariadb)[^\n|;&]*(?:\s|\\t)-p\S",
         r"PRIVATE KEY",
         # A letter that JSON would not have to escape: what name that is shows only when it is read.
         r"\\u00[4-7]",
@@ -63,6 +67,8 @@ _NAME: Final = re.compile(rb"""([A-Za-z0-9_.-]+)\\*["']?\s*[:=]""")
 _NAME_BEFORE: Final = re.compile(rb"(?<![\\A-Za-z0-9_.-])[A-Za-z0-9_.-]*\Z")
 """Without a backslash before it, which would take the first letter."""
 _NAME_BYTES: Final = 64
+_LOOKED_AT: Final = (b"cookie", b"pwd")
+"""Ends of names that call nothing secret, but may do so with what stands beside them."""
 
 _ID_KEY: Final = re.compile(ID_KEY.encode())
 
@@ -209,6 +215,8 @@ def _past_name(blob: bytes, start: int, end: int) -> int:
     if named is None:
         return 0
     before = _NAME_BEFORE.search(blob[max(start - _NAME_BYTES, 0) : start])
+    if named[1].lower().endswith(_LOOKED_AT):
+        return 0
     if before is None or is_secret_key((before[0] + named[1]).decode()):
         return 0
     # There may be more in it, such as a token.

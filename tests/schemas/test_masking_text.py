@@ -17,12 +17,14 @@ SECRET_NAMES = WORDS.findall("""
     AccessTokens
     X-Auth-Token Proxy-Authorization aws_secret_access_key AWS_SECRET_ACCESS_KEY private.key credentials
     GITHUB_TOKEN db.password ssh-passphrase signing_key refreshToken secrets
+    DB_PASS smtpPass user.pass MYSQL_ROOT_PASS redis-pass
 """)
 
 PLAIN_NAMES = WORDS.findall("""
     monkey keyboard token_count tokens input_tokens max_tokens max_token tokenizer tokenCount output-tokens
     key keys public_key secretary passed bypass PWD OLDPWD pwd author authority monkeyKey password_length
     credentials_file GOOGLE_APPLICATION_CREDENTIALS_PATH tokenUsage turkey
+    pass first_pass tests_pass db_passed compass cookie
 """)
 
 PARTS = st.sampled_from(
@@ -38,6 +40,16 @@ PARTS = st.sampled_from(
             "-----END PRIVATE KEY-----",
             MASK,
             "*",
+        ),
+        *("DB_PASS=", "Cookie: a=b; c", "Uid=sa;Pwd=", "mysql -uann -p", "<password>", "</password>"),
+        *(
+            "password: str = ",
+            "set-cookie:",
+            "user=ann pwd: ",
+            " -p",
+            "mariadb-dump ",
+            "<x:secret a='b'>",
+            "</",
         ),
         *("eyJhbGciOiJI.eyJzdWIi.c2ln", "ghp_", "0123456789abcdefghijABCDEF", "\\", ")", "{", "null", "é"),
     ]
@@ -90,6 +102,17 @@ def test_names_that_only_resemble_one(name: str) -> None:
         ("sk-ant-api03-abcdefghijklmnop", MASK),
         ("a -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- b", f"a {MASK} b"),
         ("-----BEGIN PRIVATE KEY-----\\nMII cut", MASK),
+        ("DB_PASS=abc make", f"DB_PASS={MASK} make"),
+        ("Server=db;Uid=sa;Pwd=abc;Port=1", f"Server=db;Uid=sa;Pwd={MASK};Port=1"),
+        ("user: ann, pwd: abc", f"user: ann, pwd: {MASK}"),
+        ("Cookie: session=abc; theme=dark", f"Cookie: {MASK}"),
+        ("curl -H 'Cookie: a=b' http://h/", f"curl -H 'Cookie: {MASK}' http://h/"),
+        ('{"Set-Cookie": "sid=abc; Path=/", "n": 1}', f'{{"Set-Cookie": "{MASK}", "n": 1}}'),
+        ("mysql -u root -pabc db", f"mysql -u root -p{MASK} db"),
+        ("mysqldump -p'a b' db > x", f"mysqldump -p{MASK} db > x"),
+        ("<password>abc</password>", f"<password>{MASK}</password>"),
+        ('<db:apiKey kind="x">abc</db:apiKey>', f'<db:apiKey kind="x">{MASK}</db:apiKey>'),
+        ("password: str = 'abc'", f"password: {MASK} = '{MASK}'"),
     ],
 )
 def test_what_looks_secret(text: str, masked: str) -> None:
@@ -108,6 +131,14 @@ def test_what_looks_secret(text: str, masked: str) -> None:
         "task-learn-contrib-something-0123456789-long",
         "mail ann@example.com about http://host:80/path",
         "passed: 12, failed: 0",
+        "pass: 12, first_pass=3, tests_pass: yes, bypass=on",
+        "user=ann pwd=/home/ann ls",
+        "pwd: build, then PWD=/srv",
+        "the cookie: chocolate; cookies: 3, Cookie: none",
+        "mysql -u root -p db -P3306",
+        "mkdir -p/srv && cp -pr a b, and mysql after",
+        "<token>the</token><pass>12</pass><password></password><password/>",
+        "a < b and b > c, password < 8 characters",
     ],
 )
 def test_what_looks_harmless(text: str) -> None:

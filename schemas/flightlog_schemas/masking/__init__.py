@@ -11,11 +11,20 @@ Rules, each in a module of its own, and the walk that applies them to a line:
 Pure. Masking twice is masking once.
 """
 
-from flightlog_schemas.masking.keys import is_secret_key
+from flightlog_schemas.masking.keys import PASS_OF, is_secret_key
 from flightlog_schemas.masking.lines import mask_line
 from flightlog_schemas.masking.mask import MASK
 from flightlog_schemas.masking.patterns import mask_text, may_hold_secret
 from flightlog_schemas.masking.personal import Scrubber
 from flightlog_schemas.masking.values import Values
 
-__all__ = ["MASK", "Scrubber", "Values", "is_secret_key", "mask_line", "mask_text", "may_hold_secret"]
+__all__ = [
+    "MASK",
+    "PASS_OF",
+    "Scrubber",
+    "Values",
+    "is_secret_key",
+    "mask_line",
+    "mask_text",
+    "may_hold_secret",
+]

@@ -6,6 +6,7 @@
 | `token` `x-auth-token` `accessTokens` | `tokens` `input_tokens` `max_token` `token_count` `tokenizer` |
 | `apiKey` `API_KEY` `x-api-key` `private.key` `secret_access_key` | `key` `monkey` `keyboard` `public_key` |
 | `client_secret` `Authorization` `aws_credentials` | `secretary` `password_length` `credentials_file` |
+| `DB_PASS` `smtpPass` `user.pass` | `pass` `first_pass` `tests_pass` `db_passed` |
 """
 
 import re
@@ -40,6 +41,12 @@ _SECRET_ENDS: Final = ("password", "passwd", "passphrase")
 _KEY_KINDS: Final = frozenset({"api", "private", "access", "secret", "signing", "encryption"})
 _TOKENS_KINDS: Final = frozenset({"access", "api", "auth", "bearer", "refresh", "session"})
 """Before `tokens`, which alone are what a language model counts."""
+
+PASS_OF: Final = (
+    *("db", "database", "user", "mysql", "postgres", "pg", "mongo", "redis", "smtp", "imap", "mail", "ftp"),
+    *("ssh", "admin", "root", "auth", "ldap", "proxy"),
+)
+"""Before `pass`, which alone is what tests do."""
 
 _AMOUNTS: Final = frozenset({"max", "min", "num", "total", "per", "n"})
 """Before `token`, for the same reason."""
@@ -79,4 +86,4 @@ def _is_secret(name: str) -> bool:
         ):
             return True
         before = word
-    return False
+    return words[-1] == "pass" and len(words) > 1 and words[-2] in PASS_OF

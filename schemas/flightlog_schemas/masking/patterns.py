@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final, NamedTuple
 
-from flightlog_schemas.masking.keys import is_secret_key
+from flightlog_schemas.masking.keys import PASS_OF, is_secret_key
 from flightlog_schemas.masking.mask import MASK
 
 _ROUNDS: Final = 4
@@ -82,7 +82,27 @@ def _matches_of(regex: str, put: str = MASK, flags: re.RegexFlag = re.ASCII) -> 
     return lambda text: _compiled(regex, flags).sub(put, text)
 
 
-_KEY_NEEDLES: Final = ("passw", "passphrase", "pwd", "secret", "token", "key", "credential", "authorization")
+def _mask_elements(text: str) -> str:
+    """Mask the texts of XML elements with secret names; `token` alone is what language is cut into."""
+
+    def mask(element: re.Match[str]) -> str:
+        name = element["name"].rpartition(":")[2]
+        secret = name.lower() != "token" and is_secret_key(name)
+        if not secret or element["text"].strip().lower() in _NO_VALUE:
+            return element[0]
+        return f"{element['head']}{MASK}"
+
+    found = _compiled(r"(?P<head><(?P<name>[\w.:-]+)(?:\s[^<>]*)?>)(?P<text>[^<>]+)(?=<\\?/)", re.NOFLAG)
+    return found.sub(mask, text)
+
+
+_KEY_NEEDLES: Final = (
+    *("passw", "passphrase", "pwd", "secret", "token", "key", "credential", "authorization"),
+    *(f"{whose}{between}pass" for whose in PASS_OF for between in ("", "_", "-", ".")),
+)
+
+_PASS: Final = re.compile(r"[a-z][_.-]?pass(?![a-z])")
+"""What may be one of them; most texts with these letters say passed, or password."""
 
 _GITHUB: Final = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
 _GITLAB: Final = ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-")
@@ -184,6 +204,54 @@ PATTERNS: Final = (
         True,
         _matches_of(r"(\bbearer[ \t]+)[A-Za-z0-9._~+/-]{16,}=*", rf"\1{MASK}", flags=re.IGNORECASE),
     ),
+    # RFC 6265, 4.1.1 and 4.2.1; several cookies, all to the end of the line or the quoted text.
+    Pattern(
+        "cookies",
+        ("cookie",),
+        True,
+        _matches_of(
+            r"((?<![A-Za-z0-9])(?:set-)?cookie[\"'\\]{0,8}[ \t]{0,4}:[ \t]{0,4}[\"'\\]{0,8})"
+            r"[\w!#$%&*+.^`|~-]+=[^\r\n\"'\\]*",
+            rf"\1{MASK}",
+            flags=re.IGNORECASE,
+        ),
+    ),
+    # Connection strings: Uid=sa;Pwd=... Alone it is a directory.
+    Pattern(
+        "password beside its user",
+        ("pwd",),
+        True,
+        _matches_of(
+            r"((?<![A-Za-z0-9])(?:uid|user(?:[ _]?(?:id|name))?|login)[ \t]{0,4}[=:][ \t]{0,4}"
+            r"[^\s;,=:\"'\\]{1,128}"
+            r"[ \t]{0,4}[;, \t][ \t]{0,4}pwd[ \t]{0,4}[=:][ \t]{0,4})(?![/~.$%]|[a-z]:[\\/])[^\s;,\"'\\]+",
+            rf"\1{MASK}",
+            flags=re.IGNORECASE,
+        ),
+    ),
+    # dev.mysql.com/doc, "Command Options for Connecting to the Server": nothing between -p and the password.
+    Pattern(
+        "password of a MySQL command",
+        ("mysql", "mariadb"),
+        False,
+        _matches_of(
+            r"((?<![\w.-])(?:mysql|mariadb)(?:dump|admin|import|show|check|-dump|-admin)?"
+            r"[ \t](?:[^\n|;&]{0,400}?[ \t])?-p)(?:'[^'\n]+'|\"[^\"\n]+\"|[^\s\"'\\]+)",
+            rf"\1{MASK}",
+        ),
+    ),
+    # <password>...</password>
+    Pattern("XML element", _KEY_NEEDLES, True, _mask_elements),
+    # password: str = "..."; before what follows, which would take the type for the value.
+    Pattern(
+        "named value with a type",
+        _KEY_NEEDLES,
+        True,
+        _values_of(
+            r"(?<![\w.-])(?P<name>[\w.-]++)[ \t]{0,4}:[ \t]{0,4}[A-Za-z_][\w.|\[\], ]{0,60}?=[ \t]{0,4}"
+            r"(?=[bBuUrRfF]{0,2}\\*[\"'])"
+        ),
+    ),
     # password=..., "api_key": "...", Authorization: Bearer ...; keys as `keys` has them.
     Pattern(
         "named value",
@@ -214,6 +282,9 @@ def may_hold_secret(text: str) -> bool:
         or ("w" in folded and ("passw" in folded or "pwd" in folded))
         or ("z" in folded and "authorization" in folded)
         or "ssphr" in folded
+        or ("pass" in folded and _PASS.search(folded) is not None)
+        or ("oki" in folded and "cookie" in folded)
+        or ("m" in text and ("mysql" in text or "mariadb" in text))
         or "beare" in folded
         or "@" in text
         or ("J" in text and "eyJ" in text)
