@@ -279,10 +279,9 @@ def may_hold_secret(text: str) -> bool:
     return (
         ("ke" in folded and ("key" in folded or "token" in folded))
         or ("cre" in folded and ("secret" in folded or "credential" in folded))
-        or ("w" in folded and ("passw" in folded or "pwd" in folded))
+        or ("w" in folded and "pwd" in folded)
+        or ("pass" in folded and ("passw" in folded or "ssphr" in folded or _PASS.search(folded) is not None))
         or ("z" in folded and "authorization" in folded)
-        or "ssphr" in folded
-        or ("pass" in folded and _PASS.search(folded) is not None)
         or ("oki" in folded and "cookie" in folded)
         or ("m" in text and ("mysql" in text or "mariadb" in text))
         or "beare" in folded
