@@ -240,6 +240,7 @@ class Daemon:
                 accepting.start_soon(self._governor.run)
                 living.start_soon(feed_watchdog, hub, self._notifier)
                 living.start_soon(self._report_shed)
+                trio.lowlevel.add_instrument(hub.users.loop_turns)
                 living.start_soon(watch_cursors, hub)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(

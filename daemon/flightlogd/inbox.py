@@ -12,19 +12,24 @@ from typing import Final
 
 import trio
 
+from flightlog_schemas.codec import RefusalError
 from flightlogd.append import Submission
+from flightlogd.decode import Mixed
 
 _HAND_OVER_LINES: Final = 2000
 """Lines that are worth a commit of their own: the writer gets them while the loop goes on."""
 
-_AHEAD: Final = 2 * 1024 * 1024
-"""How much may be with the writer while several users have something to say: about two commits."""
+_AHEAD: Final = 192 * 1024
+"""How much may be with the writer while several users have something to say: a short commit, and the next."""
 
-_QUANTUM: Final = 64 * 1024
+_QUANTUM: Final = 32 * 1024
 """What a lane may hand over more in each round."""
 
 _LINE_COST: Final = 256
 """What a line costs the writer beside its bytes, measured in bytes."""
+
+_REFUSAL_COST: Final = 4096
+"""What a refused line costs beside that: it has a row of its own."""
 
 Job = Callable[[], None]
 
@@ -168,4 +173,8 @@ class Inbox(trio.abc.Instrument):
 
 
 def _cost(submission: Submission) -> int:
-    return submission.part.size_bytes + _LINE_COST * len(submission.part.lines)
+    part = submission.part
+    cost = part.size_bytes + _LINE_COST * len(part.lines)
+    if isinstance(part, Mixed):
+        cost += _REFUSAL_COST * sum(isinstance(event, RefusalError) for event in part.events)
+    return cost

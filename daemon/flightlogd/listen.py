@@ -184,7 +184,7 @@ async def accept_forever(
             continue
         nursery.start_soon(_serve_one, name, stream, peer, hub, nursery, serve)
         hub.connections[name] += 1
-        hub.users.of(peer.uid).connections[name] += 1
+        hub.users.enter(name, peer.uid)
 
 
 def _is_full(hub: Hub, name: str) -> bool:
@@ -204,5 +204,5 @@ async def _serve_one(
         await serve(stream, peer, nursery)
     finally:
         hub.connections[name] -= 1
-        hub.users.of(peer.uid).connections[name] -= 1
+        hub.users.leave(name, peer.uid)
         stream.socket.close()

@@ -8,6 +8,7 @@ When the peer closes its write side, everything is committed and acked before th
 
 import math
 import os
+import time
 from typing import Final
 
 import structlog
@@ -40,6 +41,9 @@ from flightlogd.store import producers
 
 logger = structlog.get_logger(__name__)
 
+SHARED_RECEIVE_BYTES: Final = 32 * 1024
+"""Smaller blocks while several users are there: what is read at once is decoded and committed at once."""
+
 RECEIVE_BYTES: Final = 256 * 1024
 """Read large blocks: a call costs microseconds, whatever it brings."""
 
@@ -70,6 +74,8 @@ class Session:
         self._settled = 0
         self._submitted = 0
         self._queued_bytes = 0
+        self._began = 0.0
+        """When the block that is being taken was begun to be read."""
         self._said_bye = False
         self._listening = False
         """All that came was taken; more is waited for."""
@@ -160,6 +166,7 @@ class Session:
                 await self._take_rest()
                 return
             await self._take(self._splitter.feed(data), terminated=True)
+            self._user.spend(time.perf_counter() - self._began)
             await self._room()
 
     async def _take_rest(self) -> None:
@@ -190,8 +197,9 @@ class Session:
         while True:
             await self._readable(fd)
             await self._user.turn()
+            self._began = time.perf_counter()
             try:
-                data = os.read(fd, RECEIVE_BYTES)
+                data = os.read(fd, SHARED_RECEIVE_BYTES if self._hub.users.several else RECEIVE_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:

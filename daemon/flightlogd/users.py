@@ -1,6 +1,7 @@
 """The users who are connected: how many connections each has, how much they send, what was shed of it."""
 
 import math
+from collections import Counter
 from typing import Final, Literal
 
 import structlog
@@ -13,6 +14,7 @@ from flightlog_schemas.events.daemon import SuppressedLines
 from flightlogd.access import RIGHTS, Bounds, bounds_of, default_bounds, parse_rules
 from flightlogd.clock import system_clock
 from flightlogd.config import Config
+from flightlogd.loopshare import LoopShare, LoopTurns
 
 logger = structlog.get_logger(__name__)
 
@@ -93,10 +95,13 @@ class User:
     Args:
         uid: Who, by the kernel.
         bounds: What holds for them.
+        users: All of them.
     """
 
-    def __init__(self, uid: int, bounds: Bounds) -> None:
+    def __init__(self, uid: int, bounds: Bounds, users: "Users") -> None:
         now = trio.current_time()
+        self._users = users
+        self._share = LoopShare(uid, users.loop_turns)
         self.uid = uid
         self.bounds = bounds
         self.connections = dict.fromkeys(RIGHTS, 0)
@@ -121,12 +126,15 @@ class User:
 
         What can be shed need not wait, unless what cannot is too much by itself.
         """
-        while True:
-            pause_s = self._overdrawn_s() - (_BURST_S if self.bounds.shed else 0)
-            if pause_s <= 0:
-                return
+        while (pause_s := self._overdrawn_s() - (_BURST_S if self.bounds.shed else 0)) > 0:
             self._note_limited()
             await trio.sleep(min(pause_s, _LONGEST_PAUSE_S))
+        if self._users.several:
+            await self._share.wait()
+
+    def spend(self, spent_s: float) -> None:
+        """Note how long what was read kept the loop."""
+        self._share.spend(spent_s)
 
     def use(self, lines: int, size_bytes: int) -> None:
         """Note what was read."""
@@ -225,6 +233,8 @@ class Users:
 
     def __init__(self, config: Config) -> None:
         self._users: dict[int, User] = {}
+        self._connected: Counter[int] = Counter()
+        self.loop_turns = LoopTurns()
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -242,8 +252,25 @@ class Users:
         if user is None:
             if len(self._users) >= _REMEMBERED:
                 self._forget_idle()
-            user = self._users[uid] = User(uid, bounds_of(uid, self._rules, self._default))
+            user = self._users[uid] = User(uid, bounds_of(uid, self._rules, self._default), self)
         return user
+
+    @property
+    def several(self) -> bool:
+        """True while more than one user is connected."""
+        return len(self._connected) > 1
+
+    def enter(self, socket: str, uid: int) -> None:
+        """Note a connection."""
+        self.of(uid).connections[socket] += 1
+        self._connected[uid] += 1
+
+    def leave(self, socket: str, uid: int) -> None:
+        """Note the end of a connection."""
+        self.of(uid).connections[socket] -= 1
+        self._connected[uid] -= 1
+        if not self._connected[uid]:
+            del self._connected[uid]
 
     def refusal(self, socket: str, uid: int) -> Refusal | None:
         """Return why a user gets no connection on a socket, None where one may be had."""
