@@ -2,7 +2,7 @@
 
 A user who connects five hundred times gets no more of the writer than one who connects once: what waits is
 kept in a lane for each, and lanes take turns by size (deficit round robin, as in routers). A user alone is
-never held back.
+hardly held back.
 """
 
 import queue
@@ -21,6 +21,9 @@ _HAND_OVER_LINES: Final = 2000
 
 _AHEAD: Final = 192 * 1024
 """How much may be with the writer while several users have something to say: a short commit, and the next."""
+
+_AHEAD_ALONE: Final = 4 * 1024 * 1024
+"""The same while there is one user: a few commits. Whoever comes then waits for no more than these."""
 
 _QUANTUM: Final = 32 * 1024
 """What a lane may hand over more in each round."""
@@ -111,11 +114,9 @@ class Inbox(trio.abc.Instrument):
         self.items.put(None)
 
     def hand_over(self) -> None:
-        """Let the writer have what was put so far: all of it, or of several users each their share."""
-        if len(self._held) <= 1:
-            self._hand_over_all()
-            return
-        while self._lanes and self._ahead < _AHEAD:
+        """Let the writer have what was put so far, not too much; of several users each their share."""
+        most = _AHEAD if len(self._held) > 1 else _AHEAD_ALONE
+        while self._lanes and self._ahead < most:
             uid, lane = next(iter(self._lanes.items()))
             left = self._deficits.get(uid, 0) + _QUANTUM
             while lane and left > 0:

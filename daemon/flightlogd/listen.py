@@ -29,6 +29,8 @@ NAMES: Final = ("ingest", "query", "control")
 BACKLOG: Final = 1024
 """Connections that may wait for accept; the kernel caps it at net.core.somaxconn."""
 
+_ACCEPTED_AT_ONCE: Final = 64
+
 _OTHER_DESCRIPTORS: Final = 256
 """Database, logs, readers."""
 
@@ -167,24 +169,28 @@ async def accept_forever(
         serve: Serves one connection; the stream is closed after it.
         turn_away: Returns what a peer is told who is not let in.
     """
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
     while True:
+        await trio.lowlevel.wait_readable(sock)
         try:
-            stream = await listener.accept()
+            # Many in a turn of the loop: a crowd that comes and goes keeps nobody waiting in the queue.
+            for _ in range(_ACCEPTED_AT_ONCE):
+                accepted, _ = sock.accept()
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
+                peer = peer_of(stream.socket)
+                refusal = _ALL_TAKEN if _is_full(hub, name) else hub.users.refusal(name, peer.uid)
+                if refusal is not None:
+                    _refuse(stream, turn_away(name, refusal))
+                    continue
+                nursery.start_soon(_serve_one, name, stream, peer, hub, nursery, serve)
+                hub.connections[name] += 1
+                hub.users.enter(name, peer.uid)
+        except (BlockingIOError, ConnectionAbortedError):
+            continue
         except OSError as error:
             if error.errno not in _RETRIED:
                 raise
             logger.warning("cannot accept", socket=name, error=error.strerror)
             await trio.sleep(0.1)
-            continue
-        peer = peer_of(stream.socket)
-        refusal = _ALL_TAKEN if _is_full(hub, name) else hub.users.refusal(name, peer.uid)
-        if refusal is not None:
-            _refuse(stream, turn_away(name, refusal))
-            continue
-        nursery.start_soon(_serve_one, name, stream, peer, hub, nursery, serve)
-        hub.connections[name] += 1
-        hub.users.enter(name, peer.uid)
 
 
 def _is_full(hub: Hub, name: str) -> bool:

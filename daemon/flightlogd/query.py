@@ -55,8 +55,10 @@ def decode_request(line: bytes, requests: Mapping[str, type[T]]) -> tuple[str, T
 
 async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
     """Answer one reader until it closes."""
+    user = hub.users.of(peer.uid)
 
     async def answer(line: bytes) -> None:
+        await user.question()
         verb, request = decode_request(line, REQUESTS)
         await _wait_readable(request, hub)
         following = getattr(request, "follow", False)

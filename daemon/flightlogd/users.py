@@ -33,6 +33,9 @@ _LONGEST_PAUSE_S: Final = 0.5
 _REMEMBERED: Final = 1000
 """Users without a connection whose counts are kept."""
 
+_QUESTION_S: Final = 0.0005
+"""What a question costs the loop, about: it is decoded, handed to a thread, and its answer written."""
+
 _NAMED_PRODUCERS: Final = 100
 """How many producers one report of what was shed names."""
 
@@ -131,6 +134,12 @@ class User:
             await trio.sleep(min(pause_s, _LONGEST_PAUSE_S))
         if self._users.several:
             await self._share.wait()
+
+    async def question(self) -> None:
+        """Return when a question of this user is next."""
+        if self._users.several:
+            await self._share.wait()
+            self._share.spend(_QUESTION_S)
 
     def spend(self, spent_s: float) -> None:
         """Note how long what was read kept the loop."""
