@@ -54,8 +54,10 @@ bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
 
 # Every operation of SQLite on its files fails once: of how many in each step, and which kinds of faults.
 SOAK_FAULT_ROUNDS ?= 10000
+SOAK_S ?= 600
 
-soak: $(READY)  ## let every write, sync and open fail once, in each way (hours; SOAK_FAULT_ROUNDS=50 is shorter)
+soak: $(READY)  ## mixed load for SOAK_S=600; then every write, sync and open fails once (hours; SOAK_FAULT_ROUNDS=50)
+	@SOAK_S=$(SOAK_S) $(RUN) -m pytest -q tests/daemon/test_soak.py
 	@SOAK_FAULT_ROUNDS=$(SOAK_FAULT_ROUNDS) $(PYTEST) --dist load --log-cli-level=INFO tests/daemon/test_faults.py $(ARGS)
 
 lint: $(READY)  ## check style and format
