@@ -74,7 +74,7 @@ def tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Tab]:
             faults.append(said.text)
 
     def answered(got: Response) -> None:
-        if got.status >= 400 and "/api/projects" not in got.url:
+        if got.status >= 400:
             faults.append(f"{got.status} {got.url}")
 
     def open_tab(web: Web, address: str = "#/", *, may_fail: bool = False, **options: Any) -> Page:

@@ -93,3 +93,31 @@ def rich(execution_id: str, began: int = T0) -> list[bytes]:
             fields={"worker": 3},
         ),
     ]
+
+
+TASKS = {
+    "schema": ("Define it in `schemas/queue.py`", "core", ()),
+    "queue": ("Write `scheduler/queue.py`", "core", ("schema",)),
+    "worker": ("Write `scheduler/worker.py` beside `scheduler/queue.py`", "core", ("schema",)),
+    "docs": ("Write `docs/queue.md`", "docs", ("queue",)),
+    "a": ("", None, ("b",)),
+    "b": ("", None, ("a",)),
+}
+
+
+def declared(project: str, task_id: str, description: str, epic: str | None, needs: tuple[str, ...]) -> bytes:
+    """Return the event that declares a task."""
+    depends_on = [{"task_id": need} for need in needs]
+    return event(
+        "task.declared",
+        task_id=task_id,
+        project=project,
+        description=description,
+        epic=epic,
+        depends_on=depends_on,
+    )
+
+
+def tasks(project: str) -> list[bytes]:
+    """Return what declares tasks, two of which write one file, and two that wait for each other."""
+    return [declared(project, task_id, *told) for task_id, told in TASKS.items()]

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from page.scene import rich, started
-from support.lines import logs
+from flightlog_schemas.projects import project_id_of
+from page.scene import rich, started, tasks
+from support.daemon import Daemon
+from support.lines import event, logs
+from support.peers import IngestPeer
 from support.web import Web
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -25,6 +28,8 @@ VIEWS = {
     "#/executions/open/artifacts": "release open",
     "#/executions/open/audit": "release open",
     "#/executions/open/events": "release open",
+    "#/plans": "Projects and their plans",
+    f"#/plans/{project_id_of('/src/open')}": "Plan of open",
     "#/search?q=collected": "Search",
     "#/status": "Status of the daemon",
 }
@@ -32,11 +37,14 @@ VIEWS = {
 
 
 @pytest.fixture(scope="module")
-def scene(shared_daemon: Any, site: Web) -> Web:
+def scene(shared_daemon: Daemon, site: Web) -> Web:
     """Give the module's server, with an execution that the views are of."""
-    from support.peers import IngestPeer
-
-    lines = [*rich("open"), *logs("open", 60)]
+    lines = [
+        *rich("open"),
+        *logs("open", 60),
+        *tasks("/src/open"),
+        event("plan.requested", project="/src/open"),
+    ]
     with IngestPeer(shared_daemon.ingest_socket) as peer:
         peer.send(b"\n".join(lines) + b"\n")
         peer.until_ack(len(lines))

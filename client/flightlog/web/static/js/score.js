@@ -11,6 +11,7 @@ const seconds = (value) => (value === null || value === undefined ? "–" : `${M
 export function scored(actual) {
   const tile = (name, figure, about) => h("div.tile", {}, h("div.soft", {}, name), h("div.figure.num", {}, figure), h("div.about.soft", {}, about));
   const { conflicts, whole } = actual;
+  const timed = actual.batches.filter((batch) => batch.actual_s !== null || batch.estimated_s !== null);
   return [
     h("h2", {}, "How it went"),
     h("div.tiles", {},
@@ -19,11 +20,11 @@ export function scored(actual) {
       tile("Conflicts", share(actual.conflicts_f1), `${conflicts.both.length} of ${conflicts.happened.length} that happened were predicted`),
       tile("Duration", share(actual.duration_accuracy), `${seconds(whole.actual_s)}, estimated ${seconds(whole.estimated_s)}`),
       tile("At once", actual.parallelism === null ? "–" : `${Math.round(actual.parallelism * 10) / 10}×`, "tasks on average")),
-    actual.batches.length ? table([
-      ["Batch", (item) => number(item.batch_id), "right"],
+    timed.length ? table([
+      ["Batch", (item) => `Batch ${item.batch_id}`],
       ["Estimated", (item) => seconds(item.estimated_s), "right"],
       ["Took", (item) => seconds(item.actual_s), "right"],
-    ], actual.batches, "Batches, estimated and actual") : null,
+    ], timed, "Batches, estimated and actual") : null,
     conflicts.happened.length ? h("p", {}, "Written by several tasks: ", h("code", {}, oneLine(conflicts.happened.join(", "), 400))) : null,
   ];
 }
