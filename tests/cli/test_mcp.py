@@ -19,6 +19,7 @@ from support.agent import Agent, agent
 from support.daemon import Daemon
 from support.lines import event, log
 from support.peers import PEER_TIMEOUT_S, QueryPeer
+from support.planning import build
 from support.searching import search, tell
 from support.source import PACKAGES, imports_of, modules_of
 
@@ -38,6 +39,7 @@ NOTHING_ELSE: dict[str, dict[str, object]] = {
     "artifacts_list": {"execution_id": "run"},
     "artifact_why": {"path": "/a"},
     "audit_read": {},
+    "plan_show": {"project": "/p", "actual": True},
     "daemon_status": {},
 }
 """Every tool, with arguments that it can answer."""
@@ -54,6 +56,7 @@ def told(shared: Daemon) -> Daemon:
         event("artifact.added", "run", path="/a", artifact_type="code"),
     )
     search(shared, "hello")
+    build(shared, event("task.declared", project="/p", task_id="a"), project="/p")
     return shared
 
 
@@ -153,6 +156,8 @@ def test_tools_describe_themselves(reader: Agent) -> None:
         ("logs_search", {"text": "***"}, "hint:"),
         ("current", {"project": "shop"}, "project: not an absolute path"),
         ("audit_read", {"execution_id": "nobody"}, "no such execution: nobody"),
+        ("plan_show", {}, "the plan of what?"),
+        ("plan_show", {"project": "/nowhere"}, "no such project: /nowhere"),
     ],
 )
 def test_bad_arguments_are_errors_with_text(

@@ -24,6 +24,7 @@ from flightlog_schemas.wire.query import (
     Audit,
     Executions,
     Inspect,
+    Plan,
     Stats,
     StatusRequest,
     Tasks,
@@ -32,7 +33,7 @@ from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import Request
 
 READING: Final[tuple[type[Request], ...]] = (
-    Agents, Artifacts, Audit, Executions, Inspect, Logs, Search, Stats, StatusRequest, Tasks,
+    Agents, Artifacts, Audit, Executions, Inspect, Logs, Plan, Search, Stats, StatusRequest, Tasks,
 )  # fmt: skip
 """All that tools may ask. None of these writes: named cursors are the only thing on query.sock that does."""
 

@@ -3,7 +3,18 @@
 from typing import Final
 
 from flightlog.mcp.tool import Tool
-from flightlog.mcp.tools import agents, artifacts, audit, daemon, digest, executions, logs, stats, tasks
+from flightlog.mcp.tools import (
+    agents,
+    artifacts,
+    audit,
+    daemon,
+    digest,
+    executions,
+    logs,
+    plans,
+    stats,
+    tasks,
+)
 
 TOOLS: Final[tuple[Tool, ...]] = (
     executions.LIST,
@@ -20,6 +31,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     artifacts.LIST,
     artifacts.WHY,
     audit.READ,
+    plans.SHOW,
     daemon.STATUS,
 )
 """Each says in its `about` when it is the right one."""
