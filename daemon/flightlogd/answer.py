@@ -92,7 +92,8 @@ async def _phase(request: wire.Phase, hub: Hub, send: Send) -> End:
 
 async def _plan(request: wire.Plan, hub: Hub, send: Send) -> End:
     seq = hub.head.seq
-    found = await hub.readers.run(lambda db: project_plan(db, request))
+    timeout_s = hub.readers.timeout_ms / 1000
+    found = await hub.readers.run(lambda db: project_plan(db, request, timeout_s=timeout_s))
     await send(answer_line("plan", found))
     return End(count=1, seq=seq)
 

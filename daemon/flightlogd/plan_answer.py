@@ -24,6 +24,9 @@ logger = structlog.get_logger(__name__)
 TASKS_LIMIT: Final = 20_000
 """Most declared tasks that a plan is built from: it takes seconds of a core."""
 
+TEXT_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""Most that these may say: it is all in memory while a plan is built."""
+
 WORKTREES: Final = 4
 """Where a request says nothing of them."""
 

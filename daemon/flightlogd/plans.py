@@ -29,10 +29,10 @@ from flightlog_schemas.events import (
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
-from flightlogd.plan_answer import TASKS_LIMIT, PlanRequest, addressed, answer, failed
+from flightlogd.plan_answer import TASKS_LIMIT, TEXT_LIMIT_BYTES, PlanRequest, addressed, answer, failed
 from flightlogd.projections.plan import REQUEST_KEY, ROLE, is_initializer
 from flightlogd.queries.find import require
-from flightlogd.queries.plan_input import PlanInput, count_declared, plan_input
+from flightlogd.queries.plan_input import PlanInput, plan_input, size_declared
 from flightlogd.store.database import is_storage_error
 from flightlogd.voice import Voice
 
@@ -138,8 +138,8 @@ class Plans:
             if error.code != "deadline":
                 raise
             return failed(request, error.reason)
-        if known is None:
-            return failed(request, f"more than {TASKS_LIMIT} tasks are declared")
+        if isinstance(known, str):
+            return failed(request, known)
         limit_bytes = self._hub.config.line_limit_bytes
         # What a stop leaves behind on the thread is built again after the next start.
         return await trio.to_thread.run_sync(
@@ -158,10 +158,15 @@ def _find(db: apsw.Connection) -> _Found:
     return _Found(initializers, [row[0] for row in db.execute(_SUCCEEDED)], requests)
 
 
-def _read_input(db: apsw.Connection, project: str) -> PlanInput | None:
-    """Return what a plan is built from, None where that is too much."""
+def _read_input(db: apsw.Connection, project: str) -> PlanInput | str:
+    """Return what a plan is built from; in words, where that is too much."""
     require(db, "plan")
-    return None if count_declared(db, project) > TASKS_LIMIT else plan_input(db, project)
+    count, size_bytes = size_declared(db, project)
+    if count > TASKS_LIMIT:
+        return f"more than {TASKS_LIMIT} tasks are declared"
+    if size_bytes > TEXT_LIMIT_BYTES:
+        return f"tasks of more than {TEXT_LIMIT_BYTES} bytes are declared"
+    return plan_input(db, project)
 
 
 def _ask(db: apsw.Connection) -> Sequence[Event]:

@@ -37,9 +37,14 @@ class PlanInput(Struct, frozen=True):
     epics: list[PlanEpic]
 
 
-def count_declared(db: apsw.Connection, project: str) -> int:
-    """Return how many declarations of tasks a project has."""
-    return int(db.execute("select count(*) from declared_task where project = ?", (project,)).get)
+def size_declared(db: apsw.Connection, project: str) -> tuple[int, int]:
+    """Return how many declarations of tasks a project has, and their size in bytes, without reading them."""
+    [(count, size_bytes)] = db.execute(
+        "select count(*), total(octet_length(description)) + total(octet_length(depends_on))"
+        " from declared_task where project = ?",
+        (project,),
+    )
+    return int(count or 0), int(size_bytes or 0)
 
 
 def plan_input(db: apsw.Connection, project: str) -> PlanInput:
