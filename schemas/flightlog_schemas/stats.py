@@ -39,8 +39,8 @@ class TaskCounts(Struct, kw_only=True):
 class FailurePattern(Struct, kw_only=True):
     """Failures with the same stack.
 
-    `count`, `task_ids` (some of them; without a slug or project those that failed so most) and `example` (the
-    newest) are of the attempts that were asked about; `first_at` and `last_at` of all that ever failed so.
+    `count`, `task_ids` (those that failed so last) and `example` (the newest) are of the attempts that were
+    asked about; `first_at` and `last_at` of all that ever failed so.
     """
 
     stack_hash: str

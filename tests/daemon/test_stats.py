@@ -234,7 +234,7 @@ def test_the_page_of_stats(daemon: Daemon) -> None:
     odd = first if first["stack_hash"] == stack_hash("in 1") else second
     assert (odd["count"], odd["first_at"], odd["last_at"]) == (3, T + 5 + 5000, T + 25 + 25_000)
     assert odd["example"]["error"]["stack"] == "in 1"
-    assert odd["task_ids"] == ["t0", "t1", "t2"]
+    assert odd["task_ids"] == ["t1", "t0", "t2"]
     of_task = ask(daemon, "stats", task_id="t0").one("stats")
     assert (of_task["attempts"], of_task["open"]) == (10, {"running": 1})
     assert ask(daemon, "stats", until=T).one("stats")["open"] == {}

@@ -30,7 +30,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 5
+VERSION: Final = 6
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (

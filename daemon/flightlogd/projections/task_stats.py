@@ -87,7 +87,6 @@ CREATE TABLE task_failure (
     attempts   INTEGER NOT NULL,
     PRIMARY KEY (project, slug, period, task_id, provenance, status, stack_hash)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_failure_tasks ON task_failure (stack_hash, period, task_id) WHERE task_id <> '';
 
 -- Rows that count nothing any more; they are deleted at once.
 CREATE INDEX task_count_empty ON task_count (attempts) WHERE attempts = 0;

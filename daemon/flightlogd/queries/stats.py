@@ -19,6 +19,8 @@ _FAILED: Final = ("failed", "timed_out", "lost")
 _FAILURES: Final = "(status = 'failed' or status = 'timed_out' or status = 'lost')"
 """As the partial indexes have it, to the letter: SQLite uses them for nothing else."""
 _TASKS_OF_PATTERN: Final = 5
+_LOOKED_AT: Final = 300
+"""The newest failures that are looked through for examples of patterns, of each way to fail."""
 
 Histogram = dict[int, int]
 
@@ -206,12 +208,7 @@ class _Where:
 
     def failures(self, limit: int) -> list[tuple[Any, ...]]:
         """Return the attempts that failed last, newest first, as rows of `COLUMNS`."""
-        found: list[tuple[Any, ...]] = []
-        for status in _FAILED:
-            if self._request.status in (None, status):
-                where, values = self._attempts(f"{_FAILURES} and status = '{status}'")
-                sql = self._newest(where)
-                found += self._db.execute(sql, (*values, *self._times(), limit)).fetchall()
+        found = self._failed(COLUMNS, limit)
         return sorted(found, key=lambda row: (row[_FINISHED], row[_SEQ]), reverse=True)[:limit]
 
     def patterns(self) -> list[FailurePattern]:
@@ -222,40 +219,48 @@ class _Where:
             " group by stack_hash order by sum(attempts) desc, stack_hash limit ?",
             (*values, self._request.patterns),
         )
-        return [self._pattern(stack_hash, count) for stack_hash, count in largest]
+        # Most of them are among the newest failures of what was asked about, which an index has together.
+        newest: dict[str, list[tuple[int, str]]] = {}
+        rows = self._failed(("finished_at", "seq", "stack_hash", "task_id"), _LOOKED_AT) if largest else []
+        for _, seq, stack_hash, task_id in sorted(rows, key=lambda row: row[:2], reverse=True):
+            newest.setdefault(stack_hash, []).append((seq, task_id))
+        return [
+            self._pattern(stack_hash, count, newest.get(stack_hash) or self._with_stack(stack_hash))
+            for stack_hash, count in largest
+        ]
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()
 
-    def _pattern(self, stack_hash: str, count: int) -> FailurePattern:
+    def _failed(self, columns: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
+        """Return columns of the newest attempts that failed, as many in each of the ways to fail."""
+        found: list[tuple[Any, ...]] = []
+        for status in _FAILED:
+            if self._request.status in (None, status):
+                where, values = self._attempts(f"{_FAILURES} and status = '{status}'")
+                found += self._newest(columns, where, values, limit)
+        return found
+
+    def _with_stack(self, stack_hash: str) -> list[tuple[int, str]]:
+        """Return position and task of the newest failures with a stack."""
+        where, values = self._attempts("stack_hash = ?", plus="+")
+        return self._newest(("seq", "task_id"), where, [stack_hash, *values], _TASKS_OF_PATTERN)
+
+    def _pattern(self, stack_hash: str, count: int, newest: Sequence[tuple[int, str]]) -> FailurePattern:
         ends = "select {}(finished_at) from task where stack_hash = ?"
         first_at, last_at = (self._db.execute(ends.format(end), (stack_hash,)).get for end in ("min", "max"))
-        where, values = self._attempts("stack_hash = ?", plus="+")
-        example = self._db.execute(self._newest(where), (stack_hash, *values, *self._times(), 1)).fetchone()
+        example = None
+        if newest:
+            sql = f"select {', '.join(COLUMNS)} from task where seq = ?"
+            example = self._db.execute(sql, newest[0][:1]).fetchone()
         return FailurePattern(
             stack_hash=stack_hash,
             count=count,
             first_at=first_at,
             last_at=last_at,
-            task_ids=self._tasks_of(stack_hash),
+            task_ids=list(dict.fromkeys(task_id for _, task_id in newest))[:_TASKS_OF_PATTERN],
             example=None if example is None else attempt_of(example),
         )
-
-    def _tasks_of(self, stack_hash: str) -> list[str]:
-        """Return the tasks that failed so most often."""
-        if self._request.task_id is not None:
-            return [self._request.task_id]
-        if self._request.slug is not None or self._request.project is not None:
-            where, values = self._attempts("stack_hash = ?", plus="+")
-            sql = f"select distinct task_id from task where {where} limit ?"
-        else:
-            where, values = self._sums(None)
-            sql = (
-                f"select task_id from task_failure where stack_hash = ? and {where}"
-                " and task_id <> '' group by task_id order by sum(attempts) desc, task_id limit ?"
-            )
-        values = [stack_hash, *values]
-        return [row[0] for row in self._db.execute(sql, (*values, _TASKS_OF_PATTERN))]
 
     def _attempts(self, condition: str, plus: str = "") -> tuple[str, list[Any]]:
         """Return the condition and values of the attempts themselves.
@@ -281,12 +286,15 @@ class _Where:
         first, last = self._days
         return first * DAY_US, min(INT64_MAX, (last + 1) * DAY_US - 1)
 
-    @staticmethod
-    def _newest(where: str) -> str:
-        return (
-            f"select {', '.join(COLUMNS)} from task where {where}"
+    def _newest(
+        self, columns: Sequence[str], where: str, values: Sequence[Any], limit: int
+    ) -> list[tuple[Any, ...]]:
+        """Return columns of the attempts that ended last."""
+        sql = (
+            f"select {', '.join(columns)} from task where {where}"
             " and finished_at between ? and ? order by finished_at desc, seq desc limit ?"
         )
+        return self._rows(sql, (*values, *self._times(), limit))
 
 
 _FINISHED: Final = COLUMNS.index("finished_at")

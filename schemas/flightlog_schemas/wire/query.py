@@ -115,7 +115,7 @@ class Stats(Request, kw_only=True):
     until: Micros | None = None
     provenance: Provenance | None = None
     status: TaskStatus | None = None
-    tasks: StatsLimit = 20
+    tasks: StatsLimit = 10
     failures: StatsLimit = 10
     patterns: StatsLimit = 10
 
