@@ -182,14 +182,18 @@ def test_beginnings_of_ids(web: Web, told: Daemon) -> None:
 
 @pytest.mark.covers("P17")
 def test_methods(web: Web) -> None:
-    """Another method than a path has is refused."""
+    """Another method than a path has is refused; HEAD is GET without what follows the head."""
     origin = {"origin": web.url}
     assert web.client.delete("/api/executions", headers=origin).status_code == 405
     assert (
         web.client.post("/api/executions/run", headers=origin).json()["error"]["code"] == "method_not_allowed"
     )
     assert web.client.post("/api/stream", headers=origin).status_code == 405
-    assert web.client.head("/api/executions").status_code in (200, 405)
+    for path in ("/", "/api/executions", "/metrics", "/static/login.html"):
+        asked, headed = web.get(path), web.client.head(path)
+        assert (headed.status_code, headed.content) == (200, b"")
+        assert headed.headers["content-type"] == asked.headers["content-type"]
+    assert web.client.head("/api/stream").status_code == 405
 
 
 @pytest.mark.covers("P17")

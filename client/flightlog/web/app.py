@@ -1,5 +1,6 @@
 """The endpoints as an application: routes, parameters, errors as JSON, the page."""
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from flightlog.web.limits import BODY_LIMIT_BYTES, COMMANDS_AT_ONCE
 from flightlog.web.metrics import Requests
 from flightlog.web.openapi import description
 from flightlog.web.params import convert, pairs_of
-from flightlog.web.problem import Problem, problem_of
+from flightlog.web.problem import BUG, Problem, problem_of
 from flightlog.web.streams import Streams
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -57,12 +58,18 @@ def application(daemon: Daemon, access: Access, connections: Places, say: Callab
         *health_routes(asker, requests, connections, streams.places),
         *(_route(endpoint, asker, daemon, commands) for endpoint in ENDPOINTS),
     ]
+
+    def on_bug(request: AnyRequest, error: Exception) -> Response[bytes]:
+        say(f"{request.method} {request.scope['path']}: {''.join(traceback.format_exception(error))}")
+        return _on_problem(request, BUG)
+
     rest = Litestar(
         routes,
         exception_handlers={
             FlightlogError: _on_flightlog_error,
             Problem: _on_problem,
             HTTPException: _on_http_error,
+            Exception: on_bug,
         },
         request_max_body_size=BODY_LIMIT_BYTES,
         openapi_config=None,
@@ -84,6 +91,9 @@ def _with_streams(streams: Streams, rest: Litestar) -> App:
         elif scope["path"] == f"{PREFIX}/stream":
             await streams.sse(scope, receive, send)
         else:
+            if scope["method"] == "HEAD":
+                # As GET: the server leaves out what follows the head. A copy, for it still has to know.
+                scope = {**scope, "method": "GET"}
             await rest(scope, receive, send)  # type: ignore[arg-type]  # as ASGI has it
 
     return serve

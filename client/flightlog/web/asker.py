@@ -29,7 +29,7 @@ QUESTIONS_AT_ONCE: Final = 8
 QUESTION_LIMIT_S: Final = 30.0
 """Longest that a question may take, waiting for others included."""
 
-ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
+ANSWER_LIMIT_BYTES: Final = 2 * 1024 * 1024
 """Most of an answer that is kept; a page that is larger ends before, and `next` goes on there."""
 
 _RECEIVE_BYTES: Final = 256 * 1024
@@ -138,15 +138,19 @@ class Asker:
             await feed.ask()
             yield feed
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, limit_s: float = QUESTION_LIMIT_S) -> Answer:
         """Return the answer to a question that has an end, no more of it than is to be kept.
+
+        Args:
+            request: The question.
+            limit_s: Longest that it may take.
 
         Raises:
             DaemonAway: nobody listens, or the answer took too long.
             QueryFailed: there is no answer.
         """
         try:
-            with trio.fail_after(QUESTION_LIMIT_S):
+            with trio.fail_after(limit_s):
                 async with self._limiter:
                     answer = await self._kept(request)
                     if answer.cut and "limit" in {field.name for field in fields(request)}:
@@ -156,14 +160,14 @@ class Asker:
         except trio.TooSlowError as error:
             raise away(query_socket(self._daemon.directory), TimeoutError()) from error
 
-    async def one(self, request: Request) -> Row:
+    async def one(self, request: Request, limit_s: float = QUESTION_LIMIT_S) -> Row:
         """Return the answer to a question that has exactly one.
 
         Raises:
             DaemonAway: as `ask` does; also when there is no answer, or more than one.
             QueryFailed: as `ask` does.
         """
-        rows = (await self.ask(request)).rows
+        rows = (await self.ask(request, limit_s)).rows
         if len(rows) != 1:
             raise NotUnderstood(f"expected one answer, got {len(rows)}", _HINT)
         return rows[0][1]

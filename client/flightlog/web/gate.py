@@ -11,7 +11,7 @@ from flightlog.web.access import Access
 from flightlog.web.limits import BODY_LIMIT_S, QUERY_LIMIT_BYTES
 from flightlog.web.login import Login
 from flightlog.web.metrics import Requests
-from flightlog.web.problem import Problem
+from flightlog.web.problem import BUG, Problem
 
 Message = dict[str, Any]
 Scope = dict[str, Any]
@@ -30,7 +30,6 @@ SECURITY_HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
-_CACHED: Final = "/static/"
 
 
 class Gate:
@@ -73,7 +72,7 @@ class Gate:
             if reply.begun:
                 # A peer must not take what it has for all of it.
                 raise
-            await reply.problem(Problem(500, "internal", "a bug here; this server's stderr says more"))
+            await reply.problem(BUG)
         finally:
             counted.end()
 
@@ -91,8 +90,9 @@ class _Reply:
         self._sends = scope.get("method") in ("POST", "PATCH", "PUT")
         self._answered = answered
         self._head = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-        if not scope["path"].startswith(_CACHED):
-            self._head.append((b"cache-control", b"no-store"))
+        # Files are asked for again after an upgrade, and answers kept by nobody.
+        caching = b"no-cache" if scope["path"].startswith("/static/") else b"no-store"
+        self._head.append((b"cache-control", caching))
         trace = scope["state"]["trace"] = span_within(headers.get("traceparent"))
         if trace is not None:
             # What was done for it, and recorded, bears this span.

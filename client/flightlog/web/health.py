@@ -1,6 +1,6 @@
 """Whether it runs, whether it is of use, and numbers: for supervisors and for Prometheus."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import MediaType, Response
@@ -13,6 +13,9 @@ from flightlog.web.connections import Places
 from flightlog.web.metrics import CONTENT_TYPE, Metric, Requests, daemon_metrics, single, text
 from flightlog.web.problem import RETRY, Problem
 from flightlog_schemas.wire.query import StatusRequest
+
+PROBE_LIMIT_S: Final = 5.0
+"""Longest that the daemon may take: less than those who ask wait for us."""
 
 
 class Health(Struct, kw_only=True):
@@ -37,7 +40,7 @@ def health_routes(
         return _json(Health(status="ok"))
 
     async def ready() -> Response[bytes]:
-        status = await asker.one(StatusRequest())
+        status = await asker.one(StatusRequest(), PROBE_LIMIT_S)
         reason = degraded(status)
         if reason is not None:
             raise Problem(503, "degraded", reason, "flightlog status says more", RETRY)
@@ -51,7 +54,7 @@ def health_routes(
                 Metric(f"web_{name}_refused_total", "counter", f"Refused {name}.", single(places.refused)),
             ]
         try:
-            told += daemon_metrics(await asker.one(StatusRequest()))
+            told += daemon_metrics(await asker.one(StatusRequest(), PROBE_LIMIT_S))
         except FlightlogError:
             # What there is to say of the rest is worth having then, above all.
             told.append(Metric("up", "gauge", "Whether the daemon answers.", single(0)))

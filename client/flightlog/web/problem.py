@@ -75,6 +75,10 @@ class Problem(Exception):  # noqa: N818  # an answer, not a fault of ours
         return msgspec.json.encode(Failure(error=self.error))
 
 
+BUG: Final = Problem(500, "internal", "a bug here", "this server's stderr says more")
+"""What is our own fault."""
+
+
 def problem_of(error: FlightlogError) -> Problem:
     """Return what an error of the client is over HTTP."""
     status, code = _status(error)

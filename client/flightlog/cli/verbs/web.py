@@ -2,6 +2,7 @@
 
 import signal
 import stat
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Final
@@ -59,7 +60,8 @@ def command(
     def started(url: str) -> None:
         click.echo(url)
         if opens:
-            webbrowser.open(url)
+            # Some browsers run in the terminal, and return when they are left.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     number = serve(session.daemon, host, port, token, names, session.say, started)
     return INTERRUPTED if number == signal.SIGINT else 0
