@@ -174,6 +174,18 @@ def test_a_client_that_goes_away_ends_its_stream(web: Web, daemon: Daemon) -> No
 
 
 @pytest.mark.covers("P17")
+def test_a_client_that_asks_ahead_and_goes_away(web: Web, daemon: Daemon) -> None:
+    """A client that sent many requests at once and left without reading leaves no connection behind."""
+    tell(daemon, *(log("run", "x" * 9000) for _ in range(300)))
+    with web.socket() as peer:
+        peer.sendall(b"GET /api/executions/run/logs HTTP/1.1\r\nhost: localhost\r\n\r\n" * 20)
+        assert peer.recv(15) == b"HTTP/1.1 200 \r\n"
+    while "flightlog_web_connections 1\n" not in web.get("/metrics").text:
+        pass
+    assert web.end() == (0, "")
+
+
+@pytest.mark.covers("P17")
 def test_it_ends_though_readers_do_not_read(web: Web, daemon: Daemon) -> None:
     """A server that is to end does so soon, with 0, whatever its readers do."""
     tell(daemon, *(log("run", "x" * 9000) for _ in range(500)))

@@ -17,7 +17,8 @@ from flightlog.daemon import Daemon
 from flightlog.dial import away
 from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog.paths import query_socket
-from flightlog_schemas.wire.query import REQUESTS
+from flightlog_schemas.answers import DaemonStatus
+from flightlog_schemas.wire.query import REQUESTS, StatusRequest
 from flightlog_schemas.wire.reply import End, QueryError
 from flightlog_schemas.wire.request import Request
 
@@ -172,6 +173,20 @@ class Asker:
             raise NotUnderstood(f"expected one answer, got {len(rows)}", _HINT)
         return rows[0][1]
 
+    async def status(self, limit_s: float = QUESTION_LIMIT_S) -> Row:
+        """Return how the daemon is, with all that this version knows of it.
+
+        Raises:
+            DaemonAway: as `ask` does; also when it is of another version.
+            QueryFailed: as `ask` does.
+        """
+        told = await self.one(StatusRequest(), limit_s)
+        try:
+            msgspec.convert(told, DaemonStatus)
+        except msgspec.ValidationError as error:
+            raise _not_understood(error) from error
+        return told
+
     async def _kept(self, request: Request) -> Answer:
         rows: list[tuple[str, Row]] = []
         size = 0
@@ -195,7 +210,11 @@ def decoded(line: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(line, type=kind)
     except ValueError as error:
-        raise NotUnderstood(f"the daemon's answer is not understood: {error}", _HINT) from error
+        raise _not_understood(error) from error
+
+
+def _not_understood(error: Exception) -> NotUnderstood:
+    return NotUnderstood(f"the daemon's answer is not understood: {error}", _HINT)
 
 
 def row_of(line: bytes) -> tuple[str, Row]:

@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -61,14 +61,22 @@ class PatientStream:
         stream: The connection.
         write_limit_s: How long the peer may take for a piece.
         idle_limit_s: How long nothing may go either way.
+        gone: Called when the peer cannot be written to any more.
     """
 
-    def __init__(self, stream: trio.SocketStream, write_limit_s: float, idle_limit_s: float) -> None:
+    def __init__(
+        self,
+        stream: trio.SocketStream,
+        write_limit_s: float,
+        idle_limit_s: float,
+        gone: Callable[[], None],
+    ) -> None:
         self.socket = stream.socket
         self._stream = stream
         self._write_limit_s = write_limit_s
         self._idle_limit_s = idle_limit_s
         self._sent_at = trio.current_time()
+        self._gone = gone
 
     async def send_all(self, data: bytes) -> None:
         """Send, piece by piece.
@@ -79,9 +87,14 @@ class PatientStream:
         view = memoryview(data)
         for start in range(0, len(view), WRITE_LIMIT_BYTES):
             with trio.move_on_after(self._write_limit_s) as patience:
-                await self._stream.send_all(view[start : start + WRITE_LIMIT_BYTES])
+                try:
+                    await self._stream.send_all(view[start : start + WRITE_LIMIT_BYTES])
+                except trio.BrokenResourceError:
+                    self._gone()
+                    raise
             if patience.cancelled_caught:
                 self.close()
+                self._gone()
                 raise trio.BrokenResourceError
         self._sent_at = trio.current_time()
 

@@ -28,7 +28,6 @@ from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.limits import Count
 from flightlog_schemas.times import rfc3339
 from flightlog_schemas.wire.lines import Logs, Tail
-from flightlog_schemas.wire.query import StatusRequest
 from flightlog_schemas.wire.reply import Pruned, Recorded
 
 _RETRY_S: Final = (0.1, 0.25, 0.5, 1.0)
@@ -128,7 +127,7 @@ class Follower:
             DaemonAway: nobody answers.
             QueryFailed: there is no answer.
         """
-        status = await self._asker.one(StatusRequest())
+        status = await self._asker.status()
         head, log_id = int(status["head_seq"]), str(status["log_id"])
         after = self._request.after
         told: list[Message] = []

@@ -12,7 +12,6 @@ from flightlog.web.asker import Asker
 from flightlog.web.connections import Places
 from flightlog.web.metrics import CONTENT_TYPE, Metric, Requests, daemon_metrics, single, text
 from flightlog.web.problem import RETRY, Problem
-from flightlog_schemas.wire.query import StatusRequest
 
 PROBE_LIMIT_S: Final = 5.0
 """Longest that the daemon may take: less than those who ask wait for us."""
@@ -40,7 +39,7 @@ def health_routes(
         return _json(Health(status="ok"))
 
     async def ready() -> Response[bytes]:
-        status = await asker.one(StatusRequest(), PROBE_LIMIT_S)
+        status = await asker.status(PROBE_LIMIT_S)
         reason = degraded(status)
         if reason is not None:
             raise Problem(503, "degraded", reason, "flightlog status says more", RETRY)
@@ -54,7 +53,7 @@ def health_routes(
                 Metric(f"web_{name}_refused_total", "counter", f"Refused {name}.", single(places.refused)),
             ]
         try:
-            told += daemon_metrics(await asker.one(StatusRequest(), PROBE_LIMIT_S))
+            told += daemon_metrics(await asker.status(PROBE_LIMIT_S))
         except FlightlogError:
             # What there is to say of the rest is worth having then, above all.
             told.append(Metric("up", "gauge", "Whether the daemon answers.", single(0)))

@@ -130,18 +130,21 @@ class Server:
                 elif not self._admits(peer, ours):
                     await _refuse(stream, _STRANGER)
                 else:
-                    await self._serve(PatientStream(stream, WRITE_LIMIT_S, IDLE_LIMIT_S))
+                    await self._serve(stream)
 
-    async def _serve(self, stream: PatientStream) -> None:
-        self._streams.add(stream)
-        try:
-            # Of a stream hypercorn uses what a PatientStream has.
-            server = TCPServer(self._app, self._config, self._context, ConnectionState({}), cast(Any, stream))
-            await server.run()
-        except Exception as error:  # a connection that breaks must not end the others
-            self._say(f"a connection broke: {error!r}")
-        finally:
-            self._streams.discard(stream)
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        # With requests that came ahead of their turn, hypercorn would wait for ever for a peer that has gone.
+        with trio.CancelScope() as serving:
+            patient = PatientStream(stream, WRITE_LIMIT_S, IDLE_LIMIT_S, serving.cancel)
+            self._streams.add(patient)
+            try:
+                # Of a stream hypercorn uses what a PatientStream has.
+                state, like = ConnectionState({}), cast(Any, patient)
+                await TCPServer(self._app, self._config, self._context, state, like).run()
+            except Exception as error:  # a connection that breaks must not end the others
+                self._say(f"a connection broke: {error!r}")
+            finally:
+                self._streams.discard(patient)
 
 
 async def _refuse(stream: trio.SocketStream, problem: Problem) -> None:

@@ -11,7 +11,6 @@ from flightlog.web.params import Limit
 from flightlog_schemas.answers import DaemonStatus, NamedCursor
 from flightlog_schemas.limits import Count
 from flightlog_schemas.wire.lines import Cursors
-from flightlog_schemas.wire.query import StatusRequest
 
 
 class CursorsAsked(Struct, kw_only=True):
@@ -22,7 +21,7 @@ class CursorsAsked(Struct, kw_only=True):
 
 
 async def _status(call: Call, _: Nothing) -> Row:
-    told = await call.asker.one(StatusRequest())
+    told = await call.asker.status()
     if told["retention"] is not None:
         shown(told["retention"])
     return told
