@@ -104,6 +104,11 @@ export function keyed(place, items, key, make) {
   for (const node of old.values()) node.remove();
 }
 
+/** Put a text into a node, where it is another: what is set anew is drawn, and read out, anew. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 let announced = -Infinity;
 
 /** Say something to a screen reader, at most every two seconds: what comes in between is left out. */

@@ -12,11 +12,13 @@ import { logPart } from "./log.js";
 import { overviewPart } from "./overview.js";
 import { filled } from "./parts.js";
 import { to } from "./router.js";
-import { word } from "./status.js";
+import { isActive, word } from "./status.js";
 import { coalesced, follow } from "./stream.js";
 import { oneLine } from "./text.js";
 
 const REST_MS = 500;
+// Lines of the log are counted and have no event of their own on this stream.
+const COUNT_MS = 5000;
 const FAMILIES = ["execution.", "task.", "agent.", "artifact.", "audit."];
 const TABS = [
   ["", "Overview", overviewPart, () => null],
@@ -93,5 +95,7 @@ export function executionView(place, route, signal) {
   follow("/stream", { execution_id: id, type: FAMILIES }, {
     on: { tail: refresh }, opened: (again) => again && refresh(), signal,
   });
+  const counting = setInterval(() => { if (item && isActive(item.status) && !document.hidden) refresh(); }, COUNT_MS);
+  signal.addEventListener("abort", () => clearInterval(counting));
   return { update };
 }

@@ -13,6 +13,8 @@ import { ago, took } from "./ticks.js";
 
 const PAGE = 50;
 const REST_MS = 400;
+// Lines of logs are counted and have no event of their own on this stream.
+const COUNT_MS = 10000;
 const GROUPS = [
   ["All", ""],
   ["Active", ACTIVE.join(",")],
@@ -40,6 +42,7 @@ export function listView(place, route, signal) {
 
   let params = route.params;
   let known = null;
+  let running = false;
 
   const load = async () => {
     const asked = params;
@@ -57,6 +60,7 @@ export function listView(place, route, signal) {
     if (first && known && executions.length && executions[0].execution_id !== known) {
       announce(`New execution: ${executions[0].name ?? executions[0].execution_id}, ${executions[0].status}`);
     }
+    running = executions.some((item) => isActive(item.status));
     known = executions[0]?.execution_id ?? known;
     if (executions.length) {
       keyed(rows, executions, (item) => item.execution_id, row);
@@ -87,6 +91,8 @@ export function listView(place, route, signal) {
   follow("/stream", { type: ["execution.", "agent."] }, {
     on: { tail: refresh }, opened: refresh, signal,
   });
+  const counting = setInterval(() => { if (running && !document.hidden) refresh(); }, COUNT_MS);
+  signal.addEventListener("abort", () => clearInterval(counting));
   return { update };
 }
 

@@ -1,7 +1,7 @@
 // The log of an execution: what is there, then what comes. It follows while its end is in sight; scrolled up it
 // stands still and counts. Filters are the daemon's, so that what is not shown is not sent.
 import { get, part } from "./api.js";
-import { announce, h } from "./dom.js";
+import { announce, h, setText } from "./dom.js";
 import { choices, field } from "./filters.js";
 import { number } from "./format.js";
 import { onBack } from "./health.js";
@@ -14,6 +14,7 @@ import { follow } from "./stream.js";
 const PAGE = 500;
 const BEFORE_AT = 60;
 const NEAR_PX = 300;
+const REST_MS = 100;
 const LEVELS = [["All levels", ""], ["DEBUG and up", "DEBUG+"], ["INFO and up", "INFO+"], ["WARN and up", "WARN+"], ["ERROR and up", "ERROR+"]];
 const FILTERS = ["level", "task", "source", "agent", "grep", "exclude"];
 
@@ -35,6 +36,7 @@ export function logPart(place, subject, params, signal) {
   let control = new AbortController();
   let pending = [];
   let scheduled = false;
+  let flushed = 0;
   let loading = false;
   /** Newest position that the daemon has told of; what lies between the window and it is fetched when asked for. */
   let told = 0;
@@ -56,8 +58,8 @@ export function logPart(place, subject, params, signal) {
   const show = () => {
     toggle.setAttribute("aria-pressed", String(following));
     jump.hidden = following || (!behind() && lines.atEnd);
-    jump.textContent = missed ? `${number(missed)} new line${missed === 1 ? "" : "s"} ↓` : "To the end ↓";
-    state.textContent = ended ? "ended, all lines shown" : following ? "live" : "standing still";
+    setText(jump, missed ? `${number(missed)} new line${missed === 1 ? "" : "s"} ↓` : "To the end ↓");
+    setText(state, ended ? "ended, all lines shown" : following ? "live" : "standing still");
     if (!ended || !behind()) note.replaceChildren();
     if (!lines.size && !loading) note.replaceChildren(empty("No lines.", filtered() ? "None matches these filters so far." : "None has come so far."));
   };
@@ -133,8 +135,7 @@ export function logPart(place, subject, params, signal) {
           if (pending.length > 2 * LIMIT_LINES) pending = pending.slice(-LIMIT_LINES);
           missed += following ? 0 : 1;
           told = line.seq;
-          if (!scheduled) requestAnimationFrame(flush);
-          scheduled = true;
+          schedule();
         },
         end: () => {
           stream.stop();
@@ -145,9 +146,17 @@ export function logPart(place, subject, params, signal) {
     });
   };
 
-  /** All that came since the last frame, at once. */
+  /** A line shows in the next frame; many share one, for each costs a layout of the whole window. */
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    setTimeout(() => requestAnimationFrame(flush), Math.max(0, flushed + REST_MS - performance.now()));
+  };
+
+  /** All that came since the last time, at once. */
   const flush = () => {
     scheduled = false;
+    flushed = performance.now();
     const fresh = pending.filter((line) => line.seq > (lines.last ?? 0));
     pending = [];
     if (following) {

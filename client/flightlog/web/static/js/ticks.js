@@ -1,5 +1,5 @@
 // Times that move by themselves: one timer for the whole page, which rests while nobody looks.
-import { h } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { age, duration, stamp } from "./format.js";
 
 /** How long ago, with the exact time in its title. @param {string|null} text RFC 3339 */
@@ -21,10 +21,6 @@ const since = (text) => duration(Math.max(0, Math.floor((Date.now() - Date.parse
 export function tick() {
   if (document.hidden) return;
   const now = Date.now();
-  for (const node of document.querySelectorAll("[data-ago]")) put(node, age(Date.parse(node.dateTime), now));
-  for (const node of document.querySelectorAll("[data-since]")) put(node, since(node.dataset.since));
-}
-
-function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  for (const node of document.querySelectorAll("[data-ago]")) setText(node, age(Date.parse(node.dateTime), now));
+  for (const node of document.querySelectorAll("[data-since]")) setText(node, since(node.dataset.since));
 }
