@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from flightlog.clock import now_us
 from page.scene import SECOND, ended, rich, started
@@ -14,11 +14,11 @@ Tab = Callable[..., Page]
 Tell = Callable[..., None]
 
 
-def box(part: Locator) -> tuple[float, float, float]:
-    """Return left, right and top of what is seen of something."""
-    found = part.bounding_box()
-    assert found is not None
-    return found["x"], found["x"] + found["width"], found["y"]
+BOXES = """(parts) => parts.map((part) => {
+    const { left, right, top } = part.getBoundingClientRect();
+    return [left, right, top];
+})"""
+"""Where parts are, all of one moment: they are drawn anew while something grows."""
 
 
 @pytest.mark.covers("P17")
@@ -43,13 +43,13 @@ def test_the_header_says_how_it_stands(site: Web, tab: Tab, tell: Tell) -> None:
 
 @pytest.mark.covers("P17")
 def test_the_timeline_shows_retries_and_overlap(site: Web, tab: Tab, tell: Tell) -> None:
-    """Bars share an axis: overlapping ones overlap, a retry stands under its task, what runs grows."""
+    """Bars share an axis, a retry stands under its task, what runs grows and can be clicked all the same."""
     tell(*rich("bars", now_us() - 60 * SECOND))
     page = tab(site, "#/executions/bars")
     rows = page.locator(".bars .row")
     expect(rows).to_have_count(3)
     spans = page.locator(".bars .span")
-    survey, first, retry = (box(spans.nth(index)) for index in range(3))
+    survey, first, retry = spans.evaluate_all(BOXES)
 
     assert survey[0] < first[0] < survey[1] < first[1] <= retry[0] + 1
     assert survey[2] < first[2] < retry[2]
@@ -58,9 +58,19 @@ def test_the_timeline_shows_retries_and_overlap(site: Web, tab: Tab, tell: Tell)
     expect(page.locator(".overlap")).to_contain_text("max 2")
     grown = rows.nth(2).locator("[data-since]").inner_text()
     expect(rows.nth(2).locator("[data-since]")).not_to_have_text(grown)
-    rows.nth(1).click()
+    rows.nth(1).hover()
+    page.mouse.down()
+    before = rows.nth(2).locator("[data-since]").inner_text()
+    expect(rows.nth(2).locator("[data-since]")).not_to_have_text(before)
+    page.mouse.up()
 
     expect(page.locator(".details:visible")).to_contain_text("no ack within 30 s")
+    error = page.locator(".details:visible strong")
+    error.select_text()
+    before = rows.nth(2).locator("[data-since]").inner_text()
+    expect(rows.nth(2).locator("[data-since]")).not_to_have_text(before)
+    assert page.evaluate("String(getSelection())") == "TimeoutError"
+    page.evaluate("getSelection().removeAllRanges()")
     tell(event("task.ended", "bars", task_id="worker", outcome="succeeded", attempt=2))
     expect(rows.nth(2)).to_contain_text("succeeded")
     expect(page.locator(".details:visible")).to_contain_text("no ack within 30 s")

@@ -53,11 +53,41 @@ function add(node, children) {
   }
 }
 
+let pressed = null;
+const waiting = new Map();
+
+document.addEventListener("pointerdown", ({ target }) => { pressed = target; }, true);
+for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, released, true);
+
+/**
+ * What is pressed must still be there when it is released, else there is no click; what is marked must stay to
+ * be copied. Changes of their places wait for that.
+ */
+function heldIn(place, change) {
+  const selection = getSelection();
+  const marked = !selection.isCollapsed && place.contains(selection.anchorNode);
+  if (!marked && (pressed === null || !place.contains(pressed))) return false;
+  waiting.set(place, change);
+  return true;
+}
+
+document.addEventListener("selectionchange", () => {
+  if (pressed === null && waiting.size && getSelection().isCollapsed) released();
+});
+
+function released() {
+  pressed = null;
+  const changes = [...waiting.values()];
+  waiting.clear();
+  setTimeout(() => changes.forEach((change) => change()));
+}
+
 /**
  * Put other content into a place without losing what the person has there: focus and opened details stay with
  * whatever has the same `data-keep`, focus else with what looks the same.
  */
 export function swap(place, ...children) {
+  if (heldIn(place, () => swap(place, ...children))) return;
   const active = document.activeElement;
   const focused = active !== place && place.contains(active) ? looks(active) : null;
   const open = [...place.querySelectorAll("details[open][data-keep]")].map((node) => node.dataset.keep);
@@ -79,6 +109,7 @@ const looks = (node) => node.dataset.keep ?? node.getAttribute("href") ?? node.g
  * @param {(item: T) => HTMLElement} make called for what is new or has changed
  */
 export function keyed(place, items, key, make) {
+  if (heldIn(place, () => keyed(place, items, key, make))) return;
   const old = new Map([...place.children].map((node) => [node.dataset.key, node]));
   let at = place.firstElementChild;
   for (const item of items) {
