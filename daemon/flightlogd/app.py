@@ -268,6 +268,7 @@ class Daemon:
         """Say at intervals what was shed, and of whom."""
         while True:
             await trio.sleep(_REPORT_S)
+            self._hub.users.sample()
             self._say_shed()
 
     def _say_shed(self) -> None:

@@ -89,7 +89,10 @@ class Inbox(trio.abc.Instrument):
         lines = len(submission.part.lines)
         self.queued_lines += lines
         self._held[uid] = self._held.get(uid, 0) + size
-        self._lanes.setdefault(uid, deque()).append(submission)
+        lane = self._lanes.get(uid)
+        if lane is None:
+            lane = self._lanes[uid] = deque()
+        lane.append(submission)
         self._gathered_lines += lines
         if self._gathered_lines >= _HAND_OVER_LINES:
             self.hand_over()

@@ -75,7 +75,7 @@ class Session:
         self._submitted = 0
         self._queued_bytes = 0
         self._began = 0.0
-        """When the block that is being taken was begun to be read."""
+        """When the block that is being taken was begun to be read, 0 where nobody wants to know."""
         self._said_bye = False
         self._listening = False
         """All that came was taken; more is waited for."""
@@ -166,7 +166,9 @@ class Session:
                 await self._take_rest()
                 return
             await self._take(self._splitter.feed(data), terminated=True)
-            self._user.spend(time.perf_counter() - self._began)
+            if self._began:
+                self._user.spend(time.perf_counter() - self._began)
+                self._began = 0.0
             await self._room()
 
     async def _take_rest(self) -> None:
@@ -196,8 +198,9 @@ class Session:
         fd = self._stream.socket.fileno()
         while True:
             await self._readable(fd)
-            await self._user.turn()
-            self._began = time.perf_counter()
+            if not self._user.free:
+                await self._user.turn()
+                self._began = time.perf_counter()
             try:
                 data = os.read(fd, SHARED_RECEIVE_BYTES if self._hub.users.several else RECEIVE_BYTES)
             except BlockingIOError:

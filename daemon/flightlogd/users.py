@@ -1,7 +1,7 @@
 """The users who are connected: how many connections each has, how much they send, what was shed of it."""
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from typing import Final, Literal
 
 import structlog
@@ -24,8 +24,8 @@ _BURST_S: Final = 1.0
 _LIMITED_S: Final = 5.0
 """One who was not held back for so long is not limited any more."""
 
-_AVERAGE_S: Final = 10.0
-"""Over what time, about, the rate in `status` is averaged."""
+_SAMPLES: Final = 3
+"""Over how many samples the rate in `status` is averaged."""
 
 _LONGEST_PAUSE_S: Final = 0.5
 """How soon a rate that a reload changed holds for those who wait."""
@@ -113,8 +113,8 @@ class User:
         self._bytes = Bucket(bounds.bytes_per_s, now)
         self._limited_since: int | None = None
         self._limited_at = -math.inf
-        self._average = 0.0
-        self._averaged_at = now
+        self._read_lines = 0
+        self._samples = deque([(now, 0)], maxlen=_SAMPLES)
         self._shed = Shed()
 
     def change(self, bounds: Bounds) -> None:
@@ -145,12 +145,20 @@ class User:
         """Note how long what was read kept the loop."""
         self._share.spend(spent_s)
 
+    @property
+    def free(self) -> bool:
+        """True where nothing holds this user back: neither a rate nor anybody else who is there."""
+        return not (self._lines.per_s or self._bytes.per_s or self._users.several)
+
     def use(self, lines: int, size_bytes: int) -> None:
         """Note what was read."""
-        now = trio.current_time()
         self._lines.use(lines)
         self._bytes.use(size_bytes)
-        self._average = self._average_now(now) + lines / _AVERAGE_S
+        self._read_lines += lines
+
+    def sample(self) -> None:
+        """Note how much there was until now, every few seconds."""
+        self._samples.append((trio.current_time(), self._read_lines))
 
     @property
     def overdrawn(self) -> bool:
@@ -199,10 +207,11 @@ class User:
     def status(self, queued_bytes: int) -> UserStatus:
         """Return how this user is."""
         now = trio.current_time()
+        since, before = self._samples[0]
         return UserStatus(
             uid=self.uid,
             connections=dict(self.connections),
-            lines_per_s=round(self._average_now(now), 1),
+            lines_per_s=round((self._read_lines - before) / max(now - since, 1.0), 1),
             queued_bytes=queued_bytes,
             limited_since=self._limited_since if now - self._limited_at < _LIMITED_S else None,
             suppressed=self.shed_lines,
@@ -226,11 +235,6 @@ class User:
     def _rates(self) -> str:
         rates = ((self.bounds.lines_per_s, "lines"), (self.bounds.bytes_per_s, "bytes"))
         return " and ".join(f"{rate} {unit} a second" for rate, unit in rates if rate)
-
-    def _average_now(self, now: float) -> float:
-        self._average *= math.exp((self._averaged_at - now) / _AVERAGE_S)
-        self._averaged_at = now
-        return self._average
 
 
 class Users:
@@ -302,6 +306,11 @@ class Users:
     def reports(self) -> list[DaemonSuppressed]:
         """Return what was shed since this was last asked, by user."""
         return [report for user in self._users.values() if (report := user.report()) is not None]
+
+    def sample(self) -> None:
+        """Note how much each has sent until now."""
+        for user in self._users.values():
+            user.sample()
 
     def all(self) -> list[User]:
         """Return them, those with most connections first."""

@@ -27,7 +27,7 @@ from flightlogd.company import Company
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.inbox import NOTHING, Inbox
-from flightlogd.store.database import cut_wal, is_outcome_unknown, set_limit, storage_fault
+from flightlogd.store.database import cut_wal, is_outcome_unknown, restart_wal, set_limit, storage_fault
 from flightlogd.store.keys import MERGE_KEYS
 from flightlogd.store.reserve import Reserve
 
@@ -355,7 +355,7 @@ class Writer:
             pages, done = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if done < pages and pages >= self._pages(config.wal_limit_bytes):
                 self._on_wal_limit()
-                pages, done = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                pages, done = restart_wal(db)
         except apsw.BusyError:
             pages, done = self._wal_pages, 0
         except apsw.Error as error:

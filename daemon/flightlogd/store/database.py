@@ -16,6 +16,9 @@ DAMAGE_HINT: Final = "`flightlogd verify` names what is damaged; docs/storage.md
 _BUSY_TIMEOUT_MS: Final = 5000
 """Only the short reads of a shell or a backup can be in the way."""
 
+_INTERRUPTED_MS: Final = 100
+"""Longest wait of commits for readers that were interrupted."""
+
 _SQLITE_FLOOR: Final = (3, 53, 0)
 """Earlier versions may corrupt a WAL that two connections reset at once (sqlite.org/wal.html)."""
 
@@ -142,6 +145,22 @@ def storage_fault(error: apsw.Error) -> StorageFault | None:
     if isinstance(error, _FAILING_ERRORS):
         return StorageFault("storage_failing", _said(error), "look at the disk's health: dmesg, smartctl")
     return None
+
+
+def restart_wal(db: apsw.Connection) -> tuple[int, int]:
+    """Copy the WAL into the database, to begin it anew; return its pages, and how many were copied.
+
+    Readers are waited for as long as one that was interrupted needs to end. A shell may hold a snapshot for
+    hours: commits do not wait for that.
+
+    Raises:
+        apsw.BusyError: a reader is still in the way.
+    """
+    db.execute(f"pragma busy_timeout = {_INTERRUPTED_MS}")
+    try:
+        return db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    finally:
+        db.execute(f"pragma busy_timeout = {_BUSY_TIMEOUT_MS}")
 
 
 def cut_wal(db: apsw.Connection) -> bool:
