@@ -103,7 +103,14 @@ def parser() -> argparse.ArgumentParser:
     scrub.add_argument("--json", action="store_true", help="one object")
     verify = verb("verify", "prove that the log is what was stored, less what governance took; 1: it is not")
     verify.add_argument(
-        "--head", metavar="SEQ:CHAIN", help="an earlier end of the log, as this verb printed it: still there?"
+        "--head",
+        metavar="SEQ:CHAIN",
+        action="append",
+        default=[],
+        help="an earlier end of the log, as this verb printed it: still there? May be given several times",
+    )
+    verify.add_argument(
+        "--heads-from", metavar="FILE", help="the heads that the daemon noted in its log; - is stdin"
     )
     verify.add_argument("--json", action="store_true", help="one object")
     backup = verb("backup", "copy the log into a new file, beside a running daemon or with none")

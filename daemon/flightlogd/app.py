@@ -95,7 +95,7 @@ def open_log(config: Config) -> apsw.Connection:
         except apsw.FullError:
             Reserve(path.parent, config.reserve_bytes).give_up()
             sync_wal(path)
-        logger.info("log opened", database=str(path), schema_found=found, head_seq=read_head(db).seq)
+        logger.info("log opened", database=str(path), schema_found=found, head=read_head(db).noted)
         catch_up(db)
     except apsw.Error as error:
         if not is_storage_error(error) and not isinstance(error, apsw.CantOpenError | apsw.BusyError):
@@ -134,6 +134,7 @@ async def run_daemon(
         with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
             voice.say(DaemonStopped(reason=reason))
             await voice.settled()
+    logger.info("log closed", head=read_head(db).noted)
     try:
         db.close()
     except apsw.Error as error:

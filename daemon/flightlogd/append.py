@@ -22,6 +22,7 @@ from flightlogd.peer import Peer
 from flightlogd.project import Projector
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
+from flightlogd.store.damage import DamagedTableError
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
 from flightlogd.store.keys import Keys, merge_keys, unmerged_keys
@@ -123,6 +124,13 @@ class Transaction:
         Raises:
             apsw.Error: the transaction failed and was rolled back; nothing of it is visible or will be.
         """
+        while True:
+            try:
+                return self._settle(submissions)
+            except DamagedTableError as error:
+                self.projector.stop(error)
+
+    def _settle(self, submissions: Sequence[Submission]) -> Committed:
         received = self._stamp()
         broken_before = set(self.projector.broken)
         begin(self.db)

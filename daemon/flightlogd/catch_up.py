@@ -11,9 +11,11 @@ import apsw
 import structlog
 
 from flightlogd.history import read_history
-from flightlogd.project import Projector, create_tables, read_positions
+from flightlogd.project import Projector, is_damaged, read_positions, stop_damaged
 from flightlogd.projections import PROJECTIONS, Projection
-from flightlogd.store.database import begin, commit, rollback
+from flightlogd.renew import make_anew
+from flightlogd.store.damage import DamagedTableError
+from flightlogd.store.database import begin, commit, is_damage, rollback
 from flightlogd.store.eventlog import read_head
 
 logger = structlog.get_logger(__name__)
@@ -28,7 +30,8 @@ _REPORT_S: Final = 5.0
 def catch_up(db: apsw.Connection) -> None:
     """Bring every projection to the head: new ones, changed ones, and those that had stopped.
 
-    Those that stand at the same position are fed together. One that fails (again) is marked broken there.
+    Those that stand at the same position are fed together. One that fails (again) is marked broken there;
+    where the log is damaged all that have to pass there are.
 
     Args:
         db: The writer's connection, outside a transaction.
@@ -48,11 +51,36 @@ def catch_up(db: apsw.Connection) -> None:
     while position < head_seq:
         together = [projection for start, projection in behind if start <= position]
         until = min([position + _SLICE_EVENTS, head_seq, *(start for start, _ in behind if start > position)])
-        position = _feed(db, together, broken, position, until)
+        try:
+            position = _feed(db, together, broken, position, until)
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
+            names = [projection.NAME for _, projection in behind]
+            if isinstance(error, DamagedTableError):
+                names = [error.name]
+            _stop(db, names, error)
+            behind = [(start, projection) for start, projection in behind if projection.NAME not in names]
+            if not behind:
+                return
+            position = min(max(start, position) for start, projection in behind)
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         if time.monotonic() - reported > _REPORT_S:
             reported = time.monotonic()
             logger.info("catching up", position=position, head_seq=head_seq)
+
+
+def _stop(db: apsw.Connection, names: list[str], error: apsw.Error) -> None:
+    """Mark read models broken that cannot be brought to the head, for the log on their way is damaged."""
+    begin(db)
+    try:
+        for name in names:
+            stop_damaged(db, name, error)
+        commit(db)
+    except BaseException:
+        rollback(db)
+        raise
+    logger.error("read models cannot be computed", projections=names, reason=str(error))
 
 
 def _prepare(db: apsw.Connection, projection: Projection) -> int:
@@ -60,18 +88,10 @@ def _prepare(db: apsw.Connection, projection: Projection) -> int:
     known = read_positions(db).get(projection.NAME)
     if known is not None and known.version == projection.VERSION and known.broken_at is None:
         return known.position
-    begin(db)
-    try:
-        if known is None or known.version != projection.VERSION:
-            create_tables(db, projection)
-        elif known.broken_at is not None:
-            db.execute(
-                "update projection set broken_at = null, error = null where name = ?", (projection.NAME,)
-            )
-        commit(db)
-    except BaseException:
-        rollback(db)
-        raise
+    if known is None or known.version != projection.VERSION or is_damaged(known):
+        make_anew(db, projection)
+    else:
+        db.execute("update projection set broken_at = null, error = null where name = ?", (projection.NAME,))
     return read_positions(db)[projection.NAME].position
 
 

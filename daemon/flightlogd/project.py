@@ -1,8 +1,8 @@
 """Runs the projections over batches, in `seq` order, inside the transaction that stores them.
 
 One savepoint for each projection and commit: one that fails stops alone, is marked broken at that position,
-and never blocks an append; a damaged table is such a failure. Other faults of the environment abort the whole
-transaction instead and break nothing.
+and never blocks an append. One whose table is damaged stops too, and the commit is begun anew without it.
+Other faults of the environment abort the whole transaction instead and break nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ from flightlogd.history import History
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded, recorded_singles
+from flightlogd.store.damage import DamagedTableError
 from flightlogd.store.database import is_damage, is_storage_error
 
 logger = structlog.get_logger(__name__)
@@ -57,12 +58,28 @@ class Projector:
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS, broken: Iterable[str] = ()) -> None:
         self._projections = list(projections)
         self.broken = set(broken)
+        self._damaged: dict[str, str] = {}
+        """Why some of them stopped that cannot say so themselves."""
+
+    def stop(self, error: DamagedTableError) -> None:
+        """Run a projection no more whose table is damaged; the next commit says so."""
+        self.broken.add(error.name)
+        self._damaged[error.name] = str(error)
+        logger.error("projection broken: its table is damaged", projection=error.name, reason=str(error))
+
+    def mended(self, names: Iterable[str]) -> None:
+        """Run projections again."""
+        for name in names:
+            self.broken.discard(name)
+            self._damaged.pop(name, None)
 
     def apply(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
         """Project consecutive batches and move the positions, in the caller's transaction."""
         if batches:
             singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
             self._apply(db, singles, _quiet(batches), batches[-1].last_seq)
+            for name, reason in self._damaged.items():
+                stop_damaged(db, name, reason)
 
     def replay(self, db: apsw.Connection, history: History) -> None:
         """Project a stretch of the log that is there already, in the caller's transaction."""
@@ -101,9 +118,30 @@ class Projector:
         self.broken.add(projection.NAME)
         db.execute(
             "update projection set broken_at = ?, error = ? where name = ?",
-            (seq, f"{type(error).__name__}: {error}", projection.NAME),
+            (seq, told(error), projection.NAME),
         )
         logger.error("projection broken", projection=projection.NAME, seq=seq, exc_info=error)
+
+
+_DAMAGED: Final = "damaged: "
+
+
+def told(error: Exception) -> str:
+    """Return why a projection has stopped, as it is stored."""
+    return f"{_DAMAGED}{error}" if is_damage(error) else f"{type(error).__name__}: {error}"
+
+
+def stop_damaged(db: apsw.Connection, name: str, error: object) -> None:
+    """Mark a projection broken whose tables, or whose part of the log, cannot be read; in a transaction."""
+    db.execute(
+        "update projection set broken_at = position + 1, error = ? where name = ?",
+        (f"{_DAMAGED}{error}", name),
+    )
+
+
+def is_damaged(position: Position) -> bool:
+    """Say whether a projection has stopped for damage: going on from there mends nothing, it is made anew."""
+    return position.broken_at is not None and (position.error or "").startswith(_DAMAGED)
 
 
 def _run(
@@ -132,8 +170,11 @@ def _run(
         if singles and projection.TOTALS is not None:
             projection.TOTALS.settle(db)
     except Exception as error:
-        # Damage is that of its own tables: the log is in others, and was just written.
-        if is_storage_error(error) and not (is_damage(error) and db.in_transaction):
+        if is_damage(error):
+            # Of its own tables: the log is in others, and was just written. SQLite writes nothing more in
+            # this transaction, whatever is rolled back of it.
+            raise DamagedTableError(projection.NAME, error) from error
+        if is_storage_error(error):
             raise
         db.execute("rollback to projection")
         db.execute("release projection")

@@ -7,6 +7,7 @@ import select
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
+import apsw
 import msgspec
 import structlog
 import trio
@@ -20,6 +21,7 @@ from flightlogd.errors import PeerError, QuestionError
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
+from flightlogd.store.database import DAMAGE_HINT, is_damage, storage_fault
 
 logger = structlog.get_logger(__name__)
 
@@ -108,12 +110,26 @@ async def serve_requests(
                     await _send_error(stream, error)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     break
+                except apsw.Error as error:
+                    logger.warning("question failed", request=repr(line)[:200], reason=str(error))
+                    await _send_error(stream, _storage_says(error))
                 except Exception:
                     logger.exception("question failed", request=repr(line)[:200])
                     await _send_error(stream, QuestionError("internal", "the daemon's log says more"))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         nursery.cancel_scope.cancel()
+
+
+def _storage_says(error: apsw.Error) -> QuestionError:
+    """Return what is answered where storage fails; what is no fault of it is raised again."""
+    if is_damage(error):
+        return QuestionError("damaged", str(error), DAMAGE_HINT)
+    fault = storage_fault(error)
+    if fault is None:
+        logger.error("question failed", exc_info=error)
+        return QuestionError("internal", "the daemon's log says more")
+    return QuestionError(fault.state, fault.reason, fault.hint)
 
 
 def _whole(line: bytes | Oversize) -> bytes:

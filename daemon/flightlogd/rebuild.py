@@ -43,7 +43,7 @@ _SLICE_KEYS: Final = 200
 _CHECK_KEYS: Final = 2000
 """Suspects looked at again in one read."""
 
-_UNFINISHED_VERSION: Final = 0
+UNFINISHED_VERSION: Final = 0
 """No projection's version: the next start makes its tables anew."""
 
 
@@ -325,7 +325,7 @@ def _move_positions(db: apsw.Connection, scratch: Scratch, *, done: bool) -> Non
             # could not go on from there.
             db.execute(
                 "update projection set version = ? where name = ? and broken_at is not null",
-                (_UNFINISHED_VERSION, projection.NAME),
+                (UNFINISHED_VERSION, projection.NAME),
             )
 
 

@@ -1,5 +1,6 @@
 """A rebuild beside the live tables: each slice on the thread where it is least in the way."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from flightlogd import rebuild
 from flightlogd.errors import QuestionError
 from flightlogd.governance.slices import Say
 from flightlogd.hub import Hub
-from flightlogd.store.database import storage_fault
+from flightlogd.projections import Projection
+from flightlogd.renew import find_damaged, renew
+from flightlogd.store.database import DATABASE, storage_fault
 from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)
@@ -37,6 +40,8 @@ async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
     except KeyError as error:
         raise QuestionError("invalid", f"no read model {error.args[0]!r}") from None
     try:
+        if not request.check:
+            await _renew(hub, projections)
         scratch = await trio.to_thread.run_sync(rebuild.open_scratch, Path(hub.config.state_dir), projections)
         try:
             await _run_slices(hub, scratch, say, check=request.check)
@@ -51,6 +56,19 @@ async def run_rebuild(hub: Hub, request: Rebuild, say: Say) -> list[Difference]:
     if not request.check:
         logger.info("read models rebuilt", differences=len(differences))
     return differences
+
+
+async def _renew(hub: Hub, projections: Sequence[Projection]) -> None:
+    """Make tables anew that are damaged: nothing in them could be compared."""
+    database = Path(hub.config.state_dir) / DATABASE
+    damaged = await trio.to_thread.run_sync(find_damaged, database, projections)
+
+    def make_anew(db: apsw.Connection) -> None:
+        renew(db, damaged, rebuild.UNFINISHED_VERSION)
+        hub.writer.stopped(projection.NAME for projection in damaged)
+
+    if damaged:
+        await hub.writer.do(make_anew, ahead=True)
 
 
 async def _run_slices(hub: Hub, scratch: rebuild.Scratch, say: Say, *, check: bool) -> None:

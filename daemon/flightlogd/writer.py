@@ -155,7 +155,11 @@ class Writer:
 
     def mended(self, projections: Iterable[str]) -> None:
         """Run these projections again: a rebuild has brought them up to date (in a job of this thread)."""
-        self._transaction.projector.broken.difference_update(projections)
+        self._transaction.projector.mended(projections)
+
+    def stopped(self, projections: Iterable[str]) -> None:
+        """Run these projections no more: their tables are made anew (in a job of this thread)."""
+        self._transaction.projector.broken.update(projections)
 
     def _take_over(self) -> None:
         config, self._new_config = self._new_config, None

@@ -1,11 +1,12 @@
 """`flightlogd verify`: damage is named, and told from what governance took."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import apsw
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, run_flightlogd
 from support.govern import govern, record
 from support.lines import logs
 
@@ -114,3 +115,23 @@ def test_an_earlier_head_shows_more(daemon: Daemon) -> None:
     damaged(daemon, cut_and_seal_again)
     assert govern(daemon, "verify")["damage"] == []
     assert govern(daemon, "verify", "--head", head, code=1)["damage"] != []
+
+
+@pytest.mark.covers("D6")
+def test_the_daemon_notes_its_heads(daemon: Daemon, tmp_path: Path) -> None:
+    """The daemon's own log has the head at each start and stop and after each pass of retention."""
+    record(daemon, "a", *logs("a", 3000))
+    govern(daemon, "retention", "--older-than", "0s")
+    record(daemon, "b", *logs("b", 3000))
+    daemon.terminate()
+    noted = tmp_path / "journal"
+    noted.write_text(daemon.stderr)
+    whole = govern(daemon, "verify", "--heads-from", str(noted))
+    assert whole["damage"] == []
+    assert f"{whole['seq']}:{whole['chain']}" in noted.read_text()
+
+    damaged(daemon, cut_and_seal_again)
+    assert govern(daemon, "verify", "--heads-from", str(noted), code=1)["damage"] != []
+    noted.write_text("nothing")
+    directory = ("--state-dir", str(daemon.state_dir))
+    assert run_flightlogd("verify", "--heads-from", str(noted), *directory).returncode == 3

@@ -24,7 +24,7 @@ from flightlogd.governance.slices import SLICE_S, Say, apply, say_nothing, seal,
 from flightlogd.hub import Hub
 from flightlogd.queries.find import require
 from flightlogd.store.database import is_storage_error
-from flightlogd.store.eventlog import count_lines
+from flightlogd.store.eventlog import count_lines, read_head
 from flightlogd.store.sizes import table_sizes
 from flightlogd.voice import Voice
 
@@ -114,7 +114,8 @@ class Governor:
         done = work.done
         if not dry_run:
             await self._take_stock(done)
-        logger.info("retention is done", by=by, **msgspec.structs.asdict(done))
+        head = await self._hub.readers.run(read_head)
+        logger.info("retention is done", by=by, head=head.noted, **msgspec.structs.asdict(done))
         return done, work.shares
 
     async def _take_stock(self, done: Retained) -> None:

@@ -6,6 +6,7 @@ the digest that was sealed, or the one that its last tombstone gives. Tombstones
 """
 
 from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import apsw
@@ -15,6 +16,7 @@ from msgspec import Struct, field
 from flightlogd.batch import decode_spans
 from flightlogd.lines import GONE, split_lines
 from flightlogd.seal import GENESIS, digest_lines, extend_chain
+from flightlogd.store.damage import UNREADABLE, next_readable
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.tombstones import Tombstone, holes_between, last_digest, sealing_of
 
@@ -40,6 +42,7 @@ class Verdict(Struct):
         masked: Lines that a scrub changed (one that several changed counts as often).
         damage: What is not as it should be.
         unsealed: Tombstones that no event tells of yet.
+        unchecked: Earlier heads within what governance took whole: nothing there can be compared any more.
     """
 
     seq: int
@@ -49,23 +52,21 @@ class Verdict(Struct):
     masked: int = 0
     damage: list[Damage] = field(default_factory=list)
     unsealed: int = 0
+    unchecked: list[int] = field(default_factory=list)
 
 
-def verify_log(db: apsw.Connection, earlier: tuple[int, str] | None = None) -> Verdict:
+def verify_log(db: apsw.Connection, earlier: Mapping[int, str] | None = None) -> Verdict:
     """Look at every row.
 
     Args:
         db: A connection in a transaction that sees one state of the log.
-        earlier: (position, chain) of an earlier end of the log, to be found again.
+        earlier: Chains of earlier ends of the log by position, to be found again.
     """
     head = read_head(db)
     verdict = Verdict(seq=head.seq, chain=head.chain.hex())
-    walk = _Walk(db, verdict, earlier)
-    for row in db.execute(
-        "select first_seq, last_seq, received, spans, digest, chain, lines from event_batch"
-        " order by first_seq"
-    ):
-        walk.row(_Row(*row))
+    walk = _Walk(db, verdict, earlier or {})
+    for row in _rows(db, walk):
+        walk.row(row)
     walk.end(head.seq, head.chain)
     verdict.lines = head.seq
     return verdict
@@ -81,18 +82,55 @@ class _Row(Struct):
     lines: bytes
 
 
+def _rows(db: apsw.Connection, walk: "_Walk") -> Iterator["_Row"]:
+    """Yield the rows that can be read; what cannot is told to the walk."""
+    reached = 0
+    while True:
+        try:
+            for row in db.execute(
+                "select first_seq, last_seq, received, spans, digest, chain, lines from event_batch"
+                " where first_seq > ? order by first_seq",
+                (reached,),
+            ):
+                yield _Row(*row)
+                reached = row[1]
+        except UNREADABLE as error:
+            found = next_readable(db, reached)
+            walk.unreadable(found, str(error))
+            if found is None:
+                return
+            reached = found - 1
+        else:
+            return
+
+
 class _Walk:
-    def __init__(self, db: apsw.Connection, verdict: Verdict, earlier: tuple[int, str] | None) -> None:
+    def __init__(self, db: apsw.Connection, verdict: Verdict, earlier: Mapping[int, str]) -> None:
         self._db = db
         self._verdict = verdict
         self._holes: deque[Tombstone] = deque(holes_between(db, 0, verdict.seq))
         self._next_seq = 1
         self._chain = GENESIS
-        self._earlier = earlier
+        self._earlier = {seq: chain for seq, chain in earlier.items() if seq > 0}
         self._sealed_to = 0
+        self._is_cut = False
+
+    def unreadable(self, until: int | None, what: str) -> None:
+        """Step over what cannot be read, up to a position, or to the end."""
+        while self._holes and self._holes[0].first_seq == self._next_seq:
+            self._reach_behind(self._holes.popleft())
+        first_seq, self._next_seq = self._next_seq, until or self._verdict.seq + 1
+        self._found(first_seq, self._next_seq - 1, f"rows cannot be read: {what}")
+        self._is_cut = True
 
     def row(self, row: "_Row") -> None:
         self._step_over(row.first_seq)
+        if self._is_cut:
+            # What comes behind damage cannot be compared with what was there.
+            self._is_cut = False
+            self._look_at_lines(row)
+            self._reach(row.last_seq, row.chain)
+            return
         if row.first_seq < self._next_seq:
             self._found(row.first_seq, row.last_seq, "a row that overlaps the one before")
             return
@@ -112,11 +150,10 @@ class _Walk:
 
     def end(self, seq: int, chain: bytes) -> None:
         self._step_over(seq + 1)
-        if self._next_seq != seq + 1 or self._chain != chain:
+        if self._next_seq != seq + 1 or (self._chain != chain and not self._is_cut):
             self._found(self._next_seq, seq, "the log ends elsewhere than its head says: rows are missing")
-        if self._earlier is not None:
-            seq, _ = self._earlier
-            self._found(seq, seq, "no row ends at that earlier head: it cannot be checked")
+        for seq in sorted(self._earlier):
+            self._found(seq, seq, "no row ends at that earlier head: the log was cut, or is another")
         unsealed = self._db.execute(
             "select count(*) from tombstone where tombstone_id > ?", (self._sealed_to,)
         )
@@ -133,10 +170,15 @@ class _Walk:
                 self._found(self._next_seq, seq - 1, "rows are missing, and no tombstone tells of them")
                 self._next_seq = seq
                 return
-            hole = self._holes.popleft()
-            assert hole.chain is not None
-            self._verdict.removed += hole.last_seq - hole.first_seq + 1
-            self._reach(hole.last_seq, hole.chain)
+            self._reach_behind(self._holes.popleft())
+
+    def _reach_behind(self, hole: Tombstone) -> None:
+        assert hole.chain is not None
+        self._verdict.removed += hole.last_seq - hole.first_seq + 1
+        self._reach(hole.last_seq, hole.chain)
+        for seq in [seq for seq in self._earlier if hole.first_seq <= seq < hole.last_seq]:
+            del self._earlier[seq]
+            self._verdict.unchecked.append(seq)
 
     def _look_at_lines(self, row: "_Row") -> None:
         found = digest_lines(row.lines)
@@ -166,10 +208,9 @@ class _Walk:
 
     def _reach(self, seq: int, chain: bytes) -> None:
         self._next_seq, self._chain = seq + 1, chain
-        if self._earlier is not None and self._earlier[0] == seq:
-            if self._earlier[1] != chain.hex():
-                self._found(1, seq, "the log up to that earlier head is another than it was then")
-            self._earlier = None
+        known = self._earlier.pop(seq, None)
+        if known is not None and known != chain.hex():
+            self._found(1, seq, "the log up to that earlier head is another than it was then")
 
     def _found(self, first_seq: int, last_seq: int, what: str) -> None:
         self._verdict.damage.append(Damage(first_seq, max(first_seq, last_seq), what))

@@ -6,4 +6,5 @@
 - `producers`: who sent what, gaps, refused lines, keys
 - `readers`: read-only connections for questions
 - `reserve`: disk space kept aside for when there is none
+- `damage`: what of a damaged file cannot be read
 """

@@ -20,6 +20,7 @@ from flightlogd.batch import Batch, Span, decode_spans, encode_spans
 from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.lines import GONE, line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
+from flightlogd.store.damage import UNREADABLE, damaged_range, naming
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.rows import insert_rows
 
@@ -31,6 +32,11 @@ class Head(Struct):
     seq: int
     chain: bytes
     received: int
+
+    @property
+    def noted(self) -> str:
+        """As the daemon's log has it and `flightlogd verify --head` takes it."""
+        return f"{self.seq}:{self.chain.hex()}"
 
 
 def read_head(db: apsw.Connection) -> Head:
@@ -107,14 +113,31 @@ def merge_index(db: apsw.Connection) -> None:
 
 
 def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]:
-    """Yield the batches that hold positions in (after, until], whole, oldest first."""
-    start = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (after + 1,)).get
-    for first_seq, received, spans, lines in db.execute(
-        "select first_seq, received, spans, lines from event_batch where first_seq >= ? and first_seq <= ?"
-        " order by first_seq",
+    """Yield the batches that hold positions in (after, until], whole, oldest first.
+
+    Raises:
+        DamagedRangeError: some of them cannot be read.
+    """
+    try:
+        start = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (after + 1,)).get
+    except UNREADABLE as error:
+        raise damaged_range(db, after, error) from error
+    reached = (start or 1) - 1
+    rows = db.execute(
+        "select first_seq, last_seq, received, spans, lines from event_batch"
+        " where first_seq >= ? and first_seq <= ? order by first_seq",
         (start or 0, until),
-    ):
-        found = split_batch(first_seq, received, spans, lines)
+    )
+    while True:
+        try:
+            row = next(rows, None)
+        except UNREADABLE as error:
+            raise damaged_range(db, reached, error) from error
+        if row is None:
+            return
+        first_seq, reached, received, spans, lines = row
+        with naming(first_seq, reached):
+            found = split_batch(first_seq, received, spans, lines)
         if found.last_seq > after:
             yield found
 
@@ -264,9 +287,12 @@ _READ_INDEX: Final = {
 
 def pick_lines(db: apsw.Connection, row: IndexRow) -> Picked:
     """Return the lines that an index row points to."""
-    [(received, spans, blob)] = db.execute(
-        "select received, spans, lines from event_batch where first_seq = ?", (row.first_seq,)
-    )
+    try:
+        [(received, spans, blob)] = db.execute(
+            "select received, spans, lines from event_batch where first_seq = ?", (row.first_seq,)
+        )
+    except UNREADABLE as error:
+        raise damaged_range(db, row.first_seq - 1, error) from error
     if row.offsets is None:
         lines = list(enumerate(split_lines(blob)))
     else:

@@ -8,6 +8,8 @@ from flightlog_schemas.wire.control import Difference, Rebuild
 from flightlogd import rebuild
 from flightlogd.config import Config
 from flightlogd.errors import EnvironmentFault, QuestionError
+from flightlogd.renew import find_damaged, renew
+from flightlogd.store.database import DATABASE
 from flightlogd.verbs.ask import NoDaemonError, absolute, ask_daemon, decode, own_database, print_json
 from flightlogd.verbs.exits import DONE, FOUND_SOMETHING, USAGE
 
@@ -59,7 +61,10 @@ def _print_differences(found: list[Difference], *, check: bool, beside: bool) ->
 
 def _rebuild_here(config: Config, request: Rebuild) -> list[Difference]:
     with own_database(config) as db:
-        scratch = rebuild.open_scratch(Path(config.state_dir), rebuild.choose(request.projections))
+        state_dir, projections = Path(config.state_dir), rebuild.choose(request.projections)
+        if not request.check and (damaged := find_damaged(state_dir / DATABASE, projections)):
+            renew(db, damaged, rebuild.UNFINISHED_VERSION)
+        scratch = rebuild.open_scratch(state_dir, projections)
         try:
             return rebuild.rebuild_alone(db, scratch, check=request.check)
         except QuestionError as error:

@@ -1,7 +1,10 @@
 """`flightlogd verify`: is the log what was stored, less what governance took?"""
 
 import argparse
+import re
+import sys
 from pathlib import Path
+from typing import Final
 
 import apsw
 
@@ -13,6 +16,8 @@ from flightlogd.store.schema import check_database
 from flightlogd.verbs.ask import print_json
 from flightlogd.verbs.exits import DONE, FOUND_SOMETHING
 
+_NOTED: Final = re.compile(r"\b(\d{1,19}):([0-9a-f]{64})\b")
+
 
 def run(config: Config, arguments: argparse.Namespace) -> int:
     """Carry out the verb and return its exit code; a running daemon is not in the way."""
@@ -20,7 +25,9 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     if not database.exists():
         raise StartError(f"{database}: no such file", "name the daemon's --state-dir")
     check_database(database)
-    earlier = None if arguments.head is None else _head(arguments.head)
+    earlier = dict(map(_head, arguments.head))
+    if arguments.heads_from is not None:
+        earlier |= _noted(arguments.heads_from)
     try:
         db = open_reader(database)
         try:
@@ -44,8 +51,28 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         print(
             f"{verdict.unsealed} tombstones are not sealed yet: a pass was cut off, the next one seals them"
         )
+    if verdict.unchecked:
+        print(f"{len(verdict.unchecked)} earlier heads are in ranges that were removed whole: not checked")
     print(f"head {verdict.seq}:{verdict.chain}")
     return FOUND_SOMETHING if verdict.damage else DONE
+
+
+def _noted(name: str) -> dict[int, str]:
+    """Return the heads in a daemon's log, or in the journal.
+
+    Raises:
+        ConfigError: it cannot be read, or holds none.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(errors="replace")
+    except OSError as error:
+        raise ConfigError(f"--heads-from: {name}: {error.strerror}") from None
+    found = {int(seq): chain for seq, chain in _NOTED.findall(text)}
+    if not found:
+        raise ConfigError(
+            f"--heads-from: no head is in {name}", "journalctl -u flightlogd -o cat | ... --heads-from -"
+        )
+    return found
 
 
 def _head(text: str) -> tuple[int, str]:

@@ -23,6 +23,7 @@ QueryErrorCode = Literal[
     "cursor_limit",  # this user has as many cursors as the daemon allows
     "storage_full",  # what was asked to be written was not
     "storage_failing",
+    "damaged",  # what the answer needs is not what was written to disk
     "shutting_down",
 ]
 """Why a question has no answer."""
