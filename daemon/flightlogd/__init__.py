@@ -20,8 +20,8 @@
 - `completeness`: whether all that was said of an execution is here
 - `timetravel`: one execution as it was, by the same read models
 - `control`: one control connection: rebuild, retention, scrub, reload; `verbs` ask it
-- `rebuild`, `rebuild_live`, `touched`: read models computed again beside the live ones, from `history`; `renew`
-  makes damaged tables anew
+- `rebuild`, `rebuild_live`, `touched`: read models computed again beside the live ones, from `history`;
+  `renew` makes damaged tables anew
 - `governance`: what leaves the log, and the proof that nothing else did
 - `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
   up (`deadlines`); `active` is what they look after, `voice` how the daemon says it
