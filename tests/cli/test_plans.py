@@ -218,6 +218,8 @@ else:
     assert len(list(shop.glob("flightlog-plan-*.json"))) == 1
     failed = flightlog("plan", "edit", cwd=shop, EDITOR="false", VISUAL="")
     assert failed.code == 2
+    nothing = flightlog("plan", "edit", cwd=shop, EDITOR="", VISUAL="")
+    assert (nothing.code, "set EDITOR" in nothing.err) == (3, True)
     assert batches(flightlog.ok("plan", "show", "--json", cwd=shop).json) == batches(changed.json)
 
 

@@ -1,6 +1,7 @@
 """A plan in somebody's editor: opened again with what is wrong above it, until it is right or given up."""
 
 import os
+import sys
 import tempfile
 from typing import Final
 
@@ -13,6 +14,7 @@ from flightlog.errors import FlightlogError, PlanConflict, QueryFailed, UsageErr
 from flightlog_schemas.projects import ProjectPlan
 
 _SUFFIX: Final = ".json"
+_HINT: Final = "set EDITOR, or use --move and --worktree"
 
 
 def edit(session: Session, found: ProjectPlan) -> ProjectPlan | None:
@@ -59,10 +61,13 @@ def edit(session: Session, found: ProjectPlan) -> ProjectPlan | None:
 
 
 def _open(text: str) -> str | None:
+    if not sys.stdin.isatty() and not (os.environ.get("VISUAL") or os.environ.get("EDITOR")):
+        # What is taken instead wants a terminal, and would wait for one.
+        raise UsageError("neither a terminal nor an editor", _HINT)
     try:
         return click.edit(text, extension=_SUFFIX)
     except click.ClickException as error:
-        raise FlightlogError(error.format_message(), "set EDITOR, or use --move and --worktree") from None
+        raise FlightlogError(error.format_message(), _HINT) from None
 
 
 def _keep(text: str) -> str:
