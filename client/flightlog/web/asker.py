@@ -66,15 +66,12 @@ class Feed:
         self._stream = stream
         self._request = request
         self._rest = b""
+        self._failed: QueryFailed | None = None
         self.end: End | None = None
         """How the answer ended, None before."""
 
     async def ask(self) -> None:
-        """Send the question.
-
-        Raises:
-            DaemonAway: the connection broke.
-        """
+        """Send the question; that the connection broke shows where the answer is read."""
         try:
             await self._stream.send_all(
                 msgspec.json.encode({_VERBS[type(self._request)]: self._request}) + b"\n"
@@ -91,6 +88,8 @@ class Feed:
             QueryFailed: there is no answer.
         """
         while self.end is None:
+            if self._failed is not None:
+                raise self._failed
             try:
                 data = await self._stream.receive_some(_RECEIVE_BYTES)
             except trio.BrokenResourceError:
@@ -106,9 +105,11 @@ class Feed:
 
     def _ended(self, line: bytes) -> None:
         if line.startswith(b'{"error":'):
+            # What came before it is told first.
             error = decoded(line, dict[str, QueryError])["error"]
-            raise QueryFailed(error.code, error.reason, error.hint)
-        self.end = decoded(line, dict[str, End])["end"]
+            self._failed = QueryFailed(error.code, error.reason, error.hint)
+        else:
+            self.end = decoded(line, dict[str, End])["end"]
 
 
 class Asker:
