@@ -1,5 +1,6 @@
 """A daemon or a server that goes away and comes back, as the page shows it."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -59,6 +60,21 @@ def test_the_page_survives_its_server(daemon: Daemon, tab: Tab) -> None:
         page.get_by_role("link", name="All", exact=True).click()
         expect(page.locator("tbody tr")).to_contain_text("meanwhile")
         expect(page.locator("#banner")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_another_log_begins_anew(daemon: Daemon, own_site: Web, tab: Tab) -> None:
+    """Where the daemon comes back with another log, the page shows that one, nothing of the one before."""
+    tell(daemon, started("same"), *logs("same", 50))
+    page = tab(own_site, "#/executions/same/log", may_fail=True)
+    expect(page.get_by_text("line 50", exact=True)).to_be_visible()
+    daemon.kill()
+    shutil.rmtree(daemon.state_dir)
+    daemon.start()
+    tell(daemon, started("same"), *logs("same", 2, start=700))
+    expect(page.get_by_text("line 701", exact=True)).to_be_visible()
+
+    expect(page.get_by_text("line 50", exact=True)).to_have_count(0)
 
 
 FOLLOWERS = (

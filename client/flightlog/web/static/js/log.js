@@ -126,6 +126,7 @@ export function logPart(place, subject, params, signal) {
     const after = behind() ? null : lines.last ?? 0;
     stream = follow("/stream", query({ execution_id: subject.id, logs: "true", after }), {
       signal: control.signal,
+      reset: () => start(),
       on: {
         head: ({ seq }) => {
           if (behind()) told = Math.max(told, seq);

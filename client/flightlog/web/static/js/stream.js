@@ -11,10 +11,11 @@ const LAST_RETRY_MS = 8000;
  * @param {Object} how
  * @param {Object<string, (data: any, id: number) => void>} how.on by name of event
  * @param {(resumed: boolean) => void} [how.opened] each time that it flows (again)
+ * @param {() => void} [how.reset] positions mean other events from now on; default: as opened again
  * @param {AbortSignal} how.signal ends it
  * @returns {{stop: () => void}}
  */
-export function follow(path, params, { on, opened = () => {}, signal }) {
+export function follow(path, params, { on, opened = () => {}, reset = () => opened(true), signal }) {
   let source = null;
   let last = params.after ?? null;
   let retryMs = FIRST_RETRY_MS;
@@ -30,6 +31,11 @@ export function follow(path, params, { on, opened = () => {}, signal }) {
       retryMs = FIRST_RETRY_MS;
       opened(flowed);
       flowed = true;
+    });
+    // The log is another one, restored perhaps: what is shown is of one that is gone.
+    source.addEventListener("reset", () => {
+      last = null;
+      reset();
     });
     for (const [name, listener] of Object.entries(on)) {
       source.addEventListener(name, (event) => {
