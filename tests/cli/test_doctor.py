@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from cli.runner import Cli
 from support.daemon import Daemon, DaemonFactory
 from support.govern import DAY_US, record
-from support.lines import log
-from support.peers import IngestPeer
+from support.lines import event, log
+from support.peers import IngestPeer, QueryPeer
+from support.rebuild import stopped
 
 
 def findings(flightlog: Cli, code: int) -> dict[str, Any]:
@@ -97,6 +99,63 @@ def test_trouble_inside(daemon_factory: DaemonFactory) -> None:
         while "busy" not in (peer.next() or {}):
             pass
         assert "storage_full" in findings(flightlog, 1)["daemon"]["text"]
+
+
+@pytest.mark.covers("P4", "P11")
+def test_a_read_model_that_stopped(daemon: Daemon) -> None:
+    """A read model that an event broke is named with what brings it back."""
+    with stopped(daemon) as db:
+        db.execute(
+            "create trigger fault before insert on audit when new.reason = 'fatal'"
+            " begin select raise(abort, 'as if'); end"
+        )
+    record(daemon, "a", event("audit.recorded", action="A", reason="fatal"))
+    found = findings(Cli(daemon.runtime_dir), 1)["audit"]
+    assert "as if" in found["text"]
+    assert "flightlogd rebuild" in found["remedy"]
+
+
+@pytest.mark.covers("P5", "P11")
+def test_lines_that_wait_on_disk(daemon: Daemon) -> None:
+    """What a program left for a daemon that was away is told, and that it goes by itself."""
+    flightlog = Cli(daemon.runtime_dir)
+    daemon.terminate()
+    flightlog("exec", "--", "true", FLIGHTLOG_SPOOL_DIR=str(flightlog.runtime_dir / "spool"))
+    waiting = findings(flightlog, 1)["spool"]
+    assert waiting["level"] == "warn"
+    assert waiting["remedy"]
+
+
+@pytest.mark.covers("P11")
+def test_a_daemon_of_another_version(daemon: Daemon, daemon_factory: DaemonFactory) -> None:
+    """A daemon that speaks another schema is named, with what to install."""
+    with QueryPeer(daemon.query_socket) as reader:
+        status = reader.ask("status").one("status")
+    older = daemon_factory(name="older", start=False)
+    older.runtime_dir.mkdir(exist_ok=True)
+    flightlog = Cli(older.runtime_dir)
+    with (
+        socket.socket(socket.AF_UNIX) as ingest,
+        socket.socket(socket.AF_UNIX) as query,
+    ):
+        for listener, path in ((ingest, older.ingest_socket), (query, older.query_socket)):
+            listener.bind(str(path))
+            listener.listen()
+
+        def answer() -> None:
+            while True:
+                peer, _ = query.accept()
+                with peer:
+                    if peer.recv(4096):
+                        said = {"status": status | {"schema_version": 1}}
+                        peer.sendall(json.dumps(said).encode() + b'\n{"end":{"count":1}}\n')
+                        return
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        found = findings(flightlog, 0)["version"]
+        answering.join()
+    assert (found["level"], "same version" in found["remedy"]) == ("warn", True)
 
 
 @pytest.mark.covers("P11")
