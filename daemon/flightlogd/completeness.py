@@ -258,7 +258,7 @@ def _refused(
                 loss=True,
                 certain=producer in exclusive,
                 count=forgotten,
-                reason="what they said is kept no longer",
+                reason="what they said is not kept: too many were, or a rule shed them",
                 producer=producer,
                 uid=writer.uid,
                 pid=writer.pid,
