@@ -148,7 +148,7 @@ def test_a_daemon_of_another_version(daemon: Daemon, daemon_factory: DaemonFacto
                 with peer:
                     if peer.recv(4096):
                         said = {"status": status | {"schema_version": 1}}
-                        peer.sendall(json.dumps(said).encode() + b'\n{"end":{"count":1}}\n')
+                        peer.sendall(json.dumps(said).encode() + b'\n{"end":{"count":1,"seq":1}}\n')
                         return
 
         answering = threading.Thread(target=answer)
