@@ -58,7 +58,7 @@ from flightlogd.store.eventlog import read_head
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.reserve import Reserve
-from flightlogd.store.schema import check_database, migrate
+from flightlogd.store.schema import check_database, check_wal, migrate
 from flightlogd.turns import asking
 from flightlogd.users import Refusal
 from flightlogd.voice import Voice
@@ -87,6 +87,7 @@ def open_log(config: Config) -> apsw.Connection:
     check_sqlite()
     path = Path(config.state_dir) / DATABASE
     check_database(path)
+    check_wal(path)
     try:
         db = open_writer(path, limit_bytes=config.database_limit_bytes)
         found = migrate(db, path)

@@ -5,7 +5,7 @@ from contextlib import closing
 import apsw
 import pytest
 
-from support.daemon import Daemon, StartFailedError, run_flightlogd
+from support.daemon import Daemon, DaemonFactory, StartFailedError, run_flightlogd
 from support.govern import ask, govern, is_whole, messages, record
 from support.lines import event, log, logs
 from support.peers import IngestPeer, QueryPeer
@@ -107,6 +107,42 @@ def test_what_cannot_be_opened_is_left_alone(daemon: Daemon, damage: str) -> Non
     assert daemon.database.read_bytes() == before
     done = run_flightlogd("verify", "--state-dir", str(daemon.state_dir))
     assert (done.returncode, "hint: " in done.stderr) == (2, True)
+
+
+@pytest.mark.covers("S0.8")
+@pytest.mark.parametrize("of", ["another", "an earlier state"])
+def test_a_write_ahead_log_of_something_else(daemon: Daemon, daemon_factory: DaemonFactory, of: str) -> None:
+    """A write-ahead log that was put beside the database is refused, and both are left alone."""
+    other = daemon_factory(name="other") if of == "another" else daemon
+    record(other, "theirs", *logs("theirs", 10))
+    other.kill()
+    strange = other.database.with_name("flightlog.db-wal").read_bytes()
+    assert len(strange) > PAGE_BYTES
+    if other is daemon:
+        daemon.start()
+    record(daemon, "ours", *logs("ours", 500))
+    assert daemon.terminate() == 0
+    wal = daemon.database.with_name("flightlog.db-wal")
+    wal.write_bytes(strange)
+    before = daemon.database.read_bytes()
+    with pytest.raises(StartFailedError) as caught:
+        daemon.start()
+    assert "move it away" in caught.value.stderr
+    assert (daemon.database.read_bytes(), wal.read_bytes()) == (before, strange)
+    wal.unlink()
+    daemon.start()
+    assert len(messages(daemon, "ours")) == 500
+    assert is_whole(daemon)
+
+
+@pytest.mark.parametrize("damage", [b"garbage" * 5000, b""])
+def test_a_write_ahead_log_that_is_garbage(daemon: Daemon, damage: bytes) -> None:
+    """What is no write-ahead log is none to SQLite: the log is what the database holds."""
+    recorded(daemon)
+    daemon.database.with_name("flightlog.db-wal").write_bytes(damage)
+    daemon.start()
+    assert len(messages(daemon, "f")) == 2000
+    assert is_whole(daemon)
 
 
 @pytest.mark.covers("D5")

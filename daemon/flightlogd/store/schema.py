@@ -59,6 +59,41 @@ def check_database(path: Path) -> None:
         )
 
 
+def check_wal(path: Path) -> None:
+    """Refuse a write-ahead log that is not this database's: SQLite would write it over what is there.
+
+    It is another log's, or an older one of this log, when what the database says with it is not what it says
+    without, or less. To be called with the state directory locked.
+
+    Raises:
+        StartError: so it is; both files are left as they are.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    if not wal.exists() or wal.stat().st_size == 0:
+        return
+    without = _identity(f"{path.absolute().as_uri()}?immutable=1")
+    within = _identity(f"{path.absolute().as_uri()}?mode=ro")
+    if without is None or within is None:
+        return
+    if within[0] != without[0] or within[1] < without[1]:
+        raise StartError(
+            f"{wal}: the write-ahead log of another log, or of an earlier state of this one",
+            f"move it away: the log then ends at position {without[1]}; or restore a backup",
+        )
+
+
+def _identity(uri: str) -> tuple[str, int] | None:
+    """Return which log a file is of and where it ends, None where it does not say."""
+    try:
+        db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        try:
+            return db.execute("select log_id, seq from log_head").fetchone()
+        finally:
+            db.close()
+    except apsw.Error:
+        return None  # opening it for good says what is wrong
+
+
 def migrate(db: apsw.Connection, path: Path) -> int:
     """Bring the database to this program's version, each step in a transaction of its own.
 
