@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli.runner import Cli
+from flightlog_schemas import SCHEMA_VERSION
 from support.daemon import Daemon, DaemonFactory
 from support.govern import DAY_US, record
 from support.lines import event, log
@@ -147,7 +148,7 @@ def test_a_daemon_of_another_version(daemon: Daemon, daemon_factory: DaemonFacto
                 peer, _ = query.accept()
                 with peer:
                     if peer.recv(4096):
-                        said = {"status": status | {"schema_version": 1}}
+                        said = {"status": status | {"schema_version": SCHEMA_VERSION + 1}}
                         peer.sendall(json.dumps(said).encode() + b'\n{"end":{"count":1,"seq":1}}\n')
                         return
 
