@@ -71,7 +71,7 @@ class Faulted:
             self.move_cursor,
             partial(self.emit, bulk("b", 700)),
             partial(self.govern, "retention", older_than_us=0, level=["DEBUG"]),
-            self.look_up,
+            *(() if lasting else (self.look_up,)),
             partial(self.govern, "scrub", value=SECRET),
             partial(self.govern, "rebuild"),
             self.restart,
