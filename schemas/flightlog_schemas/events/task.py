@@ -67,8 +67,8 @@ class TaskCreated(Event, kw_only=True, tag="task.created"):
     parent_task_id: Id | None = None
 
 
-class TaskStarted(Event, kw_only=True, tag="task.started"):
-    """An attempt begins. `attempt` is 1 exactly when `retry_of` is absent."""
+class _Begun(Event, kw_only=True):
+    """What is said of the beginning of an attempt. `attempt` is 1 exactly when `retry_of` is absent."""
 
     execution_id: Id
     task_id: Id
@@ -78,12 +78,17 @@ class TaskStarted(Event, kw_only=True, tag="task.started"):
     parent_task_id: Id | None = None
     attempt: Annotated[int, Meta(ge=1, le=2**31)] = 1
     retry_of: SpanId | None = None
-    reason: str | None = None
     scheduled_at: Micros | None = None
     config_digest: str | None = None
     inputs: dict[str, Any] | None = None
     retrieval: Retrieval | None = None
     runner: Runner | None = None
+
+
+class TaskStarted(_Begun, kw_only=True, tag="task.started"):
+    """An attempt begins. `attempt` is 1 exactly when `retry_of` is absent."""
+
+    reason: str | None = None
 
 
 class TaskWaiting(Event, kw_only=True, tag="task.waiting"):
@@ -102,15 +107,13 @@ class TaskResumed(Event, kw_only=True, tag="task.resumed"):
     reason: str | None = None
 
 
-class TaskEnded(Event, kw_only=True, tag="task.ended"):
+class TaskEnded(_Begun, kw_only=True, tag="task.ended"):
     """An attempt is over, and how. A failure has an error with a message.
 
     With `started_at` it tells of the beginning, too: so an attempt of the past is one event. What it says of
     that is passed over where a `task.started` came before.
     """
 
-    execution_id: Id
-    task_id: Id
     outcome: TaskOutcome
     reason: str | None = None
     error: ErrorInfo | None = None
@@ -118,14 +121,3 @@ class TaskEnded(Event, kw_only=True, tag="task.ended"):
     duration_us: Micros | None = None
     io: TaskIO | None = None
     started_at: Micros | None = None
-    name: str | None = None
-    slug: str | None = None
-    task_type: str | None = None
-    parent_task_id: Id | None = None
-    attempt: Annotated[int, Meta(ge=1, le=2**31)] = 1
-    retry_of: SpanId | None = None
-    scheduled_at: Micros | None = None
-    config_digest: str | None = None
-    inputs: dict[str, Any] | None = None
-    retrieval: Retrieval | None = None
-    runner: Runner | None = None
