@@ -262,3 +262,13 @@ def test_a_terminal_gets_a_bar(flightlog: Cli, home: Path) -> None:
 
     assert "━" in shown
     assert "50 tasks: 50 added, 0 skipped, 0 failed" in shown
+
+
+def test_an_empty_document_is_named(flightlog: Cli, home: Path) -> None:
+    """A JSON file without a document is told to be empty, and is exit code 2."""
+    empty = home / "empty.json"
+    empty.write_text(" \n")
+
+    done = flightlog("backfill", str(empty))
+
+    assert (done.code, f"{empty}: is empty" in done.err) == (2, True)

@@ -140,3 +140,15 @@ def test_slow_lines_are_stored_as_they_come(flightlog: Cli) -> None:
             running.send(json.dumps({"type": "log", "execution_id": "slow", "message": word}) + "\n")
             assert tail.line() == word
         assert running.end().err == "flightlog emit: 2 stored\n"
+
+
+def test_very_many_refused_lines_are_counted(flightlog: Cli) -> None:
+    """The first hundred refused lines are named, the rest is in the summary."""
+    done = flightlog("emit", stdin=block(*[b"{"] * 150, *[b'{"hello":1}'] * 50))
+
+    told = done.err.splitlines()
+    assert (done.code, len(told)) == (3, 102)
+    assert told[-2:] == [
+        "flightlog emit: more follow; they are only counted",
+        "flightlog emit: 0 stored, 200 refused",
+    ]

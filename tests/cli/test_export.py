@@ -2,12 +2,14 @@
 
 import json
 import os
+import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.runner import Cli
+from cli.runner import COMMAND, TIMEOUT_S, Cli
 from support.daemon import Daemon, DaemonFactory
 from support.govern import govern, is_whole, record
 from support.lines import event, log, logs
@@ -152,6 +154,69 @@ def test_a_file_is_whole_or_not_there(daemon: Daemon, flightlog: Cli, alone: Cli
     assert flightlog("export", "--execution", "a", "--name", "a").code == 3
 
 
+def exporting(flightlog: Cli, redirected: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `flightlog export` in a shell with options and redirections."""
+    return subprocess.run(
+        ["bash", "-c", f'"$@" export {redirected}', "bash", *COMMAND],
+        capture_output=True,
+        env=flightlog.environment(),
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.mark.covers("P12")
+def test_a_link_stays_a_link(daemon: Daemon, flightlog: Cli, home: Path) -> None:
+    """The file behind a link is written, also where there is none yet; one that is there needs --force."""
+    fill(daemon)
+    link, file = home / "link", home / "elsewhere.jsonl"
+    link.symlink_to(file.name)
+    flightlog.ok("export", "-o", str(link))
+    whole = file.read_bytes()
+    file.write_text("precious")
+    assert flightlog("export", "-o", str(link)).code == 3
+    assert file.read_text() == "precious"
+    flightlog.ok("export", "-o", str(link), "--force")
+    assert (link.is_symlink(), file.read_bytes()) == (True, whole)
+    (home / "loop").symlink_to("loop")
+    assert flightlog("export", "-o", str(home / "loop"), "--force").code == 2
+    assert (home / "loop").is_symlink()
+
+
+@pytest.mark.covers("P12")
+def test_what_is_no_file_is_written_as_it_is(daemon: Daemon, flightlog: Cli, home: Path) -> None:
+    """A FIFO gets the lines and stays; stdout goes by `-` and by its name, too."""
+    fill(daemon)
+    whole = flightlog.ok("export").out
+    fifo = home / "fifo"
+    os.mkfifo(fifo)
+    process = flightlog.start("export", "--force", "-o", str(fifo))
+    assert fifo.read_text() == whole
+    assert process.wait(TIMEOUT_S) == 0
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    appended = home / "appended"
+    appended.write_text("before\n")
+    for redirected in ("-o -", "-o /dev/stdout", f"-o /dev/stdout --force >>{appended}"):
+        done = exporting(flightlog, redirected)
+        assert done.returncode == 0, done
+        assert (done.stdout or appended.read_bytes().removeprefix(b"before\n")).decode() == whole
+    for redirected in ("-o /dev/full", ">/dev/full"):
+        done = exporting(flightlog, redirected)
+        assert (done.returncode, b"No space left" in done.stderr) == (2, True)
+        assert b"event" not in done.stderr
+
+
+@pytest.mark.covers("P12", "D5")
+def test_stdout_that_takes_nothing(daemon: Daemon, flightlog: Cli, home: Path) -> None:
+    """A closed stdout is exit code 2 and the reason, unless a file is named; a reader that left is quiet."""
+    record(daemon, "a", *logs("a", 5000))
+    closed = exporting(flightlog, ">&-")
+    assert (closed.returncode, b"stdout is closed" in closed.stderr) == (2, True)
+    assert exporting(flightlog, f"-o {home}/log.jsonl >&-").returncode == 0
+    left = exporting(flightlog, "| head -n1; exit ${PIPESTATUS[0]}")
+    assert (left.returncode, left.stderr, left.stdout.count(b"\n")) == (0, b"", 1)
+
+
 @pytest.mark.covers("P12", "D5")
 def test_holes_are_told(daemon_factory: DaemonFactory, home: Path) -> None:
     """What governance took shows in an export and its summary, and in that of the import."""
@@ -197,3 +262,5 @@ def test_bad_lines_are_named(flightlog: Cli, home: Path) -> None:
         assert f"log.jsonl:{number}: " in done.err
     assert "reserved" in done.err
     assert flightlog("import", "events", str(home / "absent")).code == 2
+    pathless = flightlog("import", "events")
+    assert (pathless.code, "give a path, too" in pathless.err) == (3, True)

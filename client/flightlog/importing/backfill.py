@@ -88,7 +88,9 @@ class Backfill:
             self._report(TASK, str(path), reason)
             return
         text = data.strip()
-        if text.startswith(b"["):
+        if not text:
+            self._report(TASK, str(path), "is empty")
+        elif text.startswith(b"["):
             try:
                 elements = _decode_list(text)
             except (ValueError, RecursionError) as error:

@@ -27,6 +27,9 @@ READ_BYTES: Final = 256 * 1024
 
 REASON_LIMIT_CHARS: Final = 500
 
+SHOWN_LIMIT: Final = 100
+"""Most refused lines that are named one by one."""
+
 
 @verb(
     "emit",
@@ -38,7 +41,8 @@ def command(session: Session, file: str) -> int:
     """Append event lines from a file or a pipe.
 
     One JSON object a line; returns once all are on disk. Any size in constant memory. Refused lines are
-    reported with their line numbers, the others are stored; exit code 3 if any was refused.
+    reported with their line numbers, the first hundred of them, the others are stored; exit code 3 if any
+    was refused.
     """
     if file == "-":
         return _emit(session, 0)
@@ -77,6 +81,7 @@ class Source:
         self.refused_count = 0
         self._session = session
         self._descriptor = descriptor
+        self._said = 0
         # Where the two counts part: after so many sent lines, so many more lines were left out.
         self._sent_before = array("Q", [0])
         self._left_out = array("Q", [0])
@@ -119,8 +124,12 @@ class Source:
         return sent + self._left_out[at]
 
     def report(self, number: int, code: str, reason: str) -> None:
-        """Tell a person that a line was refused."""
-        self._session.say(f"line {number} refused, {code}: {cut(reason, REASON_LIMIT_CHARS)}")
+        """Tell a person that a line was refused; of very many, that there are more."""
+        self._said += 1
+        if self._said <= SHOWN_LIMIT:
+            self._session.say(f"line {number} refused, {code}: {cut(reason, REASON_LIMIT_CHARS)}")
+        elif self._said == SHOWN_LIMIT + 1:
+            self._session.say("more follow; they are only counted")
 
     def _refuse(self, number: int, code: str, reason: str) -> None:
         self.refused_count += 1

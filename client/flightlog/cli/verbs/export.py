@@ -1,13 +1,9 @@
 """`flightlog export`: what was recorded, for another daemon or for later."""
 
-import os
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any, BinaryIO, get_args
+from typing import Any, get_args
 
 import click
 
@@ -15,8 +11,9 @@ from flightlog.cli.options import ID, TIME, ChoicesType
 from flightlog.cli.pages import execution_pages
 from flightlog.cli.progress import progress
 from flightlog.cli.project import project_named
+from flightlog.cli.target import target_of, writing
 from flightlog.cli.verb import Session, json_option, verb
-from flightlog.errors import EXIT_NEGATIVE, FlightlogError, UsageError
+from flightlog.errors import EXIT_NEGATIVE, UsageError
 from flightlog.exporting import Export, Log
 from flightlog.query import Connection
 from flightlog_schemas.answers import DaemonStatus
@@ -42,10 +39,10 @@ from flightlog_schemas.wire.query import Executions, StatusRequest
 @click.option("--format", "form", type=click.Choice(["events"]), default="events", help="What is written.")
 @click.option(
     "-o",
-    "target",
-    type=click.Path(path_type=Path, dir_okay=False),
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Where to [default: stdout].",
+    help="Where to; - is stdout, the default.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @json_option
@@ -58,7 +55,7 @@ def command(
     since: int | None,
     until: int | None,
     form: str,  # noqa: ARG001  # there is one so far
-    target: Path | None,
+    path: Path | None,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -67,15 +64,15 @@ def command(
     Each event is on a line as it is stored, with its position, time of receipt, user, process, producer and
     line. Without options all is written that was recorded up to now, else the whole log of the executions
     that fit, oldest first. What governance took is told as a hole; what the daemon says of itself is left
-    out. FILE is there when it is complete. Exit code 1 if no execution fits.
+    out. FILE is there when it is complete; what is no file, such as a FIFO, is written as it comes. Exit
+    code 1 if no execution fits.
     """
     chosen = any(value is not None for value in (status, project, name, since, until))
     if execution is not None and chosen:
         raise UsageError("--execution goes with no other choice")
+    target = target_of(path, force=force)
     if target is None and as_json:
         raise UsageError("--json tells of what was written: it needs -o FILE")
-    if target is not None and target.exists() and not force:
-        raise UsageError(f"{target} is there already", "--force replaces it")
     request = Executions(
         status=status or (),
         project=None if project is None else project_named(project),
@@ -96,13 +93,13 @@ def command(
                 session.say("no executions match, nothing was written")
                 return EXIT_NEGATIVE
         export = Export(Log(log_id, socket.gethostname()))
-        with _writing(target) as out, progress("export", None) as advance:
+        with writing(target) as out, progress("export", None) as advance:
             size = 0
             for line in export.lines(_found(daemon, ids)):
                 out.write(line)
                 size += len(line)
                 advance(len(line))
-    _tell(session, export, target, size, as_json=as_json)
+    _tell(session, export, path, size, as_json=as_json)
     return 0
 
 
@@ -112,33 +109,10 @@ def _found(daemon: Connection, ids: list[str | None]) -> Iterator[bytes]:
         yield from daemon.lines(Tail(after=0, follow=False, execution_id=execution_id))
 
 
-@contextmanager
-def _writing(target: Path | None) -> Iterator[BinaryIO]:
-    """Give where to write: stdout, or a file that has its name only when all is on disk."""
-    if target is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            try:
-                yield file  # type: ignore[misc]  # it is a binary file
-                file.flush()
-                os.fsync(file.fileno())
-                umask = os.umask(0)
-                os.umask(umask)
-                os.fchmod(file.fileno(), 0o666 & ~umask)
-                Path(file.name).rename(target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise FlightlogError(f"{target}: {error.strerror or error}") from error
-
-
-def _tell(session: Session, export: Export, target: Path | None, size_bytes: int, *, as_json: bool) -> None:
+def _tell(session: Session, export: Export, path: Path | None, size_bytes: int, *, as_json: bool) -> None:
     if as_json:
         session.output().json(
-            {"file": str(target), "events": export.events, "pruned": export.pruned, "size_bytes": size_bytes}
+            {"file": str(path), "events": export.events, "pruned": export.pruned, "size_bytes": size_bytes}
         )
         return
     holes = f"; {export.pruned:,} more were removed by governance" if export.pruned else ""

@@ -60,12 +60,14 @@ def command(
     if as_list:
         _show_formats(session, as_json=as_json)
         return 0
-    if format_name is None or not paths:
+    if format_name is None:
         raise UsageError("give a format and a path", "flightlog import --list")
+    if format_name not in (EVENTS, *format_names()):
+        raise UsageError(f"no such format: {format_name}", "flightlog import --list")
+    if not paths:
+        raise UsageError("give a path, too", f"flightlog import {format_name} PATH")
     if format_name == EVENTS:
         return import_log(session, paths, dry_run=dry_run, as_json=as_json)
-    if format_name not in format_names():
-        raise UsageError(f"no such format: {format_name}", "flightlog import --list")
     run = _Run(session, format_named(format_name))
     with progress("import", None) as run.advance:
         items = run.items(paths)
