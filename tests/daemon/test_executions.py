@@ -394,7 +394,7 @@ def test_status(daemon: Daemon) -> None:
     assert status["state_dir"] == str(daemon.state_dir)
     assert status["runtime_dir"] == str(daemon.runtime_dir)
     assert {row["name"]: (row["position"], row["lag"]) for row in status["projections"]} == dict.fromkeys(
-        ("execution", "audit", "log", "task", "agent", "artifact"), (3, 0)
+        ("execution", "audit", "log", "task", "agent", "artifact", "plan"), (3, 0)
     )
     assert status["memory_bytes"] > 1_000_000
     assert status["schema_version"] == 1

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ ATTEMPTS: Final = 400
 SECRET: Final = "hunter2-hunter2"
 
 _PAUSE_S: Final = 0.02
+_WELL_LIMIT_S: Final = 30.0
 
 
 class GoneError(Exception):
@@ -209,6 +211,13 @@ class Faulted:
                 return
             threading.Event().wait(_PAUSE_S)
 
+    def _wait_until_well(self) -> None:
+        """Wait until `status` says so: what failed behind the acks is tried again after a pause."""
+        deadline = time.monotonic() + _WELL_LIMIT_S
+        while (status := self.query("status")[0]["status"])["state"] != "ok":
+            assert time.monotonic() < deadline, status
+            threading.Event().wait(_PAUSE_S)
+
     def check(self) -> None:
         """Assert that nothing that was acked is lost or doubled, and that all that is kept agrees."""
         self.control.disarm()
@@ -230,7 +239,7 @@ class Faulted:
                 assert found == json.loads(line)
         keys = [row["event"]["id"] for row in rows if row["event"].get("execution_id") == "keyed"]
         assert len(keys) == len(set(keys))
-        assert self.query("status")[0]["status"]["state"] == "ok", self.query("status")
+        self._wait_until_well()
         differences = self._ask(self.daemon.control_socket, "rebuild", {"check": True})
         assert differences == []
         with closing(open_reader(self.daemon.database)) as db:

@@ -84,7 +84,7 @@ STATES: Final[dict[str, Callable[[Daemon, int], None]]] = {
 }
 """The states, and what brings a daemon into them; `full` is one with `FULL` in its configuration."""
 
-FULL: Final[dict[str, Any]] = {"database_limit_bytes": 700_000, "retry_ms": 100}
+FULL: Final[dict[str, Any]] = {"database_limit_bytes": 1_500_000, "retry_ms": 100}
 
 
 def longest_waits(daemon: Daemon, state: str, spool_dir: Path) -> dict[str, float]:
