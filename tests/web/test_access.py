@@ -114,7 +114,7 @@ def test_every_answer_has_the_headers_of_a_careful_server(shared_web: Web, guard
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "server" not in answer.headers
         static = "/static/" in str(answer.url)
         assert answer.headers["cache-control"] == ("no-cache" if static else "no-store")

@@ -182,13 +182,21 @@ def test_beginnings_of_ids(web: Web, told: Daemon) -> None:
 
 @pytest.mark.covers("P17")
 def test_methods(web: Web) -> None:
-    """Another method than a path has is refused; HEAD is GET without what follows the head."""
+    """Another method than a path has is refused, whoever asks; HEAD is GET without what follows the head."""
     origin = {"origin": web.url}
     assert web.client.delete("/api/executions", headers=origin).status_code == 405
     assert (
         web.client.post("/api/executions/run", headers=origin).json()["error"]["code"] == "method_not_allowed"
     )
-    assert web.client.post("/api/stream", headers=origin).status_code == 405
+    for method in ("DELETE", "PUT", "OPTIONS", "TRACE", "FROB", "POST"):
+        for path in ("/", "/api/executions", "/api/stream", "/static/login.html"):
+            refused = web.client.request(method, path)
+            assert refused.status_code == 405
+            assert refused.json()["error"]["code"] == "method_not_allowed"
+            assert "GET" in refused.headers["allow"]
+    for method in ("DELETE", "OPTIONS"):
+        allowed = web.client.request(method, "/api/projects/x/execution-plan").headers["allow"]
+        assert allowed == "GET, HEAD, PATCH"
     for path in ("/", "/api/executions", "/metrics", "/static/login.html"):
         asked, headed = web.get(path), web.client.head(path)
         assert (headed.status_code, headed.content) == (200, b"")

@@ -12,8 +12,13 @@ from flightlog.web.problem import Problem
 OPEN_PATHS: Final = ("/health/live", "/login", "/static/")
 """What is answered without the token: that it runs, how to log in, and the files of the page."""
 
-_READING: Final = frozenset({"GET", "HEAD", "WEBSOCKET"})
-"""A WebSocket only reads here; a browser always says which page opens it, and another's is refused."""
+NOT_OURS: Final = Problem(
+    403,
+    "forbidden",
+    "what changes something needs the token or an `Origin` that is this server",
+    "send the header `Origin: http://HOST:PORT` of this server, or a token",
+)
+"""What a request that would change something is told where nothing says that it is meant."""
 
 _CROSS: Final = frozenset({"cross-site", "same-site"})
 _HOST_HINT: Final = "name it with --allow-host, if it is one of this machine's"
@@ -43,11 +48,13 @@ class Access:
         """What a browser that has shown the token gets to show instead; the token cannot be told from it."""
         return None if self._token is None else hmac.digest(self._token, b"cookie", "sha256").hex()
 
-    def check(self, method: str, path: str, headers: Headers, cookie_name: str) -> None:
-        """Return where a request is welcome.
+    def check(self, path: str, headers: Headers, cookie_name: str) -> bool:
+        """Return where a request is welcome, with whether it may change something; else `NOT_OURS` is for it.
+
+        That is for whoever would change something to look at: that there is no such method comes first. A
+        WebSocket only reads here; a browser always says which page opens it, and another's is refused.
 
         Args:
-            method: Its method; of a WebSocket, `WEBSOCKET`.
             path: Its path.
             headers: Its headers by lower-case name.
             cookie_name: The name of the cookie that shows a token.
@@ -66,13 +73,7 @@ class Access:
                 "send `Authorization: Bearer TOKEN`, or open / in a browser",
                 {"www-authenticate": "Bearer"},
             )
-        if method not in _READING and not bearer and not same_origin:
-            raise Problem(
-                403,
-                "forbidden",
-                "what changes something needs the token or an `Origin` that is this server",
-                "send the header `Origin: http://HOST:PORT` of this server, or a token",
-            )
+        return bearer or same_origin
 
     def is_known(self, headers: Headers, cookie_name: str) -> bool:
         """Say whether a request shows the token or what stands for it, or no token is wanted."""

@@ -16,7 +16,7 @@ from litestar.static_files import create_static_files_router
 from flightlog.clock import now_us
 from flightlog.daemon import Daemon
 from flightlog.errors import FlightlogError
-from flightlog.web.access import Access
+from flightlog.web.access import NOT_OURS, Access
 from flightlog.web.asker import Asker
 from flightlog.web.connections import Places
 from flightlog.web.endpoint import PREFIX, Call, Endpoint
@@ -33,6 +33,8 @@ from flightlog.web.streams import Streams
 STATIC: Final = Path(__file__).parent / "static"
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_AS: Final = {"HEAD": "GET", "OPTIONS": "NONE"}
+"""Methods that are served as others. Litestar's own answer to OPTIONS knows one method of each path."""
 _HINT: Final = "/docs lists what there is"
 
 AnyRequest = Request[Any, Any, Any]
@@ -91,9 +93,9 @@ def _with_streams(streams: Streams, rest: Litestar) -> App:
         elif scope["path"] == f"{PREFIX}/stream":
             await streams.sse(scope, receive, send)
         else:
-            if scope["method"] == "HEAD":
-                # As GET: the server leaves out what follows the head. A copy, for it still has to know.
-                scope = {**scope, "method": "GET"}
+            if scope["method"] in _AS:
+                # A copy, for the server still has to know: to HEAD it leaves out what follows the head.
+                scope = {**scope, "method": _AS[scope["method"]]}
             await rest(scope, receive, send)  # type: ignore[arg-type]  # as ASGI has it
 
     return serve
@@ -121,6 +123,8 @@ def _route(
     """Return the handler of an endpoint."""
 
     async def answer(request: AnyRequest) -> Response[bytes]:
+        if endpoint.method != "GET" and not request.scope["state"]["may_change"]:
+            raise NOT_OURS
         body = await request.body() if endpoint.body is not None else b""
         # Paths are matched as they are written, so that an id may hold a slash.
         path = {name: unquote(value) for name, value in request.path_params.items()}
@@ -145,5 +149,9 @@ def _on_problem(_: AnyRequest, problem: Problem) -> Response[bytes]:
 
 def _on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     code = _CODES.get(error.status_code, "invalid" if error.status_code < 500 else "internal")
-    problem = Problem(error.status_code, code, error.detail, _HINT, error.headers)
+    headers = dict(error.headers or {})
+    if "allow" in headers:
+        there = set(headers["allow"].split(", ")) - {"OPTIONS"}
+        headers["allow"] = ", ".join(sorted(there | {"HEAD"} if "GET" in there else there))
+    problem = Problem(error.status_code, code, error.detail, _HINT, headers)
     return _on_problem(request, problem)

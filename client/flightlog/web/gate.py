@@ -26,7 +26,9 @@ SECURITY_HEADERS: Final = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # Other sites learn nothing from a link to them. With `no-referrer`, a browser would not say of our own
+    # forms either whose they are: their `Origin` would be `null`.
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
@@ -63,7 +65,8 @@ class Gate:
             if answer is not None:
                 await reply.whole(*answer)
                 return
-            self._access.check(method, scope["path"], headers, self._login.cookie_name(scope))
+            may_change = self._access.check(scope["path"], headers, self._login.cookie_name(scope))
+            scope["state"]["may_change"] = may_change
             await self._app(scope, receive if method == "WEBSOCKET" else _patient(receive), reply)
         except Problem as problem:
             await reply.problem(problem)

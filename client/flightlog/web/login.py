@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from flightlog.web.access import Access, Headers
+from flightlog.web.access import NOT_OURS, Access, Headers
 
 Answer = tuple[int, dict[str, str], bytes]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -41,11 +41,12 @@ class Login:
         if self._access.cookie is None:
             return None
         if scope["path"] == "/login" and method == "POST":
-            self._access.check(method, "/login", headers, "")
+            if not self._access.check("/login", headers, ""):
+                raise NOT_OURS
             return self._shown(_token(await _form(receive)), scope)
         if scope["path"] == "/" and method == "GET":
             # As any other request, but for the token.
-            self._access.check(method, "/login", headers, "")
+            self._access.check("/login", headers, "")
             token = _token(scope["query_string"])
             if token is not None:
                 return self._shown(token, scope)

@@ -1,6 +1,6 @@
 // Asking the server. What goes wrong becomes an ApiError with what the server says of it; that the server or the
 // daemon is away is told to `health`, which brings the views back when it is over.
-import { away, back } from "./health.js";
+import { away, back, loggedOut } from "./health.js";
 
 export class ApiError extends Error {
   /** @param {number} status @param {{code?: string, reason?: string, hint?: string|null}} error */
@@ -61,6 +61,7 @@ async function ask(url, options) {
     back();
     return answer;
   }
+  if (response.status === 401) loggedOut();
   const error = new ApiError(response.status, answer.error ?? { reason: `${response.status} ${response.statusText}` });
   if (response.status === 503) away(`The daemon is away: ${error.message}.`, error.hint);
   throw error;

@@ -19,7 +19,7 @@ export function away(text, hint = null) {
   const changed = reason !== text;
   reason = text;
   if (changed) show(`${text}${hint ? ` ${hint}` : ""} Trying again…`, false);
-  if (!timer) timer = setTimeout(retry, RETRY_MS);
+  if (!timer) timer = setTimeout(check, RETRY_MS);
 }
 
 /** It is there. */
@@ -33,12 +33,17 @@ export function back() {
   for (const listener of [...listeners]) listener();
 }
 
-async function retry() {
+/** The token is another one by now, or the cookie too old: in place of the page there is the way to log in. */
+export const loggedOut = () => location.reload();
+
+/** Ask whether all is there. */
+export async function check() {
+  clearTimeout(timer);
   timer = 0;
-  if (reason === null) return;
   try {
     const response = await fetch("/api/status", { cache: "no-store", credentials: "same-origin" });
     if (response.ok) return void back();
+    if (response.status === 401) return loggedOut();
     const { error } = await response.json();
     away(`The daemon is away: ${error.reason}.`, error.hint);
   } catch {

@@ -1,6 +1,7 @@
 // A stream of server-sent events that survives what befalls it: it goes on after the last position it had, and
 // rests while the page is hidden, for browsers have only six connections to a server and many tabs.
 import { address } from "./api.js";
+import { check } from "./health.js";
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 8000;
@@ -48,6 +49,7 @@ export function follow(path, params, { on, opened = () => {}, reset = () => open
       // An event that the server named `error` has data; without, the connection broke.
       if (event.data !== undefined) return;
       close();
+      check();
       timer = setTimeout(open, retryMs);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     });
