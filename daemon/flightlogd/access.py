@@ -13,7 +13,7 @@ settings do.
 import os
 import pwd
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,6 +25,12 @@ from flightlogd.recorded import ROOT_UID
 RIGHTS: Final = {"ingest": "write", "query": "read", "control": "govern"}
 """What each socket is for."""
 
+_UID_LIMIT: Final = 2**32 - 2
+"""The largest uid: the one above it means none (chown(2))."""
+
+_NO_UID: Final = -1
+"""Whom a rule for an unknown user fits: nobody."""
+
 _ALL_RIGHTS: Final = frozenset(RIGHTS.values())
 _FORM: Final = "a rule is like: user=ci may=write,read connections=64 lines_per_s=2000 shed=TRACE,DEBUG"
 
@@ -33,7 +39,8 @@ class UserRule(Struct, frozen=True, kw_only=True):
     """What one line says; None where it says nothing.
 
     Attributes:
-        uid: Of whom; None: of everybody.
+        user: Of whom, as it is written.
+        uid: The same by number; None: everybody.
         may: Which rights they have.
         connections: How many connections on each socket.
         lines_per_s: How many lines a second; 0: any.
@@ -41,6 +48,7 @@ class UserRule(Struct, frozen=True, kw_only=True):
         shed: Log lines of these level ranges (names) are not stored while the user is over a rate.
     """
 
+    user: str
     uid: int | None
     may: frozenset[str] | None = None
     connections: int | None = None
@@ -103,6 +111,28 @@ def parse_rules(texts: Sequence[str]) -> tuple[UserRule, ...]:
     return tuple(map(_parse_rule, texts))
 
 
+def doubts_about(rules: Sequence[UserRule], default: Bounds) -> Iterator[str]:
+    """Yield what rules say without effect, for whoever wrote them.
+
+    A user who is not known is no error: names come and go, as in a directory service that is away at start.
+
+    Args:
+        rules: In their order.
+        default: Where no rule says it.
+    """
+    named = {rule.uid for rule in rules if rule.uid is not None}
+    for rule in rules:
+        if rule.uid == _NO_UID:
+            yield f"no user {rule.user!r} on this machine: the rule fits nobody until a reload finds one"
+        fits = named | {_NO_UID} if rule.uid is None else {rule.uid}
+        if rule.shed and not any(_has_rate(bounds_of(uid, rules, default)) for uid in fits):
+            yield f"user={rule.user}: shed has no effect without lines_per_s or bytes_per_s"
+
+
+def _has_rate(bounds: Bounds) -> bool:
+    return bool(bounds.lines_per_s or bounds.bytes_per_s)
+
+
 def _parse_rule(text: str) -> UserRule:
     said: dict[str, str] = {}
     try:
@@ -118,6 +148,7 @@ def _parse_rule(text: str) -> UserRule:
     if len(said) < 2 or "user" not in said:
         raise ValueError(f"{text!r}: user= and something said of them; {_FORM}")
     return UserRule(
+        user=said["user"],
         uid=_uid_of(said["user"]),
         may=_rights(said["may"]) if "may" in said else None,
         shed=parse_levels(said["shed"].split(",")) if "shed" in said else None,
@@ -133,11 +164,11 @@ def _uid_of(user: str) -> int | None:
     if user == "*":
         return None
     if user.isascii() and user.isdigit():
-        return int(user)
+        return _number("user", user, 0, _UID_LIMIT)
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
-        raise ValueError(f"no user {user!r} on this machine") from None
+        return _NO_UID
 
 
 def _rights(text: str) -> frozenset[str]:
@@ -149,7 +180,8 @@ def _rights(text: str) -> frozenset[str]:
     return rights
 
 
-def _number(name: str, text: str, least: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= 2**40):
-        raise ValueError(f"{name}={text}: a number from {least} to {2**40}")
+def _number(name: str, text: str, least: int, most: int = 2**40) -> int:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not (digits and least <= int(text) <= most):
+        raise ValueError(f"{name}={text}: a number from {least} to {most}")
     return int(text)

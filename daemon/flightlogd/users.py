@@ -11,7 +11,15 @@ from msgspec import Struct, field
 from flightlog_schemas.answers import UserStatus
 from flightlog_schemas.events import DaemonSuppressed
 from flightlog_schemas.events.daemon import SuppressedLines
-from flightlogd.access import RIGHTS, Bounds, bounds_of, default_bounds, parse_rules
+from flightlogd.access import (
+    RIGHTS,
+    Bounds,
+    UserRule,
+    bounds_of,
+    default_bounds,
+    doubts_about,
+    parse_rules,
+)
 from flightlogd.clock import system_clock
 from flightlogd.config import Config
 from flightlogd.loopshare import LoopShare, LoopTurns
@@ -252,10 +260,9 @@ class Users:
 
     def configure(self, config: Config) -> None:
         """Take over other rules: rates hold at once, the rest for connections that come."""
-        self._rules = parse_rules(config.user_rules)
-        self._default = default_bounds(
-            config.user_connection_limit, config.user_lines_per_s, config.user_bytes_per_s
-        )
+        self._rules, self._default = _said(config)
+        for doubt in doubts_about(self._rules, self._default):
+            logger.warning("a rule of user_rules has no effect", reason=doubt)
         for user in self._users.values():
             user.change(bounds_of(user.uid, self._rules, self._default))
 
@@ -318,3 +325,14 @@ class Users:
 
     def _forget_idle(self) -> None:
         self._users = {uid: user for uid, user in self._users.items() if not user.idle}
+
+
+def rule_doubts(config: Config) -> list[str]:
+    """Return what settings say of users without effect."""
+    return list(doubts_about(*_said(config)))
+
+
+def _said(config: Config) -> tuple[tuple[UserRule, ...], Bounds]:
+    """Return what settings say of users, and what holds where no rule says otherwise."""
+    default = default_bounds(config.user_connection_limit, config.user_lines_per_s, config.user_bytes_per_s)
+    return parse_rules(config.user_rules), default

@@ -212,7 +212,9 @@ def test_too_few_descriptors_are_warned_of() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("user=no-such-user-here may=read", "no user 'no-such-user-here'"),
+        ("user=99999999999999 may=read", "user=99999999999999: a number"),
+        (f"user={2**32 - 1} may=read", "a number from 0 to 4294967294"),
+        (f"user=1 connections={'9' * 5000}", "a number from 1"),
         ("may=read", "user="),
         ("user=1", "user="),
         ("user=1 may=fly", "may=fly"),
@@ -228,6 +230,27 @@ def test_a_bad_rule_is_an_error_at_once(rule: str, said: str) -> None:
     done = run_flightlogd("check-config", FLIGHTLOG_USER_RULES=rule)
 
     assert (done.returncode, "user_rules" in done.stderr, said in done.stderr) == (3, True, True), done.stderr
+
+
+@pytest.mark.covers("P14", "P16")
+def test_a_rule_without_effect_is_warned_of(daemon_factory: DaemonFactory) -> None:
+    """A user who is not known keeps nothing from starting: the check and the log name what has no effect."""
+    unknown, idle = "user=no-such-user-here may=read", f"user=* shed=DEBUG;user={SOMEBODY} may=read"
+    for rules, said in ((unknown, "no user 'no-such-user-here'"), (idle, "user=*: shed has no effect")):
+        done = run_flightlogd("check-config", FLIGHTLOG_USER_RULES=rules)
+        assert (done.returncode, done.stdout, said in done.stderr) == (0, "ok\n", True), done
+    for rate in (f"{idle} lines_per_s=5", f"{idle};user=* bytes_per_s=5"):
+        assert run_flightlogd("check-config", FLIGHTLOG_USER_RULES=rate).stderr == ""
+    assert (
+        run_flightlogd("check-config", FLIGHTLOG_USER_RULES=idle, FLIGHTLOG_USER_LINES_PER_S="5").stderr == ""
+    )
+
+    daemon = daemon_factory(user_rules=unknown)
+    entry = daemon.wait_for_entry("a rule of user_rules has no effect")
+
+    assert (entry["level"], "no-such-user-here" in entry["reason"]) == ("warning", True)
+    with QueryPeer(daemon.query_socket) as reader:
+        assert reader.ask("status").error is None
 
 
 def test_rules_for_everybody_do_not_lock_out_who_could_lift_them(daemon_factory: DaemonFactory) -> None:

@@ -23,6 +23,7 @@ from flightlogd.memory import collect_seldom, keep_large_blocks
 from flightlogd.notify import Notifier
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import check_database, lock_state_dir, schema_version
+from flightlogd.users import rule_doubts
 from flightlogd.verbs import backup, rebuild, restore, retention, scrub, verify
 from flightlogd.verbs.ask import absolute
 from flightlogd.verbs.exits import DONE, FAILURE, USAGE
@@ -49,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
             case None:
                 return _serve(config, load)
             case "check-config":
+                for doubt in rule_doubts(config):
+                    print(f"{name}: warning: user_rules: {doubt}", file=sys.stderr)
                 print("ok")
                 return DONE
             case "print-config":
