@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from flightlog import paths
@@ -24,6 +26,7 @@ from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
 
 _DIAL_S: Final = 2.0
+_LAST_WORD_BYTES: Final = 4096
 _CLOCK_US: Final = 1_000_000
 """A clock that is behind by less is nobody's trouble."""
 _ROOM_BYTES: Final = 1_000_000_000
@@ -47,6 +50,20 @@ class Finding(Struct, kw_only=True):
     about: str
     text: str
     remedy: str | None = None
+
+
+class _Refusal(Struct):
+    reason: str
+    hint: str | None = None
+
+
+class _LastWord(Struct):
+    """A line of a daemon, of which only an error matters here."""
+
+    error: _Refusal | None = None
+
+
+_decode_last_word = msgspec.json.Decoder(_LastWord).decode
 
 
 def examine(runtime_dir: str | None = None) -> Iterator[Finding]:
@@ -102,7 +119,8 @@ def _socket(path: Path, does: str) -> Finding:
             remedy="move it away, restart flightlogd",
         )
     try:
-        dial(path, _DIAL_S).close()
+        with dial(path, _DIAL_S) as peer:
+            last_word = _last_word(peer)
     except DaemonAway as error:
         cause = error.__cause__
         if isinstance(cause, PermissionError):
@@ -121,7 +139,31 @@ def _socket(path: Path, does: str) -> Finding:
                 remedy="start flightlogd, it replaces the socket; its log says why it ended",
             )
         return Finding(level="bad", about=path.name, text=error.reason, remedy=error.hint)
+    if last_word is None:
+        return Finding(
+            level="warn",
+            about=path.name,
+            text=f"{path} accepts and says nothing: may {_user()} {does}?",
+            remedy="look at what is found of the daemon",
+        )
+    if last_word.error is not None:
+        refusal = last_word.error
+        return Finding(level="bad", about=path.name, text=f"{path}: {refusal.reason}", remedy=refusal.hint)
     return Finding(level="ok", about=path.name, text=f"{path} accepts: {_user()} may {does}")
+
+
+def _last_word(peer: socket.socket) -> _LastWord | None:
+    """Return what the daemon says to one who has nothing to say; None where it is silent.
+
+    Whom it lets in gets no error: the connection is closed at both ends, and nothing was written or asked.
+    """
+    try:
+        peer.shutdown(socket.SHUT_WR)
+        return _decode_last_word(peer.recv(_LAST_WORD_BYTES).partition(b"\n")[0] or b"{}")
+    except TimeoutError:
+        return None
+    except (OSError, ValueError):  # whatever it said, it was no refusal
+        return _LastWord()
 
 
 def _spools() -> Iterator[Finding]:

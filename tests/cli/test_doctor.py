@@ -78,6 +78,26 @@ def test_the_wrong_group(daemon: Daemon) -> None:
     assert found["query.sock"]["remedy"].startswith("usermod -aG root ")
 
 
+@pytest.mark.covers("P11", "P16")
+def test_a_user_whom_the_rules_forbid(daemon_factory: DaemonFactory) -> None:
+    """Each socket is asked: the modes let the user in, and the rules do not."""
+    for right, forbidden, allowed in (("write", "query", "ingest"), ("read", "ingest", "query")):
+        daemon = daemon_factory(name=right, user_rules=f"user={os.geteuid()} may={right}")
+        found = findings(Cli(daemon.runtime_dir), 1)
+        assert found[f"{allowed}.sock"]["level"] == "ok"
+        refused = found[f"{forbidden}.sock"]
+        assert (refused["level"], "user_rules" in refused["remedy"]) == ("bad", True)
+        assert f"uid {os.geteuid()} may not" in refused["text"]
+
+
+@pytest.mark.covers("P11")
+def test_looking_leaves_nothing(daemon: Daemon, flightlog: Cli) -> None:
+    """An examination adds nothing to the log."""
+    before = flightlog.ok("status", "--json").json["head_seq"]
+    flightlog("doctor")
+    assert flightlog.ok("status", "--json").json["head_seq"] == before
+
+
 @pytest.mark.covers("P11", "P15")
 def test_trouble_inside(daemon_factory: DaemonFactory) -> None:
     """A full disk, a clock that was set back, refused lines and gaps are named with what to do."""
