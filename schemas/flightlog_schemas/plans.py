@@ -127,7 +127,8 @@ class PlanMetadata(Struct, kw_only=True, frozen=True, gc=False):
         conflict_rate: Share of its tasks that are in a same-file conflict, 0..1.
         estimated_duration_s: The batches one after the other; None where nothing is known.
         finished_tasks: Tasks that are declared and finished; they are not planned again.
-        cycles: Tasks that wait for each other, or for themselves: each list is one knot of them.
+        cycles: Tasks that wait for each other, or for themselves: each list is one knot of them. Those that
+            do only because their epics do are not named here.
         epic_cycles: Epics that wait for each other, or for themselves.
         excluded: Tasks that are left out: members of a cycle, and what hangs on them.
         missing: Hard and soft dependencies that nobody declared; the tasks are planned all the same.

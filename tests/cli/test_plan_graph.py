@@ -65,6 +65,14 @@ def test_a_picture_is_as_wide_as_the_terminal(names: list[str], width: int) -> N
 
 
 @pytest.mark.covers("S4.6")
+def test_a_mark_is_never_cut() -> None:
+    """A conflict shows however long the names of its tasks are."""
+    drawn = list(graph(chained([f"{number}{'x' * 80}" for number in range(3)]), 60, whole=False))
+
+    assert [line.rstrip(" │")[-3:] for line in drawn if "x" in line] == ["… !"] * 3
+
+
+@pytest.mark.covers("S4.6")
 def test_thousands_of_tasks_are_folded() -> None:
     """Of a batch with many tasks some rows are drawn and the rest is counted, unless all are asked for."""
     folded = list(graph(large(), 80, whole=False))

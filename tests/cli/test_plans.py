@@ -165,16 +165,19 @@ def test_a_plan_is_changed_by_options(flightlog: Cli, shop: Path) -> None:
     assert not moved.json["plan"]["batches"][0]["can_parallel"]
     before = flightlog.ok("plan", "show", "--json", cwd=shop).json
     for options, code, reason in (
-        (("--move", "api=1"), 3, "depends on schema"),
+        (("--move", "api=1"), 1, "depends on schema"),
+        (("--move", "docs=1", "--move", "docs=2"), 3, "docs is moved twice"),
         (("--move", "zz=1"), 3, "no such task in this plan: zz"),
         (("--move", "ui=9"), 3, "no such batch in this plan: 9; it has 1 to"),
-        (("--worktree", "a b=ui"), 3, "a b"),
-        (("--worktree", "w=zz"), 3, "zz"),
+        (("--worktree", "a b=ui"), 1, "a b"),
+        (("--worktree", "w=zz"), 3, "no such task in this plan: zz"),
         (("--parallel", "9"), 3, "no such batch"),
     ):
         refused = flightlog("plan", "edit", *options, cwd=shop)
         assert (refused.code, refused.out) == (code, ""), refused
         assert reason in refused.err
+    assert len(flightlog("plan", "edit", "--move", f"{'x' * 5000}=1", cwd=shop).err) < 500
+    assert len(flightlog("plan", "show", "x" * 5000, cwd=shop).err) < 500
     assert flightlog.ok("plan", "show", "--json", cwd=shop).json == before
 
 
@@ -197,11 +200,11 @@ def test_a_plan_is_changed_in_an_editor(flightlog: Cli, shop: Path) -> None:
     built(flightlog, shop)
     twice = """
 if "WRONG" in text:
-    assert "in no batch: docs" in text, text
-    text = text.replace('"seed"', '"seed", "docs"', 1)
+    assert "in no batch: docs\\n# WRONG: no such task in this plan: dogs\\n" in text, text
+    text = text.replace('"dogs", ', "").replace('"seed"', '"seed", "docs"', 1)
 else:
     assert text.count('"docs"') == 2, text
-    text = text.replace(', "docs"', "", 1).replace('"docs", ', "", 1)
+    text = text.replace('"docs", ', '"dogs", ', 1)
 """
 
     changed = flightlog.ok("plan", "edit", "--json", cwd=shop, EDITOR=editor(shop, twice), VISUAL="")
@@ -241,6 +244,33 @@ text = text.replace('"docs", "ui"', '"ui", "docs"', 1)
     assert "a copy of the text is in " in late.err
     [serial, *_] = flightlog.ok("plan", "show", "--json", cwd=shop).json["plan"]["batches"]
     assert not serial["can_parallel"]
+
+
+@pytest.mark.covers("S4.2", "S4.6")
+def test_what_is_wrong_with_a_plan_is_said(flightlog: Cli, shop: Path) -> None:
+    """What is left out, not declared or odd is a line on stderr beside the rows; of a sound plan none is."""
+    assert flightlog.ok("plan", "build", "--tasks", "tasks.json", cwd=shop).err == ""
+    flightlog.ok("plan", "epic", "ring", "--depends-on", "gnir", cwd=shop)
+    flightlog.ok("plan", "epic", "gnir", "--depends-on", "ring", cwd=shop)
+    flightlog.ok("task", "declare", "ine", "--epic", "ring", cwd=shop)
+    flightlog.ok("task", "declare", "miss", "--soft", "alsonot", cwd=shop)
+
+    told = flightlog.ok("plan", "build", cwd=shop)
+
+    said = "6 tasks planned; 1 left out, in a cycle or waiting for one: ine; not declared: alsonot\n"
+    assert told.err == f"flightlog plan build: {said}"
+    shown = flightlog.ok("plan", "show", cwd=shop)
+    assert (shown.err, len(shown.rows)) == (f"flightlog plan show: {said}", 6)
+    seen = flightlog.on_terminal("plan", "show", "--project", str(shop), columns=100, NO_COLOR="1")
+    assert "epics gnir → ring → gnir" in seen
+    assert "ine → ine" not in seen
+    assert "alsonot, which task miss names: nobody declared it, nothing waits for it" in seen
+    empty = shop.parent / "nothing"
+    empty.mkdir()
+    none = flightlog.ok("plan", "build", "--project", str(empty))
+    assert none.err == "flightlog plan build: the plan is empty: no tasks are declared\n"
+    hasty = flightlog("plan", "build", "--timeout", "1us", cwd=shop)
+    assert (hasty.code, "no plan within 1us" in hasty.err) == (1, True)
 
 
 @pytest.mark.covers("S4.6")

@@ -4,14 +4,22 @@ An adjustment names only what changes: the tasks of a batch, whether they may ru
 worktree. What makes sense is decided by the daemon.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from flightlog.cli.plans import listed
+from flightlog.cli.text import cut
 from flightlog.errors import UsageError
 from flightlog_schemas.plans import Plan
+
+_NAMED_LIMIT: Final = 20
+"""Tasks that are named in what is said of them."""
+
+_TOLD_CHARS: Final = 200
+"""Of what makes no sense, in what is said of it."""
 
 _COMMENT: Final = "#"
 _HEAD: Final = (
@@ -57,15 +65,18 @@ def change_by_options(
         parallel: Batches whose tasks may, or may not, run at once.
 
     Raises:
-        UsageError: a task or a batch that the plan does not have.
+        UsageError: a task or a batch that the plan does not have, or one task moved twice.
     """
     batches = {batch.batch_id: list(batch.task_ids) for batch in plan.batches}
     where = {task_id: batch_id for batch_id, ids in batches.items() for task_id in ids}
     touched: set[int] = set()
+    moved: set[str] = set()
     for task_id, batch_id in moves:
-        if task_id not in where:
-            raise UsageError(f"no such task in this plan: {task_id}")
+        _must_be_known(where, [task_id])
         _must_have(batches, batch_id)
+        if task_id in moved:
+            raise UsageError(f"{task_id} is moved twice: name one batch for it")
+        moved.add(task_id)
         batches[where[task_id]].remove(task_id)
         batches[batch_id].append(task_id)
         touched |= {where[task_id], batch_id}
@@ -77,8 +88,15 @@ def change_by_options(
     assigned: dict[str, Any] = {}
     for name, ids in worktrees:
         task_ids = [task_id for task_id in (part.strip() for part in ids.split(",")) if task_id]
+        _must_be_known(where, task_ids)
         assigned.setdefault(name, {"task_ids": []})["task_ids"] += task_ids
     return Change(changed, assigned)
+
+
+def _must_be_known(known: Container[str], task_ids: Iterable[str]) -> None:
+    unknown = [task_id for task_id in task_ids if task_id not in known]
+    if unknown:
+        raise UsageError(f"no such task in this plan: {cut(listed(unknown, _NAMED_LIMIT), _TOLD_CHARS)}")
 
 
 def _must_have(batches: Mapping[int, object], batch_id: int) -> None:
@@ -120,7 +138,7 @@ def change_by_text(plan: Plan, text: str) -> Change:
     """Return the change that an edited text asks for; empty where it changes nothing.
 
     Raises:
-        UsageError: it is no JSON of that shape, or a task is nowhere.
+        UsageError: it is no JSON of that shape, a task is nowhere, or one is named that there is not.
     """
     body = without_comments(text)
     if not body.strip():
@@ -158,6 +176,10 @@ def change_by_text(plan: Plan, text: str) -> Change:
 
 def _must_be_somewhere(plan: Plan, lists: Iterable[list[str]], where: str) -> None:
     placed = {task_id for ids in lists for task_id in ids}
-    lost = [task_id for batch in plan.batches for task_id in batch.task_ids if task_id not in placed]
-    if lost:
-        raise UsageError(f"in no {where}: {', '.join(lost[:20])}")
+    known = [task_id for batch in plan.batches for task_id in batch.task_ids]
+    lost = [task_id for task_id in known if task_id not in placed]
+    problems = [f"in no {where}: {listed(lost, _NAMED_LIMIT)}"] if lost else []
+    if unknown := sorted(placed.difference(known)):
+        problems.append(f"no such task in this plan: {listed(unknown, _NAMED_LIMIT)}")
+    if problems:
+        raise UsageError("\n".join(problems))

@@ -70,20 +70,25 @@ def _marks(plan: Plan) -> dict[str, str]:
 
 def _box(batch: PlanBatch, marks: Marks, width: int, *, whole: bool) -> Iterator[str]:
     inside = width - 4
-    names = [
-        f"{one_line(name)} {marks[name]}" if name in marks else one_line(name) for name in batch.task_ids
-    ]
-    widest = max((cells(name) for name in names), default=0)
+    names = [(one_line(name), f" {marks[name]}" if name in marks else "") for name in batch.task_ids]
+    widest = max((cells(name) + len(mark) for name, mark in names), default=0)
     column = min(max(widest, _COLUMN_LEAST_CHARS), _COLUMN_MOST_CHARS, inside)
     across = max(1, (inside + 2) // (column + 2))
     rows = [names[at : at + across] for at in range(0, len(names), across)]
     title = fit(_title(batch), min(cells(_title(batch)), width - 6))
     yield f"┌─ {title} {'─' * (width - cells(title) - 5)}┐"
     for row in rows if whole else rows[:_ROWS_LIMIT]:
-        yield f"│ {fit('  '.join(fit(name, column) for name in row), inside)} │"
+        yield f"│ {fit('  '.join(_marked(*name, column) for name in row), inside)} │"
     if not whole and len(rows) > _ROWS_LIMIT:
         yield f"│ {fit(f'… {len(names) - _ROWS_LIMIT * across} more tasks', inside)} │"
     yield f"└{'─' * (width - 2)}┘"
+
+
+def _marked(name: str, mark: str, width: int) -> str:
+    """Return a name and its mark at a width; where it is cut, the mark stays."""
+    if cells(name) + len(mark) <= width:
+        return fit(name + mark, width)
+    return fit(name, width - len(mark)) + mark
 
 
 def _title(batch: PlanBatch) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from flightlog.cli.output import Output, shown
 from flightlog.cli.tables import Column
-from flightlog.cli.text import one_line, tsv
+from flightlog.cli.text import counted, cut, one_line, tsv
 from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.plans import FileScore, Plan, PlanScore, PredictedConflict
 from flightlog_schemas.projects import PlanRecord, Project, ProjectPlan
@@ -16,6 +16,11 @@ from flightlog_schemas.times import duration_text
 
 SHOWN_LIMIT: Final = 12
 """Conflicts, cycles and warnings of each kind that a person is shown; all of them are in the JSON."""
+
+_NAMED_LIMIT: Final = 5
+"""Tasks and warnings that one line names."""
+
+_WARNING_LIMIT_CHARS: Final = 200
 
 Facts = Iterator[tuple[str, str | None]]
 
@@ -138,18 +143,21 @@ def overview(output: Output, found: ProjectPlan) -> Facts:
     changes = sum(one.refused is None for one in found.adjustments)
     yield (
         "built",
-        output.time(found.plan.created_at) + (f", changed {changes} times since" if changes else ""),
+        output.time(found.plan.created_at)
+        + (f", changed {counted(changes, 'time')} since" if changes else ""),
     )
-    yield "tasks", f"{about.total_tasks} in {about.total_batches} batches, {about.parallel_batches} parallel"
+    batches = f"{about.total_batches} {'batch' if about.total_batches == 1 else 'batches'}"
+    yield "tasks", f"{about.total_tasks} in {batches}, {about.parallel_batches} parallel"
     yield "about", seconds_text(about.estimated_duration_s)
     yield "empty", about.reason
     yield "finished", str(about.finished_tasks) if about.finished_tasks else None
     for name, texts in (
         ("conflict", [conflict_text(one) for one in found.plan.predicted_conflicts]),
-        ("cycle", [" → ".join([*knot, knot[0]]) for knot in (*about.cycles, *about.epic_cycles)]),
+        ("cycle", [_cycle("task", knot) for knot in about.cycles]),
+        ("cycle", [_cycle("epic", knot) for knot in about.epic_cycles]),
         ("left out", [", ".join(some) for some in (about.excluded[:SHOWN_LIMIT],) if some]),
-        ("missing", [f"{one.depends_on}, which {one.task_id} waits for" for one in about.missing]),
-        ("missing", [f"{one.depends_on}, which {one.epic} waits for" for one in about.missing_epics]),
+        ("missing", [_missing(one.depends_on, f"task {one.task_id}") for one in about.missing]),
+        ("missing", [_missing(one.depends_on, f"epic {one.epic}") for one in about.missing_epics]),
         ("warning", about.warnings),
     ):
         for text in texts[:SHOWN_LIMIT]:
@@ -157,9 +165,38 @@ def overview(output: Output, found: ProjectPlan) -> Facts:
         if len(texts) > SHOWN_LIMIT:
             yield name, f"and {len(texts) - SHOWN_LIMIT} more: --json has them all"
     if found.pending:
-        yield "pending", f"{found.pending} requests for a newer plan"
+        yield "pending", f"{counted(found.pending, 'request')} for a newer plan"
     if found.failure is not None:
         yield "failed", f"a newer plan, {output.time(found.failure.time)}: {found.failure.reason}"
+
+
+def concern(plan: Plan) -> str | None:
+    """Return in a line what is wrong with a plan, for who sees no more of it; None where nothing is."""
+    about = plan.metadata
+    parts = []
+    if about.reason is not None:
+        parts.append(f"the plan is empty: {about.reason}")
+    elif about.excluded:
+        parts.append(f"{counted(about.total_tasks, 'task')} planned")
+    if about.excluded:
+        some = listed(about.excluded, _NAMED_LIMIT)
+        parts.append(f"{len(about.excluded)} left out, in a cycle or waiting for one: {some}")
+    missing = {one.depends_on for one in about.missing} | {one.depends_on for one in about.missing_epics}
+    if missing:
+        parts.append(f"not declared: {listed(sorted(missing), _NAMED_LIMIT)}")
+    parts += [cut(one_line(warning), _WARNING_LIMIT_CHARS) for warning in about.warnings[:_NAMED_LIMIT]]
+    if len(about.warnings) > _NAMED_LIMIT:
+        parts.append(counted(len(about.warnings) - _NAMED_LIMIT, "more warning"))
+    return "; ".join(parts) or None
+
+
+def _cycle(kind: str, knot: Sequence[str]) -> str:
+    return f"{kind}{'' if len(knot) == 1 else 's'} {' → '.join([*knot, knot[0]])}"
+
+
+def _missing(name: str, of: str) -> str:
+    # Soft or hard: what nobody declared delays nothing.
+    return f"{name}, which {of} names: nobody declared it, nothing waits for it"
 
 
 def conflict_text(conflict: PredictedConflict) -> str:
@@ -173,7 +210,7 @@ def conflict_text(conflict: PredictedConflict) -> str:
 def went(actual: PlanScore) -> Facts:
     """Yield how a plan went."""
     yield "plan", actual.plan_id
-    yield "finished", f"{actual.finished_tasks} of {actual.total_tasks} tasks"
+    yield "finished", f"{actual.finished_tasks} of {counted(actual.total_tasks, 'task')}"
     yield "score", _share(actual.score)
     yield "files", _share(actual.files_f1)
     conflicts = actual.conflicts

@@ -51,6 +51,11 @@ def cut(text: str, limit_chars: int) -> str:
     return text if len(text) <= limit_chars else text[: limit_chars - 1] + "…"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: `1 task`, `2,000 tasks`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def indent(text: str, by: str = "    ") -> str:
     """Return text with every line but the first indented."""
     return text.replace("\n", "\n" + by) if "\n" in text else text

@@ -25,6 +25,7 @@ from flightlog_schemas.events.plan import (
 )
 from flightlog_schemas.events.task import TaskDeclared
 from flightlog_schemas.projects import ProjectPlan
+from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.lines import Tail
 from flightlog_schemas.wire.query import Plan
 from flightlog_schemas.wire.reply import Recorded
@@ -248,7 +249,7 @@ def _until(timeout_s: float | None, requested: RequestedPlan) -> Callable[[int],
     def wait(descriptor: int) -> None:
         if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise Refusal(
-                f"no plan within {timeout_s:g} s; it is still being built",
+                f"no plan within {duration_text(round(timeout_s * 1e6))}; it is still being built",
                 f"flightlog plan show --project {requested.project}",
             )
 

@@ -64,8 +64,14 @@ def order_tasks(tasks: Iterable[PlanTask], epics: Iterable[PlanEpic]) -> Orderin
         **dict.fromkeys(names, ()),
         **{epic.epic: tuple(other for other in epic.depends_on if other in names) for epic in declared},
     }
-    graph = waiting_graph(hard, [task.epic for task in open_tasks], epic_waits)
+    of_epics = [task.epic for task in open_tasks]
+    graph = waiting_graph(hard, of_epics, epic_waits)
     knots = cycles_of(graph)
+    epic_cycles = _epic_cycles(epic_waits)
+    # Tasks that wait for each other only because their epics do are told of by these.
+    own_knots = (
+        cycles_of(waiting_graph(hard, of_epics, _without(epic_waits, epic_cycles))) if epic_cycles else knots
+    )
     return Ordering(
         tasks=open_tasks,
         hard=hard,
@@ -73,8 +79,8 @@ def order_tasks(tasks: Iterable[PlanTask], epics: Iterable[PlanEpic]) -> Orderin
         excluded=hanging_on(graph, knots),
         epics=declared,
         finished_tasks=len(by_id) - len(open_tasks),
-        cycles=sorted(filter(None, (_ids(knot, open_tasks) for knot in knots))),
-        epic_cycles=_epic_cycles(epic_waits),
+        cycles=sorted(filter(None, (_ids(knot, open_tasks) for knot in own_knots))),
+        epic_cycles=epic_cycles,
         missing=sorted(missing, key=_by_id),
         missing_epics=[
             EpicDependency(epic=epic.epic, depends_on=other)
@@ -123,3 +129,16 @@ def _epic_cycles(waits: dict[str, tuple[str, ...]]) -> list[list[str]]:
     number_of = {name: number for number, name in enumerate(names)}
     graph = [[number_of[other] for other in waits[name]] for name in names]
     return [[names[number] for number in knot] for knot in cycles_of(graph)]
+
+
+def _without(
+    waits: dict[str, tuple[str, ...]], cycles: Sequence[Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return which epics wait for which, without the steps within a cycle."""
+    cycle_of = {epic: number for number, knot in enumerate(cycles) for epic in knot}
+    return {
+        epic: tuple(
+            other for other in others if epic not in cycle_of or cycle_of.get(other) != cycle_of[epic]
+        )
+        for epic, others in waits.items()
+    }

@@ -11,11 +11,12 @@ from flightlog import commands
 from flightlog.cli.editor import edit
 from flightlog.cli.options import DURATION, ID, PAIR, surrounding_execution
 from flightlog.cli.output import Output, shown, width_chars
-from flightlog.cli.plan_edit import change_by_options
+from flightlog.cli.plan_edit import Change, change_by_options
 from flightlog.cli.plan_graph import graph, mermaid
 from flightlog.cli.plans import (
     PROJECT_COLUMNS,
     TASK_COLUMNS,
+    concern,
     file_columns,
     overview,
     plan_json,
@@ -25,9 +26,11 @@ from flightlog.cli.plans import (
     went,
 )
 from flightlog.cli.project import project_here, project_named
+from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, family, json_option, verb
 from flightlog.commands.plan import MAX_WORKTREES_LIMIT
 from flightlog.declarations import read_declarations
+from flightlog.errors import QueryFailed, Refusal
 from flightlog.query import Connection
 from flightlog_schemas.events.plan import PlanEpicDeclared
 from flightlog_schemas.projects import PROJECT_ID_CHARS, PlanRecord, Project, ProjectPlan
@@ -38,6 +41,9 @@ T = TypeVar("T")
 
 DEFAULT_COUNT: Final = 20
 UNCHANGED: Final = 1
+
+_TOLD_CHARS: Final = 64
+"""Of what makes no sense, in what is said of it."""
 
 _ID: Final = re.compile(f"[0-9a-f]{{{PROJECT_ID_CHARS}}}")
 
@@ -87,7 +93,8 @@ def build(
 
     The daemon builds it of all declared tasks that have not succeeded yet. Within an execution
     ($FLIGHTLOG_EXECUTION_ID) request and answer show in its log. With --no-wait this prints the key of the
-    request, which the answer names as its cause. Exit code 1 if the plan cannot be built, or not in time.
+    request, which the answer names as its cause. What is left out, missing or odd is said on stderr. Exit
+    code 1 if the plan cannot be built, or not in time.
     """
     root = project_here() if project is None else project_named(project)
     if tasks is not None:
@@ -113,6 +120,7 @@ def build(
         show_facts(output, overview(output, found))
     else:
         output.line(found.plan_id)
+        _warn(session, found)
 
 
 @command.member
@@ -160,18 +168,26 @@ def show(
     elif draws_mermaid:
         for line in mermaid(found.plan):
             output.line(line)
+        _warn(session, found)
     elif draws:
         for line in graph(found.plan, width_chars(), whole=no_truncate):
             output.line(line)
-        if not found.plan.batches:
-            session.say(f"the plan is empty: {found.plan.metadata.reason}")
+        _warn(session, found)
     elif actual:
         _show_actual(output, found)
     else:
-        _show(output, found)
+        _show(session, output, found)
 
 
-def _show(output: Output, found: ProjectPlan) -> None:
+def _warn(session: Session, found: ProjectPlan) -> None:
+    """Say what is wrong with a plan to who is not shown it."""
+    if (text := concern(found.plan)) is not None:
+        session.say(text)
+
+
+def _show(session: Session, output: Output, found: ProjectPlan) -> None:
+    if not output.terminal:
+        _warn(session, found)
     rows = task_rows(found.plan)
     if output.terminal:
         show_facts(output, overview(output, found))
@@ -196,7 +212,7 @@ def _move(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     for value in values:
         task_id, equals, batch = value.rpartition("=")
         if not equals or not (batch.isascii() and batch.isdigit()) or len(batch) > 9:
-            raise click.BadParameter(f"{value!r} is not TASK=BATCH", ctx, param)
+            raise click.BadParameter(f"{cut(value, _TOLD_CHARS)!r} is not TASK=BATCH", ctx, param)
         found.append((task_id, int(batch)))
     return found
 
@@ -237,8 +253,9 @@ def edit_(
 ) -> int:
     """Change a plan by hand, or the latest one of a project; without options in $EDITOR.
 
-    What breaks a dependency, or names what is not there, is refused, and in the editor told above the text,
-    which is opened again. Exit code 1 if nothing was changed, or somebody else was faster.
+    What breaks a dependency is refused, and in the editor told above the text, which is opened again. Exit
+    code 1 if nothing was changed: the plan cannot take it, nobody wanted it, or somebody else was faster;
+    exit code 3 if it names a task or a batch that the plan does not have.
     """
     if set(parallel) & set(serial):
         raise click.UsageError("--parallel and --serial of one batch")
@@ -247,13 +264,7 @@ def edit_(
     at_once = dict.fromkeys(parallel, True) | dict.fromkeys(serial, False)
     if moves or worktrees or at_once:
         change = change_by_options(found.plan, moves, worktrees, at_once)
-        after: ProjectPlan | None = commands.adjust_plan(
-            plan_id=found.plan_id,
-            batch_overrides=change.batches,
-            worktree_assignments=change.worktrees,
-            seen_seq=found.seen_seq,
-            daemon=session.daemon,
-        )
+        after: ProjectPlan | None = _adjusted(session, found, change)
     else:
         after = edit(session, found)
     if after is None:
@@ -263,8 +274,24 @@ def edit_(
     if as_json:
         output.json(plan_json(after))
     else:
-        _show(output, after)
+        _show(session, output, after)
     return 0
+
+
+def _adjusted(session: Session, found: ProjectPlan, change: Change) -> ProjectPlan:
+    try:
+        return commands.adjust_plan(
+            plan_id=found.plan_id,
+            batch_overrides=change.batches,
+            worktree_assignments=change.worktrees,
+            seen_seq=found.seen_seq,
+            daemon=session.daemon,
+        )
+    except QueryFailed as error:
+        if error.code != "invalid":
+            raise
+        # What it names is there: it is the plan that says no.
+        raise Refusal(error.reason, error.hint) from None
 
 
 @command.member
