@@ -178,14 +178,14 @@ class Scope:
         return captured
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment of a process that is started in here: ours, the execution and the trace.
+        """Return the environment of a process that is started in here: ours, where that is, and the trace.
 
             subprocess.run(["./load.py"], env=run.environment())
 
         Args:
             env: The rest of it; default: ours.
         """
-        inside = {**(os.environ if env is None else env), context.EXECUTION_ID_VARIABLE: self.execution_id}
+        inside = context.inside(os.environ if env is None else env, self.execution_id, self.task_id)
         traceparent = self._traceparent()
         return inside if traceparent is None else inside | {TRACE_VARIABLE: traceparent}
 

@@ -33,6 +33,36 @@ def attempt(flightlog: Cli, execution: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.covers("S1.4", "S4.8")
+def test_what_is_told_within_a_task_is_of_it(flightlog: Cli, shared: Daemon, tmp_path: Path) -> None:
+    """Lines and files told within a task are of that task, not those of an execution begun within it."""
+    begin(shared, "carrying")
+    script = """
+        set -e
+        flightlog() { "$PYTHON" -P -m flightlog "$@"; }
+        flightlog log mine
+        flightlog log --task other theirs
+        flightlog artifact add a.py
+        FLIGHTLOG_EXECUTION_ID=$(flightlog start) flightlog artifact add b.py
+        set -- "$PYTHON" -P -m flightlog artifact add
+        flightlog exec --execution carrying --task inner -- "$@" c.py
+        flightlog exec -- "$@" d.py
+    """
+
+    flightlog.ok(
+        *("exec", "--execution", "carrying", "--task", "outer", "--", "sh", "-c", script),
+        cwd=tmp_path,
+        PYTHON=sys.executable,
+    )
+
+    lines = map(json.loads, flightlog.ok("logs", "carrying", "--json").lines)
+    tasks = {line["message"]: line["task_id"] for line in lines}
+    assert (tasks["mine"], tasks["theirs"]) == ("outer", "other")
+    for name, task_id in (("a.py", "outer"), ("b.py", None), ("c.py", "inner"), ("d.py", None)):
+        (written,) = flightlog.ok("artifact", "why", name, "--json", cwd=tmp_path).json
+        assert written["task_id"] == task_id, name
+
+
 @pytest.mark.covers("S1.4", "S1.13")
 def test_a_command_is_an_attempt_at_a_task(flightlog: Cli, shared: Daemon) -> None:
     """Its arguments are inputs, its exit status an output, and its lines are of the task."""

@@ -6,10 +6,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
+from flightlog.cli.text import cut
 from flightlog.cli.times import parse_time
 from flightlog.cli.verb import Session
 from flightlog.clock import now_us
-from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
+from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id, inherited_task_id
 from flightlog_schemas.levels import FATAL, NAMES, level_number
 from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
 from flightlog_schemas.masking.personal import rules_named
@@ -23,6 +24,10 @@ def is_id(text: str) -> bool:
     return 1 <= len(text) <= ID_LIMIT_CHARS and text.isprintable() and " " not in text
 
 
+_TOLD_CHARS: Final = 64
+"""Of what is no id, in what is said of it."""
+
+
 class IdType(click.ParamType[str]):
     """An id, or the beginning of one."""
 
@@ -31,7 +36,8 @@ class IdType(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the id; what cannot be one is a usage error."""
         if not is_id(value):
-            self.fail(f"{value!r} is no id: 1 to 128 printable characters without white space", param, ctx)
+            told = cut(str(value), _TOLD_CHARS)
+            self.fail(f"{told!r} is no id: 1 to 128 printable characters without white space", param, ctx)
         return str(value)
 
 
@@ -276,6 +282,14 @@ def surrounding_execution(session: Session) -> str | None:
         return execution_id
     session.say(f"{EXECUTION_ID_VARIABLE} is no id, so there is no parent: {execution_id!r}")
     return None
+
+
+def surrounding_task(execution: str, task: str | None) -> str | None:
+    """Return the task that was given, else the one around, if that is of this execution."""
+    if task is not None:
+        return task
+    task_id = inherited_task_id(execution)
+    return task_id if task_id is not None and is_id(task_id) else None
 
 
 def execution_argument(function: Function) -> Function:

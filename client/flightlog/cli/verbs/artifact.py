@@ -7,7 +7,7 @@ import msgspec
 
 from flightlog import commands
 from flightlog.cli.lists import ARTIFACT_COLUMNS
-from flightlog.cli.options import ID, execution_and, execution_argument
+from flightlog.cli.options import ID, execution_and, execution_argument, surrounding_task
 from flightlog.cli.output import Output, shown
 from flightlog.cli.pages import pages
 from flightlog.cli.tables import Column
@@ -34,7 +34,7 @@ command = family(
 @click.option("--phase", help="The phase that it belongs to [default: the one that the execution is in].")
 @click.option("--type", "artifact_type", default="file", show_default=True, help="What kind of file.")
 @click.option("--agent", type=ID, metavar="ID", help="The agent that wrote it.")
-@click.option("--task", type=ID, metavar="ID", help="The task that wrote it.")
+@click.option("--task", type=ID, metavar="ID", help="The task that wrote it [default: the one around].")
 @click.option("--id", "artifact_id", type=ID, help="The id to go by [default: a new one].")
 @json_option
 def add(
@@ -63,7 +63,7 @@ def add(
         artifact_type=artifact_type,
         phase=phase,
         agent_id=agent,
-        task_id=task,
+        task_id=surrounding_task(execution, task),
         daemon=session.daemon,
     )
     if event.sha256 is None:

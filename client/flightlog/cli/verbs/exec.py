@@ -16,7 +16,7 @@ from flightlog.cli.trace import VARIABLE, Trace, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
 from flightlog.clock import now_us
-from flightlog.context import EXECUTION_ID_VARIABLE
+from flightlog.context import EXECUTION_ID_VARIABLE, inside
 from flightlog.dial import dial
 from flightlog.errors import DaemonAway, FlightlogError, UsageError
 from flightlog.ids import new_id, new_span_id
@@ -122,7 +122,8 @@ def command(
     execution it is a child of that one. Capture ends shortly after the command, even if something that it
     left behind still holds its output. Of its output the first 10 MiB are recorded, then a warning.
 
-    With --task it is recorded as an attempt at a task of an execution that is there, which it does not end.
+    With --task it is recorded as an attempt at a task of an execution that is there, which it does not end;
+    what `log` and `artifact add` tell within it is of that task ($FLIGHTLOG_TASK).
     Nobody asks first whether that one is known: its announcement may be on its way.
 
     With --retries a run that fails, or whose time is up, is followed by another; what cannot be started, or
@@ -143,7 +144,7 @@ def command(
     before = _last_attempt(session, execution_id, task_id) if retry_last else None
     # Before any thread: from here on a signal is for the command, and every thread inherits that.
     relay = SignalRelay()
-    environment = {**os.environ, EXECUTION_ID_VARIABLE: execution_id}
+    environment = inside(os.environ, execution_id, task_id if of_task or retries else None)
     if rules:
         environment[SCRUB_VARIABLE] = ",".join(rules)
     if session.runtime_dir is not None:

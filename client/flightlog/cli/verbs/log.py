@@ -2,7 +2,7 @@
 
 import click
 
-from flightlog.cli.options import ID, LEVEL, PAIR
+from flightlog.cli.options import ID, LEVEL, PAIR, surrounding_task
 from flightlog.cli.verb import Session, verb
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
@@ -13,7 +13,7 @@ from flightlog_schemas.events.log import Log
 @click.argument("words", metavar="[EXEC] MESSAGE", nargs=-1, required=True)
 @click.option("--level", type=LEVEL, default="INFO", show_default=True, help="A name, or 1 to 24.")
 @click.option("--source", help="What says it.")
-@click.option("--task", type=ID, metavar="ID", help="The task that it belongs to.")
+@click.option("--task", type=ID, metavar="ID", help="The task that it belongs to [default: the one around].")
 @click.option(
     "--field", "fields", type=PAIR, multiple=True, metavar="K=V", help="A named fact; may be repeated."
 )
@@ -46,7 +46,7 @@ def command(
             message=words[-1],
             level=level.upper(),
             source=source,
-            task_id=task,
+            task_id=surrounding_task(found.execution_id, task),
             fields=dict(fields) or None,
         ),
     )
