@@ -54,7 +54,8 @@ recorded=$!
 say 'Its log is followed while it is written, from another process, until it has ended.'
 execution=
 until [ -n "$execution" ]; do
-    execution=$(flightlog list --name tests -n 1 | cut -f 1)
+    kill -0 "$daemon" 2>/dev/null || { cat "$home/daemon.log" >&2; exit 2; }
+    execution=$(flightlog list --name tests -n 1 2>/dev/null | cut -f 1)  # it says so while there is none
 done
 show flightlog logs --follow "$execution"
 

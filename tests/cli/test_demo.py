@@ -48,6 +48,7 @@ def test_the_demonstration_shows_a_real_run() -> None:
         text, _ = process.communicate(timeout=120)
 
     assert process.returncode == 0, text
+    assert "no executions match" not in text
     assert "[exec:tests] tests/cli/test_logs.py::test_lines_are_text PASSED" in text
     assert "exec exited as its command did: 0." in text, text
     assert "[daemon] execution succeeded after" in text

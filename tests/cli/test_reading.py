@@ -308,3 +308,21 @@ def test_without_a_daemon_reading_fails(alone: Cli, home: Path) -> None:
             f"flightlog {arguments[0]}: no daemon listens on {home}/nobody/query.sock\n"
             "hint: start flightlogd, or say where it listens with --runtime-dir or $FLIGHTLOG_RUNTIME_DIR\n"
         )
+
+
+@pytest.mark.covers("S0.6")
+def test_a_filter_that_nothing_fits_says_so(told: Daemon, tmp_path: Path) -> None:
+    """In a pipe the list is empty, stderr says so, and the exit code is 0; JSON says it itself."""
+    flightlog = Cli(told.runtime_dir)
+    flightlog.ok("task", "declare", "a", "--project", str(tmp_path))
+    for arguments, said in (
+        (("list", "--name", "nope"), "no executions match"),
+        (("events", "alpha", "--type", "nope"), "no events match"),
+        (("agent", "list", "alpha"), "no agents match"),
+        (("artifact", "list", "alpha"), "no artifacts match"),
+        (("plan", "list", "--project", str(tmp_path)), "no plans were built"),
+        (("stats", "nope"), "no attempts match"),
+    ):
+        found = flightlog.ok(*arguments)
+        assert found.err.endswith(f": {said}\n"), arguments
+        assert flightlog.ok(*arguments, "--json").err == ""

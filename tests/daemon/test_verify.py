@@ -111,6 +111,9 @@ def test_an_earlier_head_shows_more(daemon: Daemon) -> None:
     before = govern(daemon, "verify")
     head = f"{before['seq']}:{before['chain']}"
     assert govern(daemon, "verify", "--head", head)["damage"] == []
+    directory = ("--state-dir", str(daemon.state_dir))
+    told = run_flightlogd("verify", "--head", head, *directory).stdout
+    assert f"\nearlier head {before['seq']}: still there\n" in told
 
     damaged(daemon, cut_and_seal_again)
     assert govern(daemon, "verify")["damage"] == []

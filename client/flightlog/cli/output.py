@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -97,13 +98,22 @@ class Output:
         """Let everything written so far be seen."""
         sys.stdout.flush()
 
-    def rows(self, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
-        """Write a list: a table for a person, tab-separated values without header for a program."""
-        if self.terminal:
-            show_table(columns, rows, colored=self._colored)
-            return
-        for row in rows:
-            self.line(tsv([column.value(row) for column in columns]))
+    def rows(self, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> bool:
+        """Write a list: a table for a person, tab-separated values without header for a program.
+
+        Returns:
+            Whether there was anything to list; of nothing nothing is written.
+        """
+        left = iter(rows)
+        for first in left:
+            found = chain((first,), left)
+            if self.terminal:
+                show_table(columns, found, colored=self._colored)
+            else:
+                for row in found:
+                    self.line(tsv([column.value(row) for column in columns]))
+            return True
+        return False
 
     def json(self, answer: Any) -> None:
         """Write one object: laid out for a person, on one line for a program."""

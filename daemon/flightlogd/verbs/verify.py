@@ -51,10 +51,22 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
         print(
             f"{verdict.unsealed} tombstones are not sealed yet: a pass was cut off, the next one seals them"
         )
+    if earlier and not verdict.damage:
+        _say_found(sorted(earlier.keys() - set(verdict.unchecked)))
     if verdict.unchecked:
-        print(f"{len(verdict.unchecked)} earlier heads are in ranges that were removed whole: not checked")
+        count = len(verdict.unchecked)
+        some = "1 earlier head is" if count == 1 else f"{count:,} earlier heads are"
+        print(f"{some} in ranges that were removed whole: not checked")
     print(f"head {verdict.seq}:{verdict.chain}")
     return FOUND_SOMETHING if verdict.damage else DONE
+
+
+def _say_found(seqs: list[int]) -> None:
+    """Say that earlier ends of the log are where they were."""
+    if len(seqs) == 1:
+        print(f"earlier head {seqs[0]}: still there")
+    elif seqs:
+        print(f"{len(seqs):,} earlier heads, {seqs[0]} to {seqs[-1]}: still there")
 
 
 def _noted(name: str) -> dict[int, str]:

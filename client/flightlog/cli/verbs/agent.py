@@ -81,8 +81,8 @@ def list_(session: Session, execution: str, status: Any, as_json: bool) -> None:
     with session.ask() as daemon:
         if as_json:
             output.json_array(shown(agent) for agent in pages(daemon, request, dict[str, Any]))
-        else:
-            output.rows(AGENT_COLUMNS, pages(daemon, request, Agent))
+        elif not output.rows(AGENT_COLUMNS, pages(daemon, request, Agent)):
+            session.say("no agents match")
 
 
 @command.member

@@ -101,8 +101,8 @@ def list_(
     with session.ask() as daemon:
         if as_json:
             output.json_array(shown(artifact) for artifact in pages(daemon, request, dict[str, Any]))
-        else:
-            output.rows(ARTIFACT_COLUMNS, pages(daemon, request, Artifact))
+        elif not output.rows(ARTIFACT_COLUMNS, pages(daemon, request, Artifact)):
+            session.say("no artifacts match")
 
 
 @command.member

@@ -87,8 +87,8 @@ def command(
             _follow(session, output, request, rows, daemon, as_json=as_json)
         elif as_json:
             output.json_array(_json(row) for row in rows)
-        else:
-            output.rows(_columns(output), rows)
+        elif not output.rows(_columns(output), rows):
+            session.say("no events match")
 
 
 def _follow(

@@ -1,7 +1,6 @@
 """`flightlog list`: executions, newest first."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any, TypeVar, get_args
 
 import click
@@ -74,11 +73,8 @@ def command(
 
 
 def _show(output: Output, found: Iterator[Execution], session: Session) -> None:
-    first = next(found, None)
-    if first is None:
+    if not output.rows(_columns(output), found):
         session.say("no executions match")
-    else:
-        output.rows(_columns(output), chain((first,), found))
 
 
 def _pages(daemon: Connection, request: Executions, kind: type[T], wanted: int) -> Iterator[T]:

@@ -335,9 +335,7 @@ def list_(session: Session, project: str | None, everywhere: bool, count: int, a
             output.json_array(shown(row) for row in daemon.all(request, dict[str, Any]))
             return
         found = list(daemon.all(request, PlanRecord))
-    if found or not output.terminal:
-        output.rows(record_columns(output), found)
-    else:
+    if not output.rows(record_columns(output), found):
         session.say("no plans were built")
 
 
@@ -355,9 +353,7 @@ def projects(session: Session, as_json: bool) -> None:
             output.json_array(_projects(daemon, dict[str, Any]))
             return
         found = list(_projects(daemon, Project))
-    if found or not output.terminal:
-        output.rows(PROJECT_COLUMNS, found)
-    else:
+    if not output.rows(PROJECT_COLUMNS, found):
         session.say("there are no projects")
 
 

@@ -72,13 +72,14 @@ def command(
             output.json(_shown(daemon.one(request, dict[str, Any])))
             return
         found = daemon.one(request, Stats)
+    some = found.attempts or found.open
     if not output.terminal:
         rows: list[Stats | TaskCounts] = [found, *found.tasks]
         output.rows(_COLUMNS, rows)
-    elif not found.attempts and not found.open:
-        session.say("no attempts match")
-    else:
+    elif some:
         _show(output, found)
+    if not some:
+        session.say("no attempts match")
 
 
 def _shown(answer: dict[str, Any]) -> dict[str, Any]:
