@@ -69,7 +69,8 @@ def answer(request: PlanRequest, known: PlanInput, now_us: int, limit_bytes: int
         )
     except Exception as error:  # a bug of ours must neither stop the daemon nor be met again for ever
         logger.exception("plan not built", project=request.project, request=request.seq)
-        return failed(request, f"internal: {type(error).__name__}: {error}; the daemon's log says more")
+        reason = f"internal: {type(error).__name__}: {error}; the daemon's log says more"
+        return failed(request, reason, now_us)
     size_bytes = 0
     for candidate in (plan, _without_details(plan)):
         event = _built(request, candidate)
@@ -80,13 +81,15 @@ def answer(request: PlanRequest, known: PlanInput, now_us: int, limit_bytes: int
         request,
         f"a plan of {plan.metadata.total_tasks} tasks takes {size_bytes} bytes,"
         f" and a line has {limit_bytes} at most (line_limit_bytes)",
+        now_us,
     )
 
 
-def failed(request: PlanRequest, reason: str) -> Event:
-    """Return the event that says why there is no plan."""
+def failed(request: PlanRequest, reason: str, now_us: int) -> Event:
+    """Return the event that says why there is no plan, and when that was found."""
     return PlanFailed(
         id=f"{ANSWER_KEY}:{request.seq}",
+        time=now_us,
         execution_id=request.execution_id,
         causation_id=request.request_id or str(request.seq),
         project=request.project,
@@ -116,6 +119,7 @@ def _built(request: PlanRequest, plan: Plan) -> Event:
     about = plan.metadata
     return PlanBuilt(
         id=f"{ANSWER_KEY}:{request.seq}",
+        time=plan.created_at,
         execution_id=request.execution_id,
         causation_id=request.request_id or str(request.seq),
         project=request.project,

@@ -137,9 +137,9 @@ class Plans:
         except QuestionError as error:
             if error.code != "deadline":
                 raise
-            return failed(request, error.reason)
+            return failed(request, error.reason, system_clock())
         if isinstance(known, str):
-            return failed(request, known)
+            return failed(request, known, system_clock())
         limit_bytes = self._hub.config.line_limit_bytes
         # What a stop leaves behind on the thread is built again after the next start.
         return await trio.to_thread.run_sync(

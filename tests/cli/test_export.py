@@ -264,3 +264,17 @@ def test_bad_lines_are_named(flightlog: Cli, home: Path) -> None:
     assert flightlog("import", "events", str(home / "absent")).code == 2
     pathless = flightlog("import", "events")
     assert (pathless.code, "give a path, too" in pathless.err) == (3, True)
+
+
+@pytest.mark.covers("S4.6")
+def test_an_imported_plan_keeps_its_time(daemon: Daemon, other: Cli, tmp_path: Path) -> None:
+    """A plan that another daemon built is listed there with the time at which it was built."""
+    here = Cli(daemon.runtime_dir)
+    here.ok("task", "declare", "a", "--project", str(tmp_path))
+    built = here.ok("plan", "build", "--project", str(tmp_path), "--json").json["plan"]["created_at"]
+    here.ok("export", "-o", str(tmp_path / "all.jsonl"))
+
+    other.ok("import", "events", str(tmp_path / "all.jsonl"))
+
+    (found,) = other.ok("plan", "list", "--project", str(tmp_path), "--json").json
+    assert found["created_at"] == built

@@ -324,7 +324,8 @@ def epic_(
 def list_(session: Session, project: str | None, everywhere: bool, count: int, as_json: bool) -> None:
     """List the plans of a project, newest first.
 
-    Piped: tab-separated id, built, tasks, batches, parallel ones, conflicts, changes, project.
+    Its counts are as it was built; `plan show` has the parallel batches as changes left them. Piped:
+    tab-separated id, built, tasks, batches, parallel ones, conflicts, changes, project.
     """
     if everywhere and project is not None:
         raise click.UsageError("--all and --project")
