@@ -89,6 +89,14 @@ def test_a_phone_is_wide_enough(scene: Web, tab: Tab, address: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_phone_is_wide_enough_for_the_api(scene: Web, tab: Tab) -> None:
+    """At 360 pixels the list of the API is no wider than the screen; nothing that it loads is missing."""
+    page = tab(scene, "docs", viewport={"width": 360, "height": 740}, has_touch=True)
+    expect(page.get_by_role("heading", name="GET /api/executions", exact=True)).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_the_theme_is_kept(scene: Web, tab: Tab) -> None:
     """Light and dark follow the system until somebody chooses, and the choice outlasts the page."""
     page = tab(scene, color_scheme="dark")

@@ -49,6 +49,44 @@ def test_a_plan_is_built_from_the_page(site: Web, tab: Tab, tell: Tell) -> None:
     expect(page.locator(".graph")).to_contain_text("later")
 
 
+def test_a_project_that_there_is_not(site: Web, tab: Tab) -> None:
+    """Of a project that nothing names the page says so, and offers to build nothing."""
+    page = tab(site, "#/plans/nope", may_fail=True)
+    expect(page.get_by_text("There is no such project.")).to_be_visible()
+    expect(page.get_by_role("button", name="Build")).to_have_count(0)
+    page.get_by_role("link", name="All projects").click()
+
+    expect(page.locator("h1")).to_have_text("Projects and their plans")
+
+
+def test_what_is_left_out_and_why(site: Web, tab: Tab, tell: Tell) -> None:
+    """Epics and tasks that wait for each other are named, what is left out for them, and what is missing."""
+    project = "/src/left-out"
+    tell(
+        event("plan.epic_declared", epic="ring", project=project, depends_on=["ring2"]),
+        event("plan.epic_declared", epic="ring2", project=project, depends_on=["ring"]),
+        event("plan.epic_declared", epic="open", project=project, depends_on=["nowhere"]),
+        declared(project, "first", "", "ring", ()),
+        declared(project, "second", "", "ring2", ()),
+        declared(project, "hangs", "", None, ("first",)),
+        declared(project, "loop", "", None, ("loop",)),
+        declared(project, "good", "", "open", ()),
+        event("plan.requested", project=project),
+    )
+    page = tab(site, f"#/plans/{project_id_of(project)}", may_fail=True)
+    warnings = page.get_by_label("Warnings")
+    for text in (
+        "These epics wait for each other: ring, ring2",
+        "This task waits for itself: loop",
+        "4 tasks left out, in a cycle or waiting for one",
+        "hangs",
+        "Epic open depends on nowhere",
+    ):
+        expect(warnings).to_contain_text(text)
+
+    expect(page.get_by_text("1 task in 1 batch, 0 of them parallel, 0 predicted conflicts")).to_be_visible()
+
+
 def test_large_batches_are_folded(site: Web, tab: Tab, tell: Tell) -> None:
     """Of many tasks in a batch some are drawn, and all when asked for."""
     tell(

@@ -62,7 +62,8 @@ def test_own_names_are_welcome(shared_web: Web, host: str) -> None:
 @pytest.mark.covers("P17")
 def test_host_that_is_none(shared_web: Web) -> None:
     """A request without a host, or with one that is none, is a bad request."""
-    assert shared_web.get("/", headers={"host": ""}).status_code == 400
+    refused = shared_web.get("/", headers={"host": ""})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid")
     assert shared_web.get("/", headers={"host": "[::"}).status_code == 400
     with shared_web.socket() as peer:
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")

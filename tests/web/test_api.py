@@ -181,6 +181,16 @@ def test_beginnings_of_ids(web: Web, told: Daemon) -> None:
 
 
 @pytest.mark.covers("P17")
+def test_words_that_there_are(web: Web) -> None:
+    """Where a parameter is one of some words, the hint to another names them."""
+    for path in ("/api/executions", "/api/tasks", "/api/executions/run/tasks"):
+        hint = web.error(path, 400, status="broken")["hint"]
+        assert hint.startswith("one of pending, running, ")
+        assert hint.endswith(", lost")
+    assert web.error("/api/executions", 400, limit="many")["hint"] is None
+
+
+@pytest.mark.covers("P17")
 def test_methods(web: Web) -> None:
     """Another method than a path has is refused, whoever asks; HEAD is GET without what follows the head."""
     origin = {"origin": web.url}

@@ -112,11 +112,11 @@ def test_it_ends_in_good_order(daemon: Daemon) -> None:
 
 @pytest.mark.covers("P17")
 def test_a_port_that_is_taken(shared_web: Web, shared_daemon: Daemon) -> None:
-    """Where the port is taken it says so in one line, exit code 2."""
+    """Where the port is taken it says so, which one it is and what to do, exit code 2."""
     done = Cli(shared_daemon.runtime_dir)("web", "--port", str(shared_web.port))
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("flightlog web: ")
-    assert "in use" in done.err
+    reason = f"cannot listen on 127.0.0.1:{shared_web.port}: Address already in use"
+    assert done.err.startswith(f"flightlog web: {reason}\nhint: is it running already? ")
 
 
 WITHOUT_EXTRA = """

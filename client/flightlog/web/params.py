@@ -1,7 +1,8 @@
 """Parameters of a question: what a query string may say, typed; what several endpoints take."""
 
+import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -74,7 +75,22 @@ def convert(pairs: Iterable[tuple[str, str]], path: dict[str, str], kind: type[A
         return msgspec.convert(given | path, kind, strict=False)
     except msgspec.ValidationError as error:
         reason = str(error).replace("`$.", "`").replace("`$`", "the parameters")
-        raise UsageError(reason) from None
+        raise UsageError(reason, _hint(reason, kind)) from None
+
+
+def _hint(reason: str, kind: type[Struct]) -> str | None:
+    """Return the values that there are for the parameter that a reason names, where they are words."""
+    named = re.search(r"`(\w+)", reason[reason.rfind(" at ") :])
+    hint = get_type_hints(kind).get(named[1]) if named else None
+    words = [str(word) for word in _words(hint)]
+    return f"one of {', '.join(words)}" if words else None
+
+
+def _words(hint: Any) -> list[Any]:
+    """Return the values of the literals within a type."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [word for part in get_args(hint) for word in _words(part)]
 
 
 def severals(kind: type[Struct]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The server: hypercorn on trio. Nothing else here knows which one it is."""
 
+import errno
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from flightlog.errors import FlightlogError
 from flightlog.web.connections import PatientStream, Places
 from flightlog.web.limits import (
     CLIENT_CONNECTION_LIMIT,
@@ -35,6 +37,7 @@ _FULL: Final = Problem(
 _STRANGER: Final = Problem(
     403, "forbidden", "this server is another user's", "ask for its token, or start one of your own"
 )
+_TAKEN_HINT: Final = "is it running already? --port takes another port, 0 a free one"
 _BACKLOG: Final = 100
 
 
@@ -83,15 +86,21 @@ class Server:
             started: Called with the URL once it listens.
 
         Raises:
-            OSError: the address cannot be listened on.
+            FlightlogError: the address cannot be listened on.
         """
         return trio.run(self._run, app, started)
 
     async def _run(self, app: Any, started: Callable[[str], None]) -> int:
         self._app = ASGIWrapper(app)
-        listeners = await trio.open_tcp_listeners(self._port, host=self._host, backlog=_BACKLOG)
-        port = listeners[0].socket.getsockname()[1]
         host = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            listeners = await trio.open_tcp_listeners(self._port, host=self._host, backlog=_BACKLOG)
+        except OSError as error:
+            raise FlightlogError(
+                f"cannot listen on {host}:{self._port}: {error.strerror or error}",
+                _TAKEN_HINT if error.errno == errno.EADDRINUSE else None,
+            ) from None
+        port = listeners[0].socket.getsockname()[1]
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async with trio.open_nursery() as ending:
                 async with trio.open_nursery() as serving, trio.open_nursery() as accepting:

@@ -30,7 +30,7 @@ def serve(
         started: Called with the URL once it listens.
 
     Raises:
-        OSError: the address cannot be listened on.
+        FlightlogError: the address cannot be listened on.
     """
     server = Server(host, port, say, admits=same_user if token is None else _anybody)
     app = application(daemon, Access(host, names, token), server.places, say)

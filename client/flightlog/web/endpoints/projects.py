@@ -112,7 +112,7 @@ async def _planned(call: Call, project: str, *, actual: bool) -> Row:
         if error.code != "not_found":
             raise
         hint = "POST to this path with /build behind it, or flightlog plan build"
-        raise Problem(404, "not_found", f"{project} has no plan", hint) from error
+        raise Problem(404, "no_plan", f"{project} has no plan", hint) from error
 
 
 async def _build(call: Call, asked: PlanAsked) -> Row:

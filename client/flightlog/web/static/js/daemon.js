@@ -1,7 +1,7 @@
 // How the daemon is: its state, its lags, its sizes.
 import { get } from "./api.js";
 import { h, swap } from "./dom.js";
-import { bytes, duration, number } from "./format.js";
+import { bytes, counted, duration, number } from "./format.js";
 import { onBack } from "./health.js";
 import { filled, table } from "./parts.js";
 import { coalesced } from "./stream.js";
@@ -36,10 +36,10 @@ function picture(status) {
       tile("Read models", broken ? `${broken} broken` : lag ? `${number(lag)} behind` : "in step", broken ? "is-bad" : lag ? "is-warn" : "is-good", `${projections.length} of them`),
       tile("Search", search.state, search.state === "ok" ? "is-good" : "is-warn", search.reason ?? `${number(search.lag)} behind, ${bytes(search.index_bytes)}`),
       tile("Database", bytes(status.database_bytes), "", `WAL ${bytes(status.wal_bytes)}`),
-      tile("Memory", bytes(status.memory_bytes), "", `${number(status.queued_lines)} lines queued`),
+      tile("Memory", bytes(status.memory_bytes), "", `${counted(status.queued_lines, "line")} queued`),
       tile("Connections", number(Object.values(connections).reduce((sum, count) => sum + count, 0)), "", Object.entries(connections).map(([name, count]) => `${count} ${name}`).join(", ")),
-      tile("Followers", number(status.followers), "", `${number(status.cursors)} cursors, ${number(status.cursor_lag)} behind`),
-      tile("Refused", number(status.refused), status.refused ? "is-warn" : "", `${number(status.line_gaps)} gaps, ${number(status.masked_lines)} masked`)),
+      tile("Followers", number(status.followers), "", `${counted(status.cursors, "cursor")}, ${number(status.cursor_lag)} behind`),
+      tile("Refused", number(status.refused), status.refused ? "is-warn" : "", `${counted(status.line_gaps, "gap")}, ${number(status.masked_lines)} masked`)),
     h("h2", {}, "Read models"),
     table([
       ["Name", (item) => item.name],

@@ -57,6 +57,9 @@ export function stamp(text) {
 /** `12,408`. */
 export const number = (value) => value.toLocaleString("en");
 
+/** `1 task`, `12 tasks`. */
+export const counted = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+
 /** `12.4k`: for where there is little room. */
 export function compact(value) {
   return value < 10000 ? number(value) : Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value);

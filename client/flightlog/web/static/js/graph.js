@@ -1,5 +1,6 @@
 // A drawing of a plan: a column for each batch, a box for each task, lines for what waits and what collides.
 import { h, s } from "./dom.js";
+import { counted } from "./format.js";
 import { oneLine } from "./text.js";
 
 const BOX = { width: 172, height: 40, gap: 10 };
@@ -26,7 +27,7 @@ export function graph(plan, open, again) {
   const lines = [...dependencies(plan, boxes), ...conflicts(plan, boxes)];
   const drawn = lines.slice(0, MOST_LINES).map(line);
   const nodes = [...boxes.values()].map((box) => node(box, tasks.get(box.id), trees.get(box.id)));
-  const svg = s("svg.graph", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, width, height, role: "group", "aria-label": `Plan with ${plan.batches.length} batches` },
+  const svg = s("svg.graph", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, width, height, role: "group", "aria-label": `Plan with ${counted(plan.batches.length, "batch", "batches")}` },
     columns.map((one) => frame(one, open, again)), s("g.lines", { "aria-hidden": "true" }, drawn), nodes);
   emphasise(svg);
   return h("div.sheet.wide.graphframe", { tabindex: "0", role: "region", "aria-label": "Graph of the plan" }, svg,

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { announce, h, keyed, swap } from "./dom.js";
 import { choices, field } from "./filters.js";
-import { compact, moment, money, number } from "./format.js";
+import { compact, counted, moment, money, number } from "./format.js";
 import { onBack } from "./health.js";
 import { empty, filled, pageLink } from "./parts.js";
 import { here, to, withParams } from "./router.js";
@@ -141,11 +141,11 @@ function row(item) {
     cell("when", ago(item.started_at)),
     cell("took.right", took(item.duration_us, item.started_at, isActive(item.status))),
     cell("lines.right",
-      bad ? h("span.count.is-bad", { title: `${number(bad)} errors` }, `${compact(bad)} err`) : null,
-      levels.WARN ? h("span.count.is-warn", { title: `${number(levels.WARN)} warnings` }, `${compact(levels.WARN)} warn`) : null,
+      bad ? h("span.count.is-bad", { title: counted(bad, "error") }, `${compact(bad)} err`) : null,
+      levels.WARN ? h("span.count.is-warn", { title: counted(levels.WARN, "warning") }, `${compact(levels.WARN)} warn`) : null,
       h("span.num", { title: `${number(item.log_count)} log lines` }, compact(item.log_count), h("span.unit", {}, item.log_count === 1 ? " line" : " lines"))),
     cell("agents.right", item.agent_count
-      ? h("span", { title: `${number(item.input_tokens + item.output_tokens)} tokens` }, `${item.agent_count} · ${money(item.cost_usd)}`)
+      ? h("span", { title: counted(item.input_tokens + item.output_tokens, "token") }, `${item.agent_count} · ${money(item.cost_usd)}`)
       : h("span.soft", {}, "–")));
 }
 

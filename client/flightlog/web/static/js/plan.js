@@ -1,7 +1,7 @@
 // The plan of a project: a graph of its batches, what may get in whose way, and how it went.
 import { get, part, send } from "./api.js";
 import { announce, h, swap } from "./dom.js";
-import { number } from "./format.js";
+import { counted, number } from "./format.js";
 import { graph } from "./graph.js";
 import { onBack } from "./health.js";
 import { empty, filled, table } from "./parts.js";
@@ -12,6 +12,7 @@ import { baseName, harmless, oneLine } from "./text.js";
 import { ago } from "./ticks.js";
 
 const REST_MS = 500;
+const MOST_NAMES = 12;
 const KINDS = { same_file: ["same file", "is-bad"], same_directory: ["same directory", "is-warn"], potential: ["potential", "is-dim"] };
 
 /** All projects that have something to plan, or that ran something. */
@@ -41,7 +42,7 @@ export function planView(place, route, signal) {
   const path = `/projects/${part(id)}/execution-plan`;
   document.title = "Plan · flightlog";
   const title = h("h1", {}, "Plan");
-  const build = h("button", { type: "button" }, "Build a plan");
+  const build = h("button", { type: "button", hidden: true }, "Build a plan");
   const said = h("span.soft", { role: "status" });
   const body = h("div");
   place.append(h("div.head", {}, title, said, h("div.filters", {}, build)), body);
@@ -51,6 +52,7 @@ export function planView(place, route, signal) {
   const draw = (answer, actual) => {
     const { plan } = answer;
     build.textContent = "Build again";
+    build.hidden = false;
     title.textContent = `Plan of ${baseName(plan.project)}`;
     document.title = `Plan of ${baseName(plan.project)} · flightlog`;
     swap(body, standing(answer), picture(plan, actual, open, () => draw(answer, actual)));
@@ -66,6 +68,8 @@ export function planView(place, route, signal) {
       draw(shown, actual?.actual);
     } catch (error) {
       if (error.status !== 404) throw error;
+      build.hidden = error.code !== "no_plan";
+      if (build.hidden) return swap(body, empty("There is no such project.", h("a", { href: to(["plans"]) }, "All projects")));
       swap(body, empty("This project has no plan yet.", error.hint ?? error.message));
     }
   });
@@ -105,8 +109,8 @@ function standing({ pending, failure }) {
 function picture(plan, actual, open, again) {
   const { metadata } = plan;
   return [
-    h("p.soft.num", {}, "Built ", ago(plan.created_at), `: ${number(metadata.total_tasks)} tasks in ${number(metadata.total_batches)} batches, `,
-      `${number(metadata.parallel_batches)} of them parallel, ${number(metadata.conflicts)} predicted conflicts`,
+    h("p.soft.num", {}, "Built ", ago(plan.created_at), `: ${counted(metadata.total_tasks, "task")} in ${counted(metadata.total_batches, "batch", "batches")}, `,
+      `${number(metadata.parallel_batches)} of them parallel, ${counted(metadata.conflicts, "predicted conflict")}`,
       metadata.estimated_duration_s ? `, about ${seconds(metadata.estimated_duration_s)}` : "",
       metadata.manually_modified ? ", changed by hand" : "", "."),
     warnings(metadata),
@@ -122,12 +126,27 @@ const seconds = (value) => (value < 90 ? `${Math.round(value)} s` : `${Math.roun
 function warnings(metadata) {
   const items = [
     ...metadata.warnings,
-    ...metadata.cycles.map((ids) => `These wait for each other and are left out: ${ids.join(", ")}`),
+    ...metadata.cycles.map((ids) => knot("task", ids)),
+    ...metadata.epic_cycles.map((epics) => knot("epic", epics)),
+    leftOut(metadata),
     ...metadata.missing.map(({ task_id: id, depends_on: other }) => `${id} depends on ${other}, which nobody declared`),
-  ];
+    ...metadata.missing_epics.map(({ epic, depends_on: other }) => `Epic ${epic} depends on ${other}, which nobody declared and no task has`),
+  ].filter(Boolean);
   if (!items.length) return null;
   return h("section.warnings.is-warn", { "aria-label": "Warnings" }, h("strong", {}, "To look at"), h("ul", {}, items.slice(0, 40).map((text) => h("li", {}, oneLine(text, 400)))),
     items.length > 40 ? h("p", {}, `and ${items.length - 40} more`) : null);
+}
+
+const someOf = (ids) => ids.slice(0, MOST_NAMES).join(", ") + (ids.length > MOST_NAMES ? ` and ${number(ids.length - MOST_NAMES)} more` : "");
+
+/** Some that wait for each other, or one that waits for itself. */
+function knot(kind, ids) {
+  return `${ids.length === 1 ? `This ${kind} waits for itself` : `These ${kind}s wait for each other`}: ${someOf(ids)}`;
+}
+
+function leftOut({ excluded }) {
+  if (!excluded.length) return null;
+  return `${counted(excluded.length, "task")} left out, in a cycle or waiting for one: ${someOf(excluded)}`;
 }
 
 function legend() {
@@ -142,7 +161,7 @@ function conflicts(plan) {
   return [h("h2", {}, "Predicted conflicts"), table([
     ["Kind", (item) => h(`span.chip.${KINDS[item.kind]?.[1] ?? "is-dim"}`, {}, KINDS[item.kind]?.[0] ?? item.kind)],
     ["Where", (item) => oneLine(item.path ?? item.hint ?? "–", 160), "path"],
-    ["Tasks", (item) => oneLine(item.task_ids.slice(0, 12).join(", "), 300) + (item.task_ids.length > 12 ? ` and ${item.task_ids.length - 12} more` : "")],
+    ["Tasks", (item) => oneLine(someOf(item.task_ids), 300)],
   ], some, "Predicted conflicts")];
 }
 
@@ -152,6 +171,6 @@ function worktrees(plan) {
     ["Worktree", (item) => h("code", {}, oneLine(item.worktree, 80))],
     ["Batch", (item) => number(item.batch_id), "right"],
     ["Epics", (item) => oneLine(item.epics.join(", ") || "–", 120)],
-    ["Tasks", (item) => oneLine(item.task_ids.slice(0, 12).join(", "), 300) + (item.task_ids.length > 12 ? ` and ${item.task_ids.length - 12} more` : "")],
+    ["Tasks", (item) => oneLine(someOf(item.task_ids), 300)],
   ], plan.worktree_assignments.slice(0, 200), "Worktrees")];
 }

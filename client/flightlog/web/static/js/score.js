@@ -1,6 +1,6 @@
 // A plan against what happened.
 import { h } from "./dom.js";
-import { number } from "./format.js";
+import { counted, number } from "./format.js";
 import { table } from "./parts.js";
 import { oneLine } from "./text.js";
 
@@ -15,7 +15,7 @@ export function scored(actual) {
   return [
     h("h2", {}, "How it went"),
     h("div.tiles", {},
-      tile("Score", share(actual.score), `${number(actual.finished_tasks)} of ${number(actual.total_tasks)} tasks finished`),
+      tile("Score", share(actual.score), `${number(actual.finished_tasks)} of ${counted(actual.total_tasks, "task")} finished`),
       tile("Files", share(actual.files_f1), `${number(actual.files.length)} predicted or written`),
       tile("Conflicts", share(actual.conflicts_f1), `${conflicts.both.length} of ${conflicts.happened.length} that happened were predicted`),
       tile("Duration", share(actual.duration_accuracy), `${seconds(whole.actual_s)}, estimated ${seconds(whole.estimated_s)}`),
