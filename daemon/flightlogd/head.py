@@ -66,5 +66,8 @@ class Head:
 
 
 def _size(batch: Batch) -> int:
-    # Lines twice (a tail may have them ready to send), objects and list places, and who is in them.
-    return 2 * sum(map(len, batch.lines)) + 200 * len(batch.lines) + 500 * len(batch.facts.tallies) + 1000
+    # Lines twice (a tail may have them ready to send), objects and list places, who is in them, and decoded
+    # events, which take several times the bytes that they came in.
+    facts = batch.facts
+    lines = 2 * sum(map(len, batch.lines)) + 200 * len(batch.lines)
+    return lines + 500 * len(facts.tallies) + 1000 * len(facts.singles) + 1000
