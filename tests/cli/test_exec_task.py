@@ -47,6 +47,7 @@ def test_what_is_told_within_a_task_is_of_it(flightlog: Cli, shared: Daemon, tmp
         set -- "$PYTHON" -P -m flightlog artifact add
         flightlog exec --execution carrying --task inner -- "$@" c.py
         flightlog exec -- "$@" d.py
+        flightlog artifact add carryin e.py
     """
 
     flightlog.ok(
@@ -58,7 +59,8 @@ def test_what_is_told_within_a_task_is_of_it(flightlog: Cli, shared: Daemon, tmp
     lines = map(json.loads, flightlog.ok("logs", "carrying", "--json").lines)
     tasks = {line["message"]: line["task_id"] for line in lines}
     assert (tasks["mine"], tasks["theirs"]) == ("outer", "other")
-    for name, task_id in (("a.py", "outer"), ("b.py", None), ("c.py", "inner"), ("d.py", None)):
+    expected = {"a.py": "outer", "b.py": None, "c.py": "inner", "d.py": None, "e.py": "outer"}
+    for name, task_id in expected.items():
         (written,) = flightlog.ok("artifact", "why", name, "--json", cwd=tmp_path).json
         assert written["task_id"] == task_id, name
 

@@ -56,14 +56,15 @@ def add(
     execution, path = named
     if not path:
         raise click.BadParameter("it is empty", param_hint="'PATH'")
+    execution_id = session.daemon.execution(execution).execution_id  # whole, for the task around names it so
     event = commands.add_artifact(
-        execution,
+        execution_id,
         path,
         artifact_id=artifact_id,
         artifact_type=artifact_type,
         phase=phase,
         agent_id=agent,
-        task_id=surrounding_task(execution, task),
+        task_id=surrounding_task(execution_id, task),
         daemon=session.daemon,
     )
     if event.sha256 is None:
