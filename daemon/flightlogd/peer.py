@@ -3,24 +3,36 @@
 import select
 import socket
 import struct
+from itertools import count
+from typing import Final
 
 import trio
 from msgspec import Struct
 
+_numbers: Final = count(1)
+
 
 class Peer(Struct, frozen=True):
-    """Credentials of a connected process at the moment it connected (unix(7), SO_PEERCRED)."""
+    """Credentials of a connected process at the moment it connected (unix(7), SO_PEERCRED).
+
+    Attributes:
+        uid: Its user.
+        pid: Its id.
+        gid: Its group.
+        number: Of the connection, in the order in which they were made.
+    """
 
     uid: int
     pid: int
     gid: int
+    number: int = 0
 
 
 def peer_of(sock: trio.socket.SocketType) -> Peer:
-    """Return who connected this Unix socket."""
+    """Return who connected this Unix socket, which was just accepted."""
     size = struct.calcsize("3i")
     pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return Peer(uid=uid, pid=pid, gid=gid)
+    return Peer(uid=uid, pid=pid, gid=gid, number=next(_numbers))
 
 
 def is_readable(sock: socket.socket | trio.socket.SocketType) -> bool:

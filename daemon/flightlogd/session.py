@@ -47,6 +47,7 @@ SHARED_RECEIVE_BYTES: Final = 32 * 1024
 RECEIVE_BYTES: Final = 256 * 1024
 """Read large blocks: a call costs microseconds, whatever it brings."""
 
+_SUPERSEDED: Final = "a newer connection of this producer took over"
 _BYE_IS_LAST: Final = 'after {"bye":{"lines":N}} nothing follows on a connection'
 
 
@@ -123,7 +124,7 @@ class Session:
     async def supersede(self) -> None:
         """Close this connection for a newer one of the same producer; returns when all is settled."""
         if not self._closed.is_set():
-            self._stop("superseded", "a newer connection of this producer took over")
+            self._stop("superseded", _SUPERSEDED)
         await self._closed.wait()
 
     async def drain(self) -> None:
@@ -244,6 +245,9 @@ class Session:
         older = self._hub.find(name)
         if older is not None and older.peer.uid != self.peer.uid:
             raise PeerError("not_owner", f"producer {name!r} belongs to another user")
+        if older is not None and older.peer.number > self.peer.number:
+            # Of two that were accepted together the later one may have been read first.
+            raise PeerError("superseded", _SUPERSEDED)
         self.producer = name
         self._hub.join(self)  # from here on a newer hello of this name finds this session
         if older is not None:
