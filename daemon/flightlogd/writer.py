@@ -208,6 +208,9 @@ class Writer:
                 self.phase = "job"
                 item()
                 self._tidy()  # it may have committed, too
+            # What came ahead while submissions were gathered: nothing else may come to remind of it.
+            if self._run_ahead():
+                self._tidy()
         self.phase = "stopped"
 
     def _run_ahead(self, *, thrifty: bool = False) -> bool:
