@@ -1,20 +1,22 @@
 """flightlogd keeps what is said. One event walks through these modules, in this order.
 
-- `listen`: bind or inherit the three sockets, accept, ask the kernel who is there
+- `listen`: bind or inherit the three sockets, accept, ask the kernel who is there (`peer`)
+- `users`: who is connected, by user; `access`: what each may do, and how much; `loopshare`, `turns`: how they
+  share the loop and the readers; `shedding`: what of a user over a rate is not stored
 - `framing`: bytes to whole lines
 - `session`: one ingest connection: hello, lines in, acks out; `greeting`: what is said besides events;
   `repeat`: what was recorded elsewhere first, with where and by whom
 - `masking`: what is secret in lines is masked, whoever sent them
 - `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
-- `inbox`: what waits for the writer, bounded
-- `writer`: the thread that commits what all sessions have, and reports it
+- `inbox`: what waits for the writer, bounded, in a lane for each user
+- `writer`: the thread that commits what all sessions have, and reports it; `company`: whom a commit waits for
 - `append`: one transaction: what is stored, refused, known already
 - `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them
 - `seal`: digest and chain of a row
 - `store`: the database, its tables, the only SQL on the event log
 - `project`: read models, in the same transaction; `durations`, `periods`: how they count
 - `head`: the log grew: wake who waits
-- `tail`: read where seq > cursor, send, wait
+- `tail`: read where seq > cursor, send, wait; `passing`, `lag`: cursors that see nothing, or stay behind
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
 - `search`: the index of words (`store.searchdb`, `store.searchfeed`) follows the log, behind the writer
 - `completeness`: whether all that was said of an execution is here
@@ -25,6 +27,7 @@
 - `governance`: what leaves the log, and the proof that nothing else did
 - `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
   up (`deadlines`); `active` is what they look after, `voice` how the daemon says it
+- `plans`, `plan_answer`: what is asked for is planned, by the pure rules in `planning`
 - `app`: wiring, start and stop; `notify`, `watchdog`: what the supervisor is told
 """
 

@@ -36,7 +36,6 @@ from flightlog_schemas.wire.query import Executions, StatusRequest
 @click.option("--name", help="Executions of exactly this name.")
 @click.option("-S", "--since", type=TIME, help="Executions started at or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option("-U", "--until", type=TIME, help="Executions started before.")
-@click.option("--format", "form", type=click.Choice(["events"]), default="events", help="What is written.")
 @click.option(
     "-o",
     "path",
@@ -54,7 +53,6 @@ def command(
     name: str | None,
     since: int | None,
     until: int | None,
-    form: str,  # noqa: ARG001  # there is one so far
     path: Path | None,
     force: bool,
     as_json: bool,
