@@ -3,13 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import Token
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from flightlog import context
 from flightlog.clock import now_us
 from flightlog.encode import encode_line, text
 from flightlog.files import contents, normal_path
 from flightlog.ids import new_id
+from flightlog.trace import VARIABLE, current_span
 from flightlog_schemas.cuts import OUTPUT_LIMIT_BYTES
 from flightlog_schemas.events.artifact import ArtifactAdded
 from flightlog_schemas.events.envelope import Event
@@ -18,10 +19,6 @@ from flightlog_schemas.events.log import Log
 if TYPE_CHECKING:
     from flightlog.capture.run import Captured
     from flightlog.client import Client
-
-
-TRACE_VARIABLE: Final = "TRACEPARENT"
-"""What hands on the trace, as OpenTelemetry has it."""
 
 
 class Scope:
@@ -60,12 +57,15 @@ class Scope:
             agent_id: Which agent of the execution, if not the one at work here.
             fields: Structured data beside the text; what JSON cannot say is written as its text.
         """
+        span = current_span()
         line = encode_line(
             Log(
                 execution_id=self.execution_id,
                 time=now_us(),
                 task_id=self.task_id,
                 agent_id=agent_id or self.agent_id,
+                trace_id=None if span is None else span.trace_id,
+                span_id=None if span is None else span.span_id,
                 message=message if type(message) is str else text(message),
                 level=level,
                 source=source,
@@ -187,14 +187,18 @@ class Scope:
         """
         inside = context.inside(os.environ if env is None else env, self.execution_id, self.task_id)
         traceparent = self._traceparent()
-        return inside if traceparent is None else inside | {TRACE_VARIABLE: traceparent}
+        return inside if traceparent is None else inside | {VARIABLE: traceparent}
 
     def _traceparent(self) -> str | None:
         """Return the W3C trace context of what is started in here, where there is any."""
-        return None
+        span = current_span()
+        return None if span is None else span.parent
 
     def _put(self, event: Event) -> None:
         """Emit an event of the execution that is in no hurry."""
+        span = current_span()
+        if span is not None:
+            event.trace_id, event.span_id = span.trace_id, span.span_id
         line = encode_line(event)
         if line is None:
             self._client.producer.drop("unencodable", execution_id=self.execution_id)

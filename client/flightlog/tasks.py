@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from flightlog.clock import now_us
 from flightlog.encode import text
-from flightlog.ids import new_trace_id
 from flightlog.masking import masked_text
 from flightlog.outcome import ending_of
 from flightlog.retries import given_up
 from flightlog.scope import Scope
 from flightlog.task_facts import TaskFacts, check_facts, fields_of, span_of
+from flightlog.trace import VARIABLE, current_span, next_span
 from flightlog_schemas.events.task import TaskEnded, TaskIO, TaskStarted
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Task(Scope):
     Made by `Execution.task`, which says what the arguments mean.
 
     Attributes:
-        trace_id: Constant over the retries of a task.
+        trace_id: Constant over the retries of a task: that of the span of OpenTelemetry around, else that of
+            the process's environment, else a new one.
         span_id: New for each attempt.
         attempt: Counted from 1.
         outputs: What it produced; set it inside the block.
@@ -54,7 +55,8 @@ class Task(Scope):
         self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(masked_text(name).split())
         super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
-        self.trace_id: str = (retry_of.trace_id if retry_of else None) or new_trace_id()
+        around = current_span() or next_span(os.environ.get(VARIABLE))
+        self.trace_id: str = (retry_of.trace_id if retry_of else None) or around.trace_id
         # An attempt without a span cannot be followed: nobody could tell which one is meant.
         before = retry_of if retry_of and retry_of.span_id else None
         self.attempt: int = before.attempt + 1 if before else 1

@@ -8,8 +8,8 @@ import pytest
 
 from flightlog.cli.options import COUNT, LEVEL, LEVELS, PAIR, PATTERN, DurationType, IdType
 from flightlog.cli.times import parse_time
-from flightlog.cli.trace import next_span
 from flightlog.cli.verbs.exec import ARGS_LIMIT_CHARS, recorded_args
+from flightlog.trace import next_span
 from flightlog_schemas.times import parse_rfc3339
 
 NOW_US = parse_rfc3339("2026-11-21T10:30:00Z")

@@ -13,12 +13,12 @@ from flightlog.capture.record import Recorder
 from flightlog.capture.verdict import ASKED_TO_END, Verdict, never_ran, verdict
 from flightlog.cli.signals import SignalRelay
 from flightlog.cli.subject import Subject
-from flightlog.cli.trace import VARIABLE, Trace
 from flightlog.client import Client
 from flightlog.clock import now_us
 from flightlog.retries import given_up
 from flightlog.scope import Scope
 from flightlog.task_facts import schedule_key, span_of
+from flightlog.trace import VARIABLE, Trace
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.task import TaskStarted
 

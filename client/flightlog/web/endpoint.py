@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, TypeVar
 import trio
 from msgspec import Struct
 
-from flightlog.cli.trace import Trace
 from flightlog.daemon import Daemon
+from flightlog.trace import Trace
 from flightlog.web.asker import Answer, Asker, Row
 from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.wire.query import Inspect

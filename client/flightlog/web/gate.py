@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import trio
 
-from flightlog.cli.trace import span_within
+from flightlog.trace import span_within
 from flightlog.web.access import Access
 from flightlog.web.limits import BODY_LIMIT_S, QUERY_LIMIT_BYTES
 from flightlog.web.login import Login

@@ -12,7 +12,6 @@ from flightlog.cli.project import project_here, project_named
 from flightlog.cli.repeat import BUFFER_BYTES, Command
 from flightlog.cli.signals import SignalRelay
 from flightlog.cli.subject import Subject
-from flightlog.cli.trace import VARIABLE, Trace, next_span
 from flightlog.cli.verb import Session, verb
 from flightlog.client import Client
 from flightlog.clock import now_us
@@ -25,6 +24,7 @@ from flightlog.process import this_process
 from flightlog.query import Connection
 from flightlog.retries import last_attempt
 from flightlog.task_facts import schedule_key, span_of
+from flightlog.trace import VARIABLE, Trace, next_span
 from flightlog_schemas.answers import Execution, TaskAttempt
 from flightlog_schemas.events.execution import ExecutionStarted
 from flightlog_schemas.events.task import TaskStarted
