@@ -181,20 +181,24 @@ def ending_of(pid: int, start_time: int | None, pidfd: int | None) -> dict[str, 
         start_time: When it began, if that is known.
         pidfd: Its descriptor, if there is one.
     """
-    status = None if pidfd is None else _status_when_reaped(pidfd)
+    status = _status_when_reaped(pidfd)
     if status is None:
         stat = read_stat(pid)
         mine = stat is not None and stat.ended and start_time in (None, stat.start_time)
         # Without the right to know, the kernel says 0; root has it always.
         if stat is not None and mine and (stat.exit_code or os.geteuid() == 0):
             status = stat.exit_code
+        else:
+            status = _status_when_reaped(pidfd)  # its parent may have asked between the two looks
     if status is None:
         return {}
     code = os.waitstatus_to_exitcode(status)
     return {"exit_status": code} if code >= 0 else {"signal": _signal_name(-code)}
 
 
-def _status_when_reaped(pidfd: int) -> int | None:
+def _status_when_reaped(pidfd: int | None) -> int | None:
+    if pidfd is None:
+        return None
     info = bytearray(struct.pack("Q", PIDFD_INFO_EXIT).ljust(_INFO_BYTES, b"\0"))
     try:
         fcntl.ioctl(pidfd, PIDFD_GET_INFO, info)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from flightlogd import processes
 from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.lines import event, log
 from support.owners import (
@@ -92,6 +93,27 @@ def test_exit_status_of_the_owner(daemon: Daemon, reaped: bool) -> None:
 
     assert lost["event"]["evidence"]["exit_status"] == 7
     assert "ended with exit status 7" in lost["event"]["reason"]
+
+
+@pytest.mark.covers("S0.4")
+@pytest.mark.skipif(
+    not kernel_remembers(), reason="this kernel forgets how a process ended once it was reaped"
+)
+def test_ending_of_a_process_that_is_reaped_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How it ended is known, also where its parent asks for that between two looks at it."""
+    with Program() as program:
+        pidfd = os.pidfd_open(program.pid)
+        program.kill()
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+
+        def read_stat(_pid: int) -> None:
+            program.wait()
+
+        monkeypatch.setattr(processes, "read_stat", read_stat)
+        try:
+            assert processes.ending_of(program.pid, None, pidfd) == {"signal": "SIGKILL"}
+        finally:
+            os.close(pidfd)
 
 
 @pytest.mark.covers("S0.4")
