@@ -14,8 +14,8 @@ settle what came whole, the writer commits and acks it, then everything closes; 
 
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -88,7 +88,7 @@ def open_log(config: Config) -> apsw.Connection:
     path = Path(config.state_dir) / DATABASE
     check_database(path)
     check_wal(path)
-    try:
+    with _refusing(path):
         db = open_writer(path, limit_bytes=config.database_limit_bytes)
         found = migrate(db, path)
         try:
@@ -98,13 +98,20 @@ def open_log(config: Config) -> apsw.Connection:
             sync_wal(path)
         logger.info("log opened", database=str(path), schema_found=found, head=read_head(db).noted)
         catch_up(db)
+    return db
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Have what cannot be read or written at a start said in a sentence."""
+    try:
+        yield
     except apsw.Error as error:
-        if not is_storage_error(error) and not isinstance(error, apsw.CantOpenError | apsw.BusyError):
+        if not is_storage_error(error):
             raise
         raise StartError(
             f"{path}: {error}", "free disk space, look at the disk's health, or restore a backup"
         ) from None
-    return db
 
 
 async def run_daemon(
@@ -123,14 +130,13 @@ async def run_daemon(
         load_config: Reads the settings again, for SIGHUP and control.sock.
         notifier: Tells the supervisor.
     """
-    recovered = read_head(db)
     watching: list[Reactions] = []
     hub, voice = _assemble(config, db, lambda batches: watching[0].on_commit(batches))
     watching.append(Reactions(hub, voice, sockets["ingest"]))
     daemon = Daemon(hub, voice, watching[0], load_config, notifier)
     async with _writing(hub):
         # First in the queue, so first in the log, however long storage takes to allow it.
-        voice.say(DaemonStarted(version=__version__, recovered_seq=recovered.seq, boot_id=boot_id()))
+        voice.say(DaemonStarted(version=__version__, recovered_seq=hub.head.seq, boot_id=boot_id()))
         reason = await daemon.serve(sockets)
         with trio.move_on_after(hub.config.drain_timeout_ms / 1000):
             voice.say(DaemonStopped(reason=reason))
@@ -159,21 +165,24 @@ def _assemble(
     config: Config, db: apsw.Connection, on_commit: Callable[[Sequence[Batch]], None]
 ) -> tuple[Hub, Voice]:
     """Put together what all connections share, and who speaks for the daemon."""
-    stored = read_head(db)
-    positions = read_positions(db)
-    projector = Projector(broken=[found.name for found in positions.values() if found.broken_at is not None])
-    stamp = SteadyStamp(system_clock, stored.received)
+    path = Path(config.state_dir) / DATABASE
+    with _refusing(path):
+        stored = read_head(db)
+        positions = read_positions(db)
+        _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
+        projector = Projector(broken=[one.name for one in positions.values() if one.broken_at is not None])
+        stamp = SteadyStamp(system_clock, stored.received)
+        transaction = Transaction(db, stored, projector, stamp, config)
     inbox = Inbox(config.queue_limit_bytes)
     head = Head(stored.seq, config.recent_limit_bytes)
-    readers = Readers(Path(config.state_dir) / DATABASE, config.reader_limit, config.query_timeout_ms)
-    _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
+    readers = Readers(path, config.reader_limit, config.query_timeout_ms)
 
     def tell(committed: Committed) -> None:
         head.advance(committed.batches)
         on_commit(committed.batches)
 
     writer = Writer(
-        Transaction(db, stored, projector, stamp, config),
+        transaction,
         inbox,
         Reserve(Path(config.state_dir), config.reserve_bytes),
         on_commit=tell,

@@ -3,20 +3,26 @@
 import logging
 import os
 import random
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.daemon import DaemonFactory
-from support.faulted import Faulted
+from support.faulted import Faulted, bulk
 from support.faultvfs import KINDS
+from support.forked import ForkedDaemon, Nursery
 
 logger = logging.getLogger(__name__)
 
 SOAK_ROUNDS = int(os.environ.get("SOAK_FAULT_ROUNDS", "0"))
 """Of how many operations each fails once, in every step and way; 0 leaves the sweep out."""
+
+ROUNDS_OF_ONE = 8
+"""Rounds of the sweep that one daemon takes: what it governs and rebuilds grows with them."""
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def any_of(kind: str, seed: str) -> Iterator[int]:
 def test_one_fault_in_each_step(faulted: Faulted, kind: str) -> None:
     """Whatever fails once, and wherever, the daemon goes on or ends and comes back; nothing acked is lost."""
     nth = any_of(kind, kind)
-    faulted.run(kind, lambda: next(nth))
+    faulted.run(kind, lambda _step: next(nth))
     faulted.check()
     assert faulted.faults > 2
 
@@ -55,7 +61,7 @@ def test_faults_that_last(faulted: Faulted, kind: str) -> None:
     # A connection to search.db whose closing fails in Python leaves its lock behind, as none does in C.
     faulted.daemon.config["search"] = False
     nth = any_of(kind, f"{kind} lasts")
-    faulted.run(kind, lambda: next(nth), lasting=True)
+    faulted.run(kind, lambda _step: next(nth), lasting=True)
     faulted.check()
     assert {"storage_full" if kind == "full" else "storage_failing"} <= faulted.states
 
@@ -63,18 +69,58 @@ def test_faults_that_last(faulted: Faulted, kind: str) -> None:
 @pytest.mark.skipif(not SOAK_ROUNDS, reason="make soak")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_operation_fails_once(daemon_factory: DaemonFactory, tmp_path: Path, kind: str) -> None:
-    """The same with each operation of each step, one after the other."""
-    faults = most = 0
-    for nth in range(SOAK_ROUNDS):
-        daemon = daemon_factory(
-            name=str(nth), start=False, retry_ms=20, checkpoint_bytes=64 * 1024, wal_limit_bytes=512 * 1024
-        )
-        fault = Faulted(daemon, tmp_path / f"control-{nth}")
-        most = max(most, fault.run(kind, partial(int, nth)))
-        fault.check()
-        daemon.terminate()
-        faults += fault.faults
-        if nth > most:
-            break
-    logger.info("%s: %d faults, up to operation %d of a step", kind, faults, most)
+def test_every_operation_of_each_step_fails_once(home: Path, kind: str) -> None:
+    """The same with each operation of each step, one after the other; a daemon takes some of them in turn."""
+    faults = 0
+    most: dict[str, int] = {}
+    with Nursery() as nursery, ExitStack() as stack:
+        for nth in range(SOAK_ROUNDS):
+            if nth % ROUNDS_OF_ONE == 0:
+                faulted = stack.enter_context(fresh(nursery, home / str(nth)))
+            counts = faulted.run(
+                kind,
+                lambda step: nth if nth <= most.get(step, nth) else None,  # noqa: B023  # called at once
+                mark=f"{nth}-",
+            )
+            most |= {step: max(count, most.get(step, 0)) for step, count in counts.items() if step != "start"}
+            over = nth >= max(most.values())
+            if over or nth % ROUNDS_OF_ONE == ROUNDS_OF_ONE - 1:
+                faulted.check()
+                faults += faulted.faults
+                stack.close()
+            if over:
+                break
+    logger.info("%s: %d faults; operations of a step: %s", kind, faults, most)
+
+
+@pytest.mark.covers("D1", "P13")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS if SOAK_ROUNDS else ("full", "crash"))
+def test_every_operation_of_a_first_start_fails_once(home: Path, kind: str) -> None:
+    """A start in an empty directory that fails anywhere keeps no later one from starting."""
+    faults = 0
+    with Nursery() as nursery:
+        for nth in range(SOAK_ROUNDS or 12):
+            with fresh(nursery, home / str(nth)) as faulted:
+                faulted.control.arm(kind, nth)
+                faulted.revive()
+                if not faulted.control.fired:
+                    break
+                faults += 1
+                faulted.control.disarm()
+                faulted.until_done(partial(faulted.emit, bulk("a", 20)))
+                faulted.check()
+    logger.info("%s: %d faults in a first start", kind, faults)
+
+
+@contextmanager
+def fresh(nursery: Nursery, base: Path) -> Iterator[Faulted]:
+    """Give a daemon, not started, in a directory of its own that is removed afterwards."""
+    base.mkdir()
+    control = base / "control"
+    daemon = ForkedDaemon(
+        nursery, control, base, retry_ms=20, checkpoint_bytes=64 * 1024, wal_limit_bytes=512 * 1024
+    )
+    with daemon:
+        yield Faulted(daemon, control)
+    shutil.rmtree(base)

@@ -139,26 +139,12 @@ class Daemon:
             StartFailedError: it ended first, or took longer than START_TIMEOUT_S.
         """
         assert not self.running, "the daemon runs already"
-        program = self.program or (
-            ["-c", _SHIFTED.format(self.clock_shift_us)] if self.clock_shift_us else ["-m", "flightlogd"]
-        )
-        command = [*self.prefix, sys.executable, "-P", *program, *self.argv]
-        command += ["--state-dir", str(self.state_dir), "--runtime-dir", str(self.runtime_dir)]
-        if _SETPRIV and threading.current_thread() is threading.main_thread():
-            # Dies with the tests even when those are killed. The kernel watches the thread that forks.
-            command = [_SETPRIV, "--pdeathsig", "KILL", *command]
+        argv = [*self.argv, "--state-dir", str(self.state_dir), "--runtime-dir", str(self.runtime_dir)]
         settings = dict(SUPERVISION)
         settings |= {f"FLIGHTLOG_{name.upper()}": str(value) for name, value in self.config.items()}
         self._lines = []
         self._stderr_open = True
-        self._process = subprocess.Popen(
-            command,
-            env=clean_environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd="/",
-        )
+        self._process = self._spawn(argv, clean_environment(**settings))
         assert self._process.stderr is not None
         self._reader = threading.Thread(
             target=self._read, args=(self._process.stderr, self._lines), name="daemon-stderr", daemon=True
@@ -167,6 +153,23 @@ class Daemon:
         if wait:
             self.wait_for_entry("ready", timeout_s=START_TIMEOUT_S)
         return self
+
+    def _spawn(self, argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        program = self.program or (
+            ["-c", _SHIFTED.format(self.clock_shift_us)] if self.clock_shift_us else ["-m", "flightlogd"]
+        )
+        command = [*self.prefix, sys.executable, "-P", *program, *argv]
+        if _SETPRIV and threading.current_thread() is threading.main_thread():
+            # Dies with the tests even when those are killed. The kernel watches the thread that forks.
+            command = [_SETPRIV, "--pdeathsig", "KILL", *command]
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd="/",
+        )
 
     def _read(self, stream: IO[bytes], lines: list[bytes]) -> None:
         with stream:

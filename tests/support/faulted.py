@@ -13,6 +13,7 @@ from flightlogd.governance.verify import verify_log
 from flightlogd.store.database import open_reader
 from support.daemon import Daemon, StartFailedError
 from support.faultvfs import CRASHED, Control, program
+from support.forked import ForkedDaemon
 from support.lines import event, log
 from support.peers import IngestPeer, Json, QueryPeer
 
@@ -47,46 +48,58 @@ class Faulted:
         self.daemon = daemon
         self.control = Control(control)
         self.control.disarm()
-        daemon.program = program(control)
+        if not isinstance(daemon, ForkedDaemon):
+            daemon.program = program(control)
         self.sent: list[bytes] = []
         self.acked = 0
         self.exits: dict[int, int] = {}
         self.faults = 0
         self.states: set[str] = set()
 
-    def run(self, kind: str, nth: Callable[[], int], *, lasting: bool = False) -> int:
+    def run(
+        self, kind: str, nth: Callable[[str], int | None], *, lasting: bool = False, mark: str = ""
+    ) -> dict[str, int]:
         """Do all of it; in each step one operation fails, or all do from there until somebody mends it.
 
         Args:
             kind: How.
-            nth: Returns which operation of the next step.
+            nth: Takes the name of a step, and returns which operation of it; None lets none fail.
             lasting: Whether all fail that come after it.
+            mark: What names begin with, to tell several runs of one daemon apart.
 
         Returns:
-            The most operations that a step had.
+            How many operations each step had that could fail.
         """
-        most = 0
-        for step in (
-            self.revive,
-            partial(self.emit, bulk("a", 300)),
-            partial(self.emit_alone, "k"),
-            self.move_cursor,
-            partial(self.emit, bulk("b", 700)),
-            partial(self.govern, "retention", older_than_us=0, level=["DEBUG"]),
-            *(() if lasting else (self.look_up,)),
-            partial(self.govern, "scrub", value=SECRET),
-            partial(self.govern, "rebuild"),
-            self.restart,
-            partial(self.emit, bulk("c", 300)),
-            partial(self.emit_alone, "k"),
-        ):
-            self.control.arm(kind, nth(), lasting=lasting)
+        counts = {}
+        steps: dict[str, Callable[[], object]] = {
+            "start": self.revive,
+            "bulk": partial(self.emit, bulk(f"{mark}a", 300)),
+            "alone": partial(self.emit_alone, f"{mark}k"),
+            "cursor": self.move_cursor,
+            "more": partial(self.emit, bulk(f"{mark}b", 700)),
+            "retention": partial(self.govern, "retention", older_than_us=0, level=["DEBUG"]),
+            "search": self.look_up,
+            "scrub": partial(self.govern, "scrub", value=SECRET),
+            "rebuild": partial(self.govern, "rebuild"),
+            "restart": self.restart,
+            "bulk again": partial(self.emit, bulk(f"{mark}c", 300)),
+            "alone again": partial(self.emit_alone, f"{mark}k"),
+        }
+        for name, step in steps.items():
+            if lasting and name == "search":
+                continue
+            which = nth(name)
+            if which is None:
+                if name != "restart":
+                    self.until_done(step)
+                continue
+            self.control.arm(kind, which, lasting=lasting)
             with self._mended():
                 self.until_done(step)
-            most = max(most, self.control.count)
+            counts[name] = self.control.count
             self.faults += self.control.fired > 0
-        self.control.disarm()
-        return most
+            self.control.disarm()
+        return counts
 
     def until_done(self, step: Callable[[], object]) -> None:
         """Carry a step out as often as it takes."""

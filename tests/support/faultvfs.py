@@ -1,7 +1,7 @@
 """A flightlogd whose disk fails: SQLite's file system, with faults that a test asks for in shared memory.
 
-Only write, sync, truncate, open and delete of files are counted and can fail; what SQLite shares in memory
-(shm) goes its usual way.
+Only read, write, sync, truncate, open and delete of files are counted and can fail; what SQLite shares in
+memory (shm) goes its usual way.
 """
 
 import mmap
@@ -13,14 +13,15 @@ from typing import Any, Final
 
 import apsw
 
-KINDS: Final = ("full", "write", "short", "sync", "open", "crash", "torn")
-"""How an operation fails: no space; I/O error; half is written, then one; fsync fails; it cannot be opened or
-deleted; the process ends before it, or with half of it written."""
+KINDS: Final = ("full", "write", "short", "read", "sync", "open", "crash", "torn")
+"""How an operation fails: no space; I/O error; half is written, then one; it cannot be read; fsync fails; it
+cannot be opened or deleted; the process ends before it, or with half of it written."""
 
 _OPERATIONS: Final = {
     "full": ("write", "truncate"),
     "write": ("write", "truncate", "delete"),
     "short": ("write",),
+    "read": ("read",),
     "sync": ("sync",),
     "open": ("open", "delete"),
     "crash": ("write", "sync", "truncate", "delete"),
@@ -92,7 +93,11 @@ class Control:
         return None
 
 
-_CODES: Final = {"write": apsw.SQLITE_IOERR_WRITE, "truncate": apsw.SQLITE_IOERR_TRUNCATE}
+_CODES: Final = {
+    "read": apsw.SQLITE_IOERR_READ,
+    "write": apsw.SQLITE_IOERR_WRITE,
+    "truncate": apsw.SQLITE_IOERR_TRUNCATE,
+}
 
 
 def _fail(kind: str, operation: str, half: Callable[[], None] | None = None) -> None:
@@ -124,6 +129,13 @@ class FaultyFile(apsw.VFSFile):
             if not self._is_read_only:
                 raise
             raise apsw.exception_for(apsw.SQLITE_BUSY) from None
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        """Read, or fail."""
+        kind = self._control.fails("read")
+        if kind is not None:
+            _fail(kind, "read")
+        return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802  # SQLite's name
         """Write, or fail."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ import apsw
 
 from flightlogd.errors import StartError
 from flightlogd.seal import GENESIS
-from flightlogd.store.database import begin, commit, open_reader, rollback
+from flightlogd.store.database import begin, commit, rollback
 
 APPLICATION_ID: Final = 0x666C6F67
 """`flog`, in the file's header: another program's database is not taken for ours."""
@@ -40,12 +41,12 @@ def check_database(path: Path) -> None:
     if not path.exists():
         return
     try:
-        db = open_reader(path)
         try:
-            found, application = db.pragma("user_version"), db.pragma("application_id")
-            empty = found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
-        finally:
-            db.close()
+            found, application, empty = _header(path, apsw.SQLITE_OPEN_READONLY)
+        except apsw.ReadOnlyError:
+            # Ended while the file was made, or a restored one became one with a write-ahead log: what was
+            # begun is undone by opening it, which cannot be done without writing.
+            found, application, empty = _header(path, apsw.SQLITE_OPEN_READWRITE)
     except apsw.Error as error:
         raise StartError(
             f"{path}: {error}", "restore a backup, or name another --state-dir; the file was left as it is"
@@ -57,6 +58,13 @@ def check_database(path: Path) -> None:
             f"{path}: schema version {found}, this flightlogd knows up to {schema_version()}",
             "install a newer flightlog, or restore the backup that its upgrade left beside the file",
         )
+
+
+def _header(path: Path, flags: int) -> tuple[int, int, bool]:
+    """Return the schema version, whose the file is, and whether there is nothing in it."""
+    with closing(apsw.Connection(str(path), flags=flags)) as db:
+        found, application = int(db.pragma("user_version")), int(db.pragma("application_id"))
+        return found, application, found == 0 and db.execute("select count(*) from sqlite_schema").get == 0
 
 
 def check_wal(path: Path) -> None:
