@@ -4,6 +4,7 @@ Which lines are stored, which are refused and which are known is decided here, b
 arrival. A transaction that fails is rolled back whole and can be tried again with the same submissions.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -30,6 +31,9 @@ from flightlogd.store.producers import Progress
 
 SHED: Final = "shed"
 """The code of log lines that a rule leaves out while their user is over a rate."""
+
+FORGET_LIMIT: Final = 1000
+"""Producers that one commit forgets: some 20 ms."""
 
 _DAEMONS_KEYS: Final = -1
 """No user's id."""
@@ -116,6 +120,8 @@ class Transaction:
         """Rows of the index that `merge_index` is to move."""
         self.unmerged_keys = unmerged_keys(db)
         """Keys that `merge_keys` is to move."""
+        self.departed = deque(producers.nameless(db))
+        """Producers without a name that have gone, to be forgotten by the commits that come."""
         self._stamp = stamp
 
     def settle(self, submissions: Sequence[Submission]) -> Committed:
@@ -141,11 +147,15 @@ class Transaction:
             head = append_batches(self.db, self.head, stored) if stored else self.head
             self.projector.apply(self.db, stored)
             settling.save_progress()
+            departed = [self.departed[index] for index in range(min(len(self.departed), FORGET_LIMIT))]
+            producers.forget_nameless(self.db, departed)
             commit(self.db)
         except BaseException:
             rollback(self.db)
             self.projector.broken = broken_before
             raise
+        for _ in departed:
+            self.departed.popleft()
         self.head = head
         self.unmerged_rows += sum(len(batch.facts.tallies) for batch in stored)
         self.unmerged_keys += settling.taken_keys

@@ -114,6 +114,8 @@ class Session:
             self._splitter.finish()
             self._hub.leave(self)
             self._hub.connected.discard(self)
+            if self.producer.startswith(GIVEN_PREFIX):
+                self._hub.writer.forget(self.producer)
             self._closed.set()
 
     @property

@@ -103,12 +103,10 @@ class Writer:
         self._inbox.end()
 
     async def do(self, job: Callable[[apsw.Connection], T], *, ahead: bool = False) -> T:
-        """Run a function on the writer's thread and connection.
-
-        The function is whole: it begins and commits what it changes. What it raises is raised here.
+        """Run a function on the writer's thread and connection; what it raises is raised here.
 
         Args:
-            job: The function.
+            job: The function: it begins and commits what it changes.
             ahead: Before what is queued, also while storage fails; it must append nothing. Else it runs
                 after all that is queued before it.
         """
@@ -135,18 +133,16 @@ class Writer:
         return results[0]
 
     def post(self, job: Callable[[], None]) -> None:
-        """Have the writer's thread run a function as `do` does, and do not wait for it.
-
-        What it raises ends the daemon.
-        """
+        """Have the writer's thread run a function, and do not wait for it; what it raises ends the daemon."""
         self._inbox.call(job)
 
     def append(self, submission: Submission) -> None:
-        """Commit a submission by itself, from a function that `do` or `post` runs.
-
-        All that was queued before that function is committed and readable by it; nothing comes between.
-        """
+        """Commit a submission by itself, from a function that `do` or `post` runs; nothing comes between."""
         self._settle([submission], queued=False)
+
+    def forget(self, producer: str) -> None:
+        """Forget a producer that cannot come back, with one of the next commits."""
+        self._transaction.departed.append(producer)
 
     def configure(self, config: Config) -> None:
         """Take over limits of a reloaded configuration, before the next attempt to commit."""

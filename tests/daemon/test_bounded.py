@@ -1,5 +1,6 @@
 """What grows has a bound: the WAL under long readers, memory under deaf followers and many cursors."""
 
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -114,3 +115,27 @@ def test_many_cursors_cost_a_row_each(daemon_factory: DaemonFactory) -> None:
     assert refused["code"] == "cursor_limit"
     assert (status["cursors"], len(status["late_cursors"])) == (300, 100)
     assert resident_bytes(daemon) - before < 32 * MIB
+
+
+@pytest.mark.covers("D10", "D5")
+def test_peers_without_a_name_leave_nothing_behind(daemon: Daemon) -> None:
+    """Of peers that cannot come back only those are kept that left something out beside what is stored."""
+    good, key, garbage = log("e", "good"), log("e", "once", id="k"), b"garbage"
+    for lines in [[good], [garbage], [key], [key, key], [good, garbage]] * 20:
+        with IngestPeer(daemon.ingest_socket) as peer:
+            peer.settle(*lines)
+    for _ in range(2):
+        daemon.restart()
+    with IngestPeer(daemon.ingest_socket) as peer, QueryPeer(daemon.query_socket) as reader:
+        peer.settle(good)
+        found = reader.ask("check", execution_id="e").one("check")
+    daemon.terminate()
+    with closing(apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+        kept = db.execute("select line from producer where producer like '~%' order by producer").fetchall()
+        gaps = db.execute("select first_line, last_line, cause from line_gap").fetchall()
+
+    assert kept == [(2,)] * 20
+    assert gaps == [(2, 2, "refused")] * 20
+    assert (found["records"], found["producer_count"]) == (42, 42)
+    assert {producer["state"] for producer in found["producers"]} == {"unnamed"}
+    assert [finding["count"] for finding in found["findings"] if finding["loss"]] == [1] * 20

@@ -15,6 +15,7 @@ from flightlog_schemas.statuses import Status
 from flightlogd.batch import Span, decode_spans
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
+from flightlogd.recorded import GIVEN_PREFIX
 from flightlogd.store.eventlog import pick_lines, read_head, read_index
 
 _SLICE_LINES: Final = 20_000
@@ -32,6 +33,7 @@ class Writer(Struct):
         records: Its events of the execution.
         first_line: Its number of the first.
         last_line: Its number of the last.
+        last_received: When that came.
         end_line: Its number of the ending that it told, if it did.
         end_seq: That one's position.
     """
@@ -41,6 +43,7 @@ class Writer(Struct):
     first_line: int
     records: int = 0
     last_line: int = 0
+    last_received: int = 0
     end_line: int | None = None
     end_seq: int | None = None
 
@@ -215,6 +218,7 @@ def _see(seen: Seen, span: Span, first_seq: int, index: int, event: Event, recei
     writer.records += 1
     writer.first_line = min(writer.first_line, number)
     writer.last_line = max(writer.last_line, number)
+    writer.last_received = received
     if type(event) is Log:
         seen.logs += 1
         if event.fields:
@@ -252,7 +256,15 @@ def known_producers(db: apsw.Connection, seen: Seen) -> dict[str, Known]:
         (names,),
     ):
         found[producer].gaps.append(tuple(gap))
+    for name in seen.writers.keys() - found.keys():
+        if name.startswith(GIVEN_PREFIX):
+            found[name] = _forgotten(seen.writers[name])
     return found
+
+
+def _forgotten(writer: Writer) -> Known:
+    """Return what is known of a peer without a name that left nothing out: what is stored."""
+    return Known(writer.pid, writer.last_line, None, writer.last_received, writer.last_received, [])
 
 
 def refusals(db: apsw.Connection, seen: Seen) -> Refusals:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.wire.ingest import Refused
 from flightlogd.peer import Peer
+from flightlogd.recorded import GIVEN_PREFIX
 from flightlogd.store.rows import insert_rows
 
 
@@ -55,6 +56,34 @@ def save_progress(db: apsw.Connection, progress: Iterable[Progress], received: i
         " pid = excluded.pid, line = max(line, excluded.line), last_seq = excluded.last_seq,"
         " bye_lines = excluded.bye_lines, last_seen = excluded.last_seen",
     )
+
+
+def nameless(db: apsw.Connection) -> list[str]:
+    """Return the producers that gave no name of their own, and spoke to this daemon."""
+    return [
+        row[0]
+        for row in db.execute(
+            "select producer from producer where producer > ?1 and producer < ?1 || char(0x10ffff)"
+            " and not instr(producer, '/')",
+            (GIVEN_PREFIX,),
+        )
+    ]
+
+
+def forget_nameless(db: apsw.Connection, departed: Iterable[str]) -> None:
+    """Forget of producers that cannot come back what nothing refers to: their lines know them without.
+
+    Of one that left something out, or said goodbye, it is kept as long as something of it was stored.
+    """
+    for producer in departed:
+        row = db.execute(
+            "select line - coalesce(sum(last_line - first_line + 1), 0), bye_lines is null and cause is null"
+            " from producer left join line_gap using (producer) where producer = ? group by producer",
+            (producer,),
+        ).fetchone()
+        if row is not None and (row[0] == 0 or row[1]):
+            db.execute("delete from line_gap where producer = ?", (producer,))
+            db.execute("delete from producer where producer = ?", (producer,))
 
 
 def record_gap(
