@@ -136,7 +136,8 @@ class Client:
         """Write one log line to an execution: the one named, or the current one.
 
         The current one is that of the `with` block around, also in asynchronous tasks; in a thread outside of
-        any, the only execution that this process has open; else the one that the process was started inside.
+        any, the only execution that this process has open; else the one, and the task of it, that the process
+        was started inside.
         A line that belongs to none is dropped, counted and declared.
 
         Args:
@@ -247,4 +248,4 @@ class Client:
         if len(roots) == 1:
             return roots[0]
         inherited = context.inherited_execution_id()
-        return None if inherited is None else Scope(self, inherited, None)
+        return None if inherited is None else Scope(self, inherited, context.inherited_task_id(inherited))

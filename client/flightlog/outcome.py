@@ -1,5 +1,6 @@
 """How a block ended, by the exception that left it."""
 
+from types import TracebackType
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -50,11 +51,15 @@ def _ending_of_exit(error: SystemExit) -> Ending:
     return Ending(outcome="failed", error=ErrorInfo(type="SystemExit", message=message), exit_status=status)
 
 
-def describe(error: BaseException) -> ErrorInfo:
+def describe(error: BaseException, trace: TracebackType | None = None) -> ErrorInfo:
     """Return an exception's type, message and stack, each cut to its limit, and the hash of the whole stack.
 
     Masked before they are cut and hashed: neither half a secret nor the hash of one is told. Never raises an
     Exception.
+
+    Args:
+        error: The exception.
+        trace: Where its stack begins; default: where it was caught.
     """
     stack = stack_digest = None
     try:
@@ -62,7 +67,8 @@ def describe(error: BaseException) -> ErrorInfo:
 
         from flightlog_schemas.stacks import stack_hash
 
-        stack = masked_text("".join(traceback.format_exception(error)))
+        trace = trace or error.__traceback__
+        stack = masked_text("".join(traceback.format_exception(type(error), error, trace)))
         stack_digest = stack_hash(stack)
     except Exception:  # noqa: S110  # a program's broken exception must not break the program
         pass

@@ -15,11 +15,11 @@ BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
 
 BLOCKED = (
     "flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio",
-    "litestar", "hypercorn",
+    "litestar", "hypercorn", "pytest", "pluggy",
 )  # fmt: skip
 
-NEEDS_EXTRAS = ("flightlog.cli", "flightlog.mcp.server", "flightlog.web")
-"""Where the client may import more."""
+NEEDS_EXTRAS = ("flightlog.cli", "flightlog.mcp.server", "flightlog.web", "flightlog.pytest.")
+"""Where the client may import more; a plugin has what it is plugged into."""
 
 IMPORT_ALL = """
 import importlib, pathlib, pkgutil, sys
@@ -55,21 +55,23 @@ def test_schemas_import_msgspec_and_nothing_of_ours() -> None:
 
 def test_client_never_imports_the_daemon() -> None:
     """The client and its command line import nothing of the daemon; the web server has trio, too."""
-    allowed = BASE | {"flightlog", "click", "rich", "mcp", "mcp_types", "anyio"}
+    allowed = BASE | {"flightlog", "click", "rich", "mcp", "mcp_types", "anyio", "pytest", "pluggy"}
 
     assert strangers(CLIENT, allowed, skip="web") == []
     assert strangers(CLIENT / "web", BASE | {"flightlog", "trio", "litestar", "hypercorn"}) == []
 
 
 def test_emitting_needs_msgspec_alone() -> None:
-    """The client but for command line, MCP and web server imports the standard library, msgspec and ours."""
+    """The client but for command line, servers and plugin imports the standard library, msgspec and ours."""
     found = strangers(CLIENT, BASE | {"flightlog"}, skip="cli")
 
     assert [
         place
         for place in found
         if "__main__.py" not in place
-        and not place.startswith(("client/flightlog/mcp/server.py", "client/flightlog/web/"))
+        and not place.startswith(
+            ("client/flightlog/mcp/server.py", "client/flightlog/web/", "client/flightlog/pytest/")
+        )
     ] == []
 
 

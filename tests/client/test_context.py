@@ -108,7 +108,7 @@ def test_threads_and_their_tasks(daemon: Daemon, client: Client) -> None:
 
 @pytest.mark.covers("P8", "P10")
 def test_a_process_that_is_started_inside(daemon: Daemon, client: Client) -> None:
-    """With the environment of a scope a child logs to its execution, and what it begins is part of it."""
+    """With the environment of a scope a child logs to its execution and task, and begins parts of it."""
     ours = clean_environment(FLIGHTLOG_RUNTIME_DIR=str(daemon.runtime_dir), TRACEPARENT="stale")
     with client.execution(execution_id="outer") as run, run.task("t") as task:
         inside = task.environment(ours)
@@ -119,5 +119,6 @@ def test_a_process_that_is_started_inside(daemon: Daemon, client: Client) -> Non
     assert run.environment({}) == {"FLIGHTLOG_EXECUTION_ID": "outer"}
     lines = {line["message"]: line["execution_id"] for line in events(daemon, type=["log"])}
     assert lines == {"from a child": "outer", "further in": "inner"}
+    assert said(daemon) == {("from a child", "t"), ("further in", None)}
     (inner,) = events(daemon, execution_id="inner", type=["execution.started"])
     assert inner["parent_id"] == "outer"
