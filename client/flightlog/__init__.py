@@ -13,11 +13,12 @@ one client for the whole process; `Client` is for programs that want their own. 
 """
 
 import os
-from collections.abc import Mapping
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, Unpack, overload
 
 from flightlog.agents import Agent
 from flightlog.client import Client, Statistics
+from flightlog.decorator import Recipe, recorded
 from flightlog.errors import (
     AppendFailed,
     AppendRefused,
@@ -62,7 +63,10 @@ __all__ = [
     "mask",
     "scrub_pii",
     "statistics",
+    "task",
 ]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _client = Client()
 
@@ -105,6 +109,61 @@ def execution(name: str | None = None, **announcement: Unpack[Announcement]) -> 
 def adopt(execution_id: str) -> Execution:
     """Take over an execution that another process began, and return it running; see `Client.adopt`."""
     return _client.adopt(execution_id)
+
+
+@overload
+def task(function: Function, /) -> Function: ...
+
+
+@overload
+def task(
+    name: str | None = None,
+    /,
+    *,
+    task_type: str | None = None,
+    retries: int = 0,
+    on: type[Exception] | tuple[type[Exception], ...] = Exception,
+    inputs: bool | Sequence[str] = False,
+) -> Callable[[Function], Function]: ...
+
+
+def task(
+    function: Callable[..., Any] | str | None = None,
+    /,
+    *,
+    task_type: str | None = None,
+    retries: int = 0,
+    on: type[Exception] | tuple[type[Exception], ...] = Exception,
+    inputs: bool | Sequence[str] = False,
+) -> Any:
+    """Decorate a function: each call is a task of the execution that its caller is in.
+
+        @flightlog.task
+        def load(): ...
+
+        @flightlog.task("extract", retries=2, on=OSError, inputs=["path"])
+        async def extract(path, password): ...
+
+    A call outside of any execution is one of its own. One within another task has that as its parent. How
+    the function is left is how the task ends; what it returns is not recorded. A generator is a task from
+    its first item to its end: who leaves it before that cancels it.
+
+    Args:
+        function: The function, or the name of its tasks; default: the function's.
+        task_type: What kind of work.
+        retries: How many attempts follow the first at the most, one at once after the other.
+        on: Failures after which there is another attempt.
+        inputs: Parameters whose values are recorded, by name, or True for all; secrets among them are masked
+            by the rules for all that is recorded.
+
+    Raises:
+        TypeError: it is no function, inputs are named that it does not take, or a generator is to be retried.
+    """
+    name = function if isinstance(function, str) else None
+    recipe = Recipe(lambda: _client, name, task_type, retries, on, inputs)
+    if function is None or isinstance(function, str):
+        return lambda decorated: recorded(decorated, recipe)
+    return recorded(function, recipe)
 
 
 def log(

@@ -148,7 +148,7 @@ class Client:
             agent_id: Which agent of the execution.
             fields: Structured data beside the text; what JSON cannot say is written as its text.
         """
-        scope = self._scope() if execution_id is None else Scope(self, execution_id, None)
+        scope = self.scope() if execution_id is None else Scope(self, execution_id, None)
         if scope is None:
             self.producer.drop("no_execution", level)
         else:
@@ -238,7 +238,8 @@ class Client:
         self.producer = Producer(self._settings)
         self._open = {}
 
-    def _scope(self) -> Scope | None:
+    def scope(self) -> Scope | None:
+        """Return what the caller is in, as `log` finds it; None where that is nothing."""
         scope = context.get_current()
         if scope is not None:
             return scope

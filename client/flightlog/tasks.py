@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -123,6 +124,13 @@ class Task(Scope):
             )
         )
         return None
+
+    @contextmanager
+    def apart(self) -> Iterator[Self]:
+        """Be it from here to the end of the block, without being what the block is in."""
+        with self:
+            self._leave()
+            yield self
 
 
 class Attempt(Task):
