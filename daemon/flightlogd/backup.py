@@ -14,7 +14,16 @@ from typing import Any, Final
 import apsw
 
 from flightlogd.errors import StartError
-from flightlogd.store.database import begin, commit, open_reader, open_writer, rollback
+from flightlogd.store.database import (
+    DAMAGE_HINT,
+    begin,
+    commit,
+    is_damage,
+    is_storage_error,
+    open_reader,
+    open_writer,
+    rollback,
+)
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.schema import migrate
 
@@ -53,7 +62,7 @@ def back_up(database: Path, target: Path, say: Say) -> int:
         say: Told how far it is: positions copied, and of how many.
 
     Raises:
-        StartError: the target is there already, or cannot be written.
+        StartError: the target is there already, or cannot be written, or the log cannot be read.
     """
     if target.exists():
         raise StartError(f"{target}: is there already", "name a file that is not")
@@ -73,11 +82,16 @@ def back_up(database: Path, target: Path, say: Say) -> int:
         _sync(partial)
         partial.rename(target)
         _sync(target.parent)
-    except (apsw.CantOpenError, apsw.FullError, OSError) as error:
+    except (apsw.Error, OSError) as error:
         for left in target.parent.glob(f"{partial.name}*"):
             with suppress(OSError):
                 left.unlink()
-        raise StartError(f"{target}: {error}", "name a place with room, where you may write") from None
+        if isinstance(error, apsw.Error) and not is_storage_error(error):
+            raise
+        hint = "name a place with room, where you may write, on a disk that works"
+        raise StartError(
+            f"{target}: {str(error) or type(error).__name__}", DAMAGE_HINT if is_damage(error) else hint
+        ) from None
     return seq
 
 

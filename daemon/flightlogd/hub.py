@@ -1,8 +1,10 @@
 """What all connections share: the writer, the end of the log, who is connected, what fault there is."""
 
+from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import apsw
 import structlog
 import trio
 
@@ -12,6 +14,7 @@ from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
 from flightlogd.masking import Masker
+from flightlogd.store.database import storage_fault
 from flightlogd.users import Users
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Hub:
@@ -113,6 +118,26 @@ class Hub:
         self.abandoned = True
         for session in self.sessions:
             session.wake()
+
+    async def look(
+        self, question: Callable[[apsw.Connection], T], on_fault: Callable[[StorageFault], None]
+    ) -> T:
+        """Ask something of the writer's connection, ahead of what is queued.
+
+        Args:
+            question: What; it only reads.
+            on_fault: Called whenever it cannot be read: it is tried again until it can.
+        """
+        while True:
+            try:
+                return await self.writer.do(question, ahead=True)
+            except apsw.Error as error:
+                fault = storage_fault(error)
+                if fault is None:
+                    raise
+            logger.warning("cannot read what a peer waits for, trying again", reason=fault.reason)
+            on_fault(fault)
+            await trio.sleep(self.config.retry_ms / 1000)
 
     def on_fault(self, fault: StorageFault | None) -> None:
         """Note that storage fails, or works again, and tell the peers that wait for an ack."""

@@ -156,7 +156,10 @@ class Session:
     def busy(self, fault: StorageFault) -> None:
         """Tell the peer that the daemon keeps what came and reads no more until this clears."""
         if self._submitted > self._settled:
-            self._out.post(reply_line(busy=Busy(code=fault.state)))
+            self._say_busy(fault)
+
+    def _say_busy(self, fault: StorageFault) -> None:
+        self._out.post(reply_line(busy=Busy(code=fault.state)))
 
     async def _serve(self) -> None:
         while True:
@@ -255,7 +258,7 @@ class Session:
         if older is not None:
             await older.supersede()
         # Ahead of what others wait for: of this producer nothing is with the writer any more.
-        found = await self._hub.writer.do(lambda db: producers.find_producer(db, name), ahead=True)
+        found = await self._hub.look(lambda db: producers.find_producer(db, name), self._say_busy)
         uid, acked = found or (self.peer.uid, 0)
         if uid != self.peer.uid:
             raise PeerError("not_owner", f"producer {name!r} belongs to another user")
@@ -360,8 +363,8 @@ class Session:
 
     async def _answer_again(self, first_line: int, last_line: int) -> None:
         """Answer lines that were settled before: refused ones get their refusal again, all get an ack."""
-        refusals = await self._hub.writer.do(
-            lambda db: producers.find_refused(db, self.producer, first_line, last_line), ahead=True
+        refusals = await self._hub.look(
+            lambda db: producers.find_refused(db, self.producer, first_line, last_line), self._say_busy
         )
         answers = [reply_line(refused=refusal) for refusal in refusals]
         answers.append(reply_line(ack=Ack(lines=self._acked_before, seq=self._hub.head.seq)))

@@ -5,16 +5,19 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from support.daemon import DaemonFactory
+from flightlogd.governance.verify import verify_log
+from flightlogd.store.database import open_reader
+from support.daemon import DaemonFactory, clean_environment
 from support.faulted import Faulted, bulk
-from support.faultvfs import KINDS
-from support.forked import ForkedDaemon, Nursery
+from support.faultvfs import CRASHED, KINDS, Control
+from support.forked import Forked, ForkedDaemon, Nursery
+from support.peers import IngestPeer
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +114,44 @@ def test_every_operation_of_a_first_start_fails_once(home: Path, kind: str) -> N
                 faulted.until_done(partial(faulted.emit, bulk("a", 20)))
                 faulted.check()
     logger.info("%s: %d faults in a first start", kind, faults)
+
+
+@pytest.mark.covers("P12")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backup_that_fails(daemon_factory: DaemonFactory, home: Path, kind: str) -> None:
+    """A backup is whole, or there is none and the next one works; a sentence says why."""
+    daemon = daemon_factory(mask_builtin=False)
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(*bulk("a", 300))
+    control, target = Control(home / "control"), home / "copy.db"
+    control.disarm()
+    argv = ["backup", str(target), f"--state-dir={daemon.state_dir}", f"--runtime-dir={daemon.runtime_dir}"]
+    faults = 0
+    with Nursery() as nursery:
+        for nth in range(SOAK_ROUNDS) if SOAK_ROUNDS else (0, 1, 3, 10, 30, 100):
+            control.arm(kind, nth)
+            backing_up = Forked(nursery, home / "control", argv, clean_environment())
+            with backing_up.stderr:
+                said, code = backing_up.stderr.read().decode(), backing_up.wait(60)
+            fired = control.fired
+            control.disarm()
+            if code == 0:
+                with closing(open_reader(target)) as db:
+                    assert verify_log(db).damage == []
+                    assert db.pragma("integrity_check") == "ok"
+                target.unlink()
+            else:
+                assert not target.exists()
+                if code != CRASHED:
+                    assert (code, said.count("hint:"), "Traceback" in said) == (2, 1, False), said
+                    assert list(home.glob("copy.db*")) == []
+            faults += fired
+            if not fired:
+                break
+    logger.info("%s: %d faults in a backup", kind, faults)
+    assert code == 0 or not SOAK_ROUNDS
+    assert faults
 
 
 @contextmanager

@@ -273,7 +273,9 @@ def bulk(name: str, count: int) -> list[bytes]:
 
 def _hello(peer: IngestPeer, line: int) -> int:
     peer.send(json.dumps({"hello": {"protocol": 1, "producer": "p", "line": line}}).encode() + b"\n")
-    acked: int = _next(peer)["ready"]["acked"]
+    while "busy" in (reply := _next(peer)):
+        pass
+    acked: int = reply["ready"]["acked"]
     return acked
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from support.daemon import Daemon, clean_environment
 
@@ -62,7 +62,7 @@ class Forked(subprocess.Popen[bytes]):
     def __init__(self, nursery: Nursery, control: Path, argv: list[str], environment: dict[str, str]) -> None:
         self._nursery = nursery
         reading, writing = os.pipe()
-        self.stderr = os.fdopen(reading, "rb")
+        self.stderr: IO[bytes] = os.fdopen(reading, "rb")
         self.stdin = self.stdout = None
         self.args = argv
         self.returncode = None
