@@ -24,6 +24,7 @@
 - `control`: one control connection: rebuild, retention, scrub, reload; `verbs` ask it
 - `rebuild`, `rebuild_live`, `touched`: read models computed again beside the live ones, from `history`;
   `renew` makes damaged tables anew
+- `backup`: a copy of the log while it grows; `salvage`: what can be read of a damaged one
 - `governance`: what leaves the log, and the proof that nothing else did
 - `reactions`: what follows of itself: who dies with its execution open (`owners`, `processes`), whose time is
   up (`deadlines`); `active` is what they look after, `voice` how the daemon says it

@@ -119,6 +119,10 @@ def parser() -> argparse.ArgumentParser:
     )
     restore = verb("restore", "put a backup in the log's place; what was there is kept under another name")
     restore.add_argument("source", metavar="FILE", help="what backup wrote; the daemon must not run")
+    salvage = verb(
+        "salvage", "write what can be read of a damaged log, for `flightlog import events`; 1: not all"
+    )
+    salvage.add_argument("target", metavar="FILE", help="JSON lines, as `flightlog export` writes them")
     sql = verb("sql", "open a read-only SQL shell on the log; the view `event` has one row per event")
     sql.add_argument(
         "statement", nargs="?", help="run this and exit; without it read from the terminal or a pipe"

@@ -24,7 +24,7 @@ from flightlogd.notify import Notifier
 from flightlogd.store.database import DATABASE, open_reader
 from flightlogd.store.schema import check_database, lock_state_dir, schema_version
 from flightlogd.users import rule_doubts
-from flightlogd.verbs import backup, rebuild, restore, retention, scrub, verify
+from flightlogd.verbs import backup, rebuild, restore, retention, salvage, scrub, verify
 from flightlogd.verbs.ask import absolute
 from flightlogd.verbs.exits import DONE, FAILURE, USAGE
 
@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return backup.run(config, arguments)
             case "restore":
                 return restore.run(config, arguments)
+            case "salvage":
+                return salvage.run(config, arguments)
             case "scrub":
                 return scrub.run(config, arguments)
             case "verify":
