@@ -26,7 +26,7 @@ $(READY): pyproject.toml client/shell/flightlog.sh
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@# pip reads dependency groups since 25.1, the one that comes with Python is older
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[daemon,cli,mcp,web,otel]' --group dev
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[daemon,cli,mcp,web,fleet,otel]' --group dev
 	@touch $@
 
 demo: $(READY)  ## record a real run, watch it live, look into it
@@ -48,9 +48,8 @@ test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd,
 	@test -d tests/page/node_modules/axe-core || ! command -v npm >/dev/null || \
 		npm ci --prefix tests/page --ignore-scripts --no-audit --no-fund --silent
 
-bench-deps: $(READY)  ## install what make bench compares with: Redis, NATS
+bench-deps:  ## install what make bench compares with: Redis (NATS is there)
 	apt-get install --yes --no-install-recommends redis-server
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --group bench
 
 # Every operation of SQLite on its files fails once: of how many in each step, and which kinds of faults.
 SOAK_FAULT_ROUNDS ?= 10000

@@ -22,12 +22,12 @@ from flightlog_schemas.wire.ingest import (
     HelloLine,
     IngestReply,
     Refused,
+    is_hello,
 )
 
 KEPT_REPLIES_LIMIT: Final = 1_000
 """Most refusals and most duplicates that `Appended` lists; past it they are only counted."""
 
-_HELLO: Final = b'{"hello":'
 _SEND_BYTES: Final = 128 * 1024
 _RECEIVE_BYTES: Final = 64 * 1024
 _READABLE: Final = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -142,7 +142,7 @@ class _Exchange:
             if line and not line.isspace():
                 pending += (line, b"\n")
                 size += len(line) + 1
-                if not (self._repeated and line.startswith(_HELLO)):
+                if not (self._repeated and is_hello(line)):
                     self._sent += 1
             if pending and (size >= _SEND_BYTES or not line):
                 self._write(b"".join(pending))

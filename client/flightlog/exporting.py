@@ -40,7 +40,7 @@ class PrunedLine(Struct):
     pruned: Pruned
 
 
-class _Head(Struct):
+class Head(Struct):
     """Of a recorded event what decides how it is told; its other fields are passed on as they are."""
 
     seq: int
@@ -57,11 +57,11 @@ class _Type(Struct):
 
 
 _PRUNED: Final = b'{"pruned":'
-_EVENT: Final = b'"event":'
+EVENT: Final = b'"event":'
 """Before the event there are only numbers and ids, and a quote within an id is escaped."""
 
 _encode = msgspec.json.encode
-_decode_head = msgspec.json.Decoder(_Head).decode
+decode_head = msgspec.json.Decoder(Head).decode
 _decode_type = msgspec.json.Decoder(_Type).decode
 _decode_pruned = msgspec.json.Decoder(PrunedLine).decode
 
@@ -92,11 +92,11 @@ class Export:
                 yield from self._of(self._log)
                 yield line + b"\n"
                 continue
-            head = _decode_head(line)
+            head = decode_head(line)
             if head.origin is not None:
                 yield from self._of(Log(head.origin.log_id, head.origin.host))
                 yield _as_there(line, head, head.origin) + b"\n"
-            elif head.producer == DAEMON_PRODUCER and _is_daemons_own(line):
+            elif is_daemons_own(line, head):
                 continue
             else:
                 yield from self._of(self._log)
@@ -109,7 +109,7 @@ class Export:
             yield _encode(OriginLine(log)) + b"\n"
 
 
-def _as_there(line: bytes, head: _Head, origin: Origin) -> bytes:
+def _as_there(line: bytes, head: Head, origin: Origin) -> bytes:
     """Return an event that came by an import as the log that had it first would tell it."""
     first = {
         "seq": origin.seq,
@@ -119,8 +119,11 @@ def _as_there(line: bytes, head: _Head, origin: Origin) -> bytes:
         "producer": head.producer.removeprefix(f"~{origin.log_id}/"),
         "line": head.line,
     }
-    return _encode(first)[:-1] + b"," + line[line.index(_EVENT) :]
+    return _encode(first)[:-1] + b"," + line[line.index(EVENT) :]
 
 
-def _is_daemons_own(line: bytes) -> bool:
-    return _decode_type(line[line.index(_EVENT) + len(_EVENT) : -1]).type.startswith(DAEMONS_OWN)
+def is_daemons_own(line: bytes, head: Head) -> bool:
+    """Say whether a recorded event tells of the daemon that is asked itself."""
+    if head.producer != DAEMON_PRODUCER:
+        return False
+    return _decode_type(line[line.index(EVENT) + len(EVENT) : -1]).type.startswith(DAEMONS_OWN)

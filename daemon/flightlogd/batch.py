@@ -56,16 +56,18 @@ class Place(Struct, array_like=True, frozen=True, gc=False):
         host: The name of its machine.
         seq: The position there.
         received: When it was received there, microseconds since the epoch.
+        relayed: It came as it was recorded there, not by an import later.
     """
 
     log_id: str
     host: str
     seq: int
     received: int
+    relayed: bool = False
 
     def after(self, count: int) -> "Place":
         """Return the place of the line that many lines later."""
-        return Place(self.log_id, self.host, self.seq + count, self.received)
+        return Place(self.log_id, self.host, self.seq + count, self.received, self.relayed)
 
 
 class OriginSpan(Span, array_like=True, gc=False):

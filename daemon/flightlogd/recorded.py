@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from flightlog_schemas.events import Event, Provenance
-from flightlogd.batch import Batch, OriginSpan
+from flightlogd.batch import Batch, origin_of
 
 DAEMON_PRODUCER = "flightlogd"
 """The daemon is a producer of its own; nobody else may use this name."""
@@ -44,7 +44,7 @@ class Recorded(Struct, gc=False):
         producer: Which client instance.
         line: Its number there.
         event: What it says.
-        repeated: It was recorded elsewhere first, and came by an import.
+        repeated: How it came here, where it was recorded elsewhere first.
     """
 
     seq: int
@@ -54,13 +54,13 @@ class Recorded(Struct, gc=False):
     producer: str
     line: int
     event: Event
-    repeated: bool = False
+    repeated: Provenance | None = None
 
     @property
     def provenance(self) -> Provenance:
         """How it came here: by its own word, but what happened elsewhere is not live here."""
         said = self.event.provenance
-        return "import" if self.repeated and said == "live" else said
+        return self.repeated if self.repeated is not None and said == "live" else said
 
     @property
     def time(self) -> int:
@@ -75,6 +75,7 @@ def recorded_singles(batch: Batch) -> Iterator[Recorded]:
     for index, event in batch.facts.singles:
         while index >= span.index + span.count:
             span = next(spans)
+        place = origin_of(span)
         yield Recorded(
             batch.first_seq + index,
             batch.received,
@@ -83,5 +84,5 @@ def recorded_singles(batch: Batch) -> Iterator[Recorded]:
             span.producer,
             span.first_line + index - span.index,
             event,
-            type(span) is OriginSpan,
+            None if place is None else "relay" if place.relayed else "import",
         )

@@ -8,12 +8,11 @@ count the lines of the connection, so that nobody has to wait for one before the
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from flightlog_schemas.wire.ingest import Ack, Hello
+from flightlog_schemas.wire.ingest import Ack, Hello, is_hello
 from flightlogd.append import Outcome, Submission
 from flightlogd.batch import Place
 from flightlogd.decode import decode_lines
@@ -23,8 +22,6 @@ from flightlogd.greeting import decode_hello, reply_line
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.recorded import GIVEN_PREFIX, ROOT_UID, producer_here
-
-_HELLO: Final = b'{"hello"'
 
 
 class Repeated:
@@ -110,7 +107,8 @@ class Repeater:
             self._lines + 1 - hello.line,
             self._settle,
         )
-        self._now = source, hello.line, Place(log_id, origin.host, origin.seq, origin.received)
+        place = Place(log_id, origin.host, origin.seq, origin.received, origin.provenance == "relay")
+        self._now = source, hello.line, place
 
     async def take(self, lines: Sequence[bytes | Oversize]) -> None:
         """Hand lines to the writer, hellos among them.
@@ -120,7 +118,7 @@ class Repeater:
         """
         start = 0
         for index, line in enumerate(lines):
-            if isinstance(line, bytes) and line.startswith(_HELLO):
+            if isinstance(line, bytes) and is_hello(line):
                 await self._take_run(lines[start:index])
                 hello = decode_hello(line)
                 assert hello is not None

@@ -16,12 +16,14 @@ BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
 BLOCKED = (
     "flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio",
     "litestar", "hypercorn", "pytest", "pluggy", "opentelemetry", "google",
+    "nats",
 )  # fmt: skip
 
 NEEDS_EXTRAS = (
     "flightlog.cli",
     "flightlog.mcp.server",
     "flightlog.web",
+    "flightlog.fleet",
     "flightlog.otel",
     "flightlog.otlp.otlp_protobuf",
     "flightlog.pytest.",
@@ -67,7 +69,7 @@ def test_client_never_imports_the_daemon() -> None:
     """The client and its command line import nothing of the daemon; the web server has trio, too."""
     allowed = BASE | {
         "flightlog", "click", "rich", "mcp", "mcp_types", "anyio", "pytest", "pluggy",
-        "opentelemetry", "google",
+        "opentelemetry", "google", "nats",
     }  # fmt: skip
 
     assert strangers(CLIENT, allowed, skip="web") == []

@@ -137,6 +137,34 @@ def test_bad_repetitions_are_refused(daemon: Daemon) -> None:
     assert replies[-1]["ack"]["known"] == 1
 
 
+@pytest.mark.covers("P12")
+def test_how_it_came_is_kept(daemon: Daemon) -> None:
+    """What a relay repeats has provenance `relay`, what an import does `import`; its own word wins."""
+    for name, way in (("imported", {}), ("relayed", {"provenance": "relay"})):
+        begun = event("task.started", "e", task_id=name)
+        older = event("task.started", "e", task_id=f"old-{name}", provenance="backfill")
+        settle(daemon, hello(name, 1, 1, **way), begun, older)
+    with QueryPeer(daemon.query_socket) as reader:
+        found = {
+            task["task_id"]: task["provenance"] for task in reader.ask("tasks", execution_id="e").all("task")
+        }
+    assert found == {
+        "imported": "import",
+        "relayed": "relay",
+        "old-imported": "backfill",
+        "old-relayed": "backfill",
+    }
+
+
+@pytest.mark.covers("P12")
+def test_an_event_may_have_a_field_called_hello(daemon: Daemon) -> None:
+    """A repeated event that begins with a field `hello` is taken as the event that it is."""
+    odd = b'{"hello":"world","type":"my.own"}'
+    ack = settle(daemon, hello("p", 1, 1), log("e", "x"), odd, log("e", "y"))[-1]["ack"]
+    assert ack["lines"] == 3
+    assert recorded(daemon)[1]["event"] == {"hello": "world", "type": "my.own"}
+
+
 @pytest.mark.covers("P12", "S1.10")
 def test_check_tells_what_an_import_left_out(daemon: Daemon) -> None:
     """Numbers that an import does not hold are named, and are no loss: they may be of other executions."""

@@ -76,3 +76,9 @@ def test_stored_bytes(update_golden: bool) -> None:
     ]
     (elsewhere,) = batch.decode_spans(actual["batches"][2]["spans"])
     assert batch.origin_of(elsewhere) == ELSEWHERE
+
+
+def test_an_origin_without_its_way_is_read() -> None:
+    """Places that were stored before there were relays came by an import."""
+    (span,) = batch.decode_spans('[[0,"~l/p",7,1,1001,43,["l","build-3",99,4]]]')
+    assert batch.origin_of(span) == batch.Place("l", "build-3", 99, 4, relayed=False)

@@ -11,10 +11,9 @@ from msgspec import Struct
 
 from flightlog.exporting import Log
 from flightlog.importing.sources import LINE_LIMIT_BYTES, files_of, lines_of
-from flightlog_schemas import PROTOCOL_VERSION
+from flightlog.repeated import Recorded, hello_line
 from flightlog_schemas.codec import RefusalError, decode_line
-from flightlog_schemas.limits import Count, Id, Micros
-from flightlog_schemas.wire.ingest import Hello, HelloLine, Speaker
+from flightlog_schemas.limits import Count
 from flightlog_schemas.wire.reply import Pruned
 
 ABOUT: Final = "what `flightlog export` wrote"
@@ -33,29 +32,8 @@ class _Line(Struct):
     seq: Count | None = None
 
 
-class _Recorded(Struct, frozen=True):
-    seq: Count
-    received: Micros
-    uid: Count
-    pid: Count
-    producer: Id
-    line: Count
-    event: msgspec.Raw
-
-    def follows(self, other: "_Recorded") -> bool:
-        """Say whether the daemon knows where this is by where the other one was."""
-        return (self.producer, self.uid, self.pid, self.received, self.seq, self.line) == (
-            other.producer,
-            other.uid,
-            other.pid,
-            other.received,
-            other.seq + 1,
-            other.line + 1,
-        )
-
-
 _decode = msgspec.json.Decoder(_Line).decode
-_decode_recorded = msgspec.json.Decoder(_Recorded).decode
+_decode_recorded = msgspec.json.Decoder(Recorded).decode
 
 
 class Exported:
@@ -76,7 +54,7 @@ class Exported:
         self._report = report
         self._advance = advance
         self._log: Log | None = None
-        self._last: _Recorded | None = None
+        self._last: Recorded | None = None
 
     def lines(self, paths: Sequence[Path]) -> Iterator[bytes]:
         """Yield hellos and events; `-` is stdin. What cannot be told is reported, and the rest goes on."""
@@ -110,7 +88,7 @@ class Exported:
                 event = _as_written(line, recorded)
                 decode_line(event)
                 if self._last is None or not recorded.follows(self._last):
-                    yield _hello(self._log, recorded)
+                    yield hello_line(self._log, recorded)
                 self._last = recorded
                 self.events += 1
                 yield event
@@ -120,23 +98,10 @@ class Exported:
             self._report(where, f"no line of an export: {error}")
 
 
-def _as_written(line: bytes, recorded: _Recorded) -> bytes:
+def _as_written(line: bytes, recorded: Recorded) -> bytes:
     """Return an event with the very bytes it had, blanks around it included."""
     text = line.rstrip(b"\r\n")
     start = text.find(_EVENT)
     inside = text[start + len(_EVENT) : -1]
     event = bytes(recorded.event)
     return inside if start >= 0 and text.endswith(b"}") and inside.strip() == event else event
-
-
-def _hello(log: Log, recorded: _Recorded) -> bytes:
-    speaker = Speaker(
-        log_id=log.log_id,
-        host=log.host,
-        seq=recorded.seq,
-        received=recorded.received,
-        uid=recorded.uid,
-        pid=recorded.pid,
-    )
-    hello = Hello(protocol=PROTOCOL_VERSION, producer=recorded.producer, line=recorded.line, origin=speaker)
-    return msgspec.json.encode(HelloLine(hello=hello))

@@ -30,7 +30,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 6
+VERSION: Final = 7
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (
@@ -223,10 +223,10 @@ def _start(run: Run, recorded: Recorded, event: TaskStarted) -> None:
     """Begin an attempt; the first record stands. Its end may have come before."""
     attempt = _attempt(run, recorded, event.task_id)
     if attempt.values["started_at"] is None:
-        _begin(attempt, recorded.time, event)
+        _begin(attempt, recorded, recorded.time, event)
 
 
-def _begin(attempt: Attempt, started_at: int, event: TaskStarted | TaskEnded) -> None:
+def _begin(attempt: Attempt, recorded: Recorded, started_at: int, event: TaskStarted | TaskEnded) -> None:
     """Note what an event says of the beginning of an attempt that was not known to have begun."""
     known = attempt.values
     columns = {
@@ -241,7 +241,7 @@ def _begin(attempt: Attempt, started_at: int, event: TaskStarted | TaskEnded) ->
         "inputs": _json_or_none(event.inputs),
         "retrieval": _json_or_none(event.retrieval),
         "runner": _json_or_none(event.runner),
-        "provenance": event.provenance,
+        "provenance": recorded.provenance,
     }
     for name in _OPEN_COLUMNS:
         if (value := getattr(event, name)) is not None:
@@ -271,7 +271,7 @@ def _end(run: Run, recorded: Recorded, event: TaskEnded) -> None:
     attempt = _attempt(run, recorded, event.task_id)
     known = attempt.values
     if event.started_at is not None and known["started_at"] is None:
-        _begin(attempt, event.started_at, event)
+        _begin(attempt, recorded, event.started_at, event)
     if not is_open(attempt):
         return
     error = None if event.error is None else with_stack_hash(event.error)

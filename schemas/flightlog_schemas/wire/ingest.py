@@ -4,9 +4,10 @@ A producer numbers its lines from 1. Every non-blank line but hello and bye coun
 refused or known already; an ack of N says that the first N are settled and on disk.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from flightlog_schemas.limits import Count, Id
 from flightlog_schemas.wire.origin import Origin
@@ -37,11 +38,15 @@ ErrorCode = Literal[
 """Why the daemon closes an ingest connection."""
 
 
-class Speaker(Origin, kw_only=True, forbid_unknown_fields=True):
-    """Where lines were recorded first, and who sent them there, by that machine's kernel."""
+class Speaker(Origin, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where lines were recorded first, and who sent them there, by that machine's kernel.
+
+    `provenance` is how they come here: once, by an import, or as they are recorded, by a relay.
+    """
 
     uid: Count
     pid: Count
+    provenance: Literal["import", "relay"] = "import"
 
 
 class Hello(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +68,24 @@ class HelloLine(Struct, kw_only=True):
     """`{"hello":{...}}`, optional, the first line of a connection."""
 
     hello: Hello
+
+
+class _Kind(Struct):
+    type: Raw | UnsetType = UNSET
+
+
+_HELLO: Final = b'{"hello"'
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def is_hello(line: bytes) -> bool:
+    """Say whether a line among others wants to be a hello; an event may have a field of that name."""
+    if not line.startswith(_HELLO):
+        return False
+    try:
+        return _decode_kind(line).type is UNSET
+    except (ValueError, RecursionError):
+        return True
 
 
 class Bye(Struct, kw_only=True):

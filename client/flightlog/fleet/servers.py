@@ -1,0 +1,150 @@
+"""The connection to NATS: which servers, who we are, and what is said while none of them answers."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from flightlog.errors import FlightlogError, UsageError
+from flightlog.fleet.notice import Trouble
+
+SCHEMES: Final = ("nats", "tls")
+DEFAULT_PORT: Final = 4222
+ANSWER_LIMIT_S: Final = 5.0
+"""Longest wait for a server's answer before it is asked again."""
+
+_RETRY_S: Final = 1
+_ONCE_LIMIT_S: Final = 20.0
+_PENDING_BYTES: Final = 4 * 1024 * 1024
+"""Most that waits for a server to come back; what is not answered is sent again anyway."""
+
+
+class Servers(Struct, frozen=True):
+    """Where NATS is, and what it has to be shown.
+
+    Attributes:
+        urls: `nats://HOST:PORT` or `tls://...`, at least one.
+        tls_ca: Certificates that are trusted, where those of the system are not meant.
+        tls_cert: Our own certificate.
+        tls_key: Its key.
+        creds: A credentials file, as `nsc` writes it.
+    """
+
+    urls: tuple[str, ...]
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    creds: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Hosts and ports, without anything secret."""
+        return tuple(_name(url) for url in self.urls)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return what TLS is done with, None where it is up to the servers.
+
+        Raises:
+            UsageError: a file is missing, or holds something else.
+        """
+        if self.tls_key is not None and self.tls_cert is None:
+            raise UsageError("--tls-key goes with --tls-cert")
+        if self.tls_ca is None and self.tls_cert is None:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.tls_ca)
+            if self.tls_cert is not None:
+                context.load_cert_chain(self.tls_cert, self.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            files = ", ".join(str(file) for file in (self.tls_ca, self.tls_cert, self.tls_key) if file)
+            raise UsageError(f"cannot use {files}: {error}") from error
+        return context
+
+
+def servers_in(text: str) -> tuple[str, ...]:
+    """Return the URLs in a list that is separated by commas.
+
+    Raises:
+        UsageError: there is none, or one is of another kind.
+    """
+    urls = tuple(part.strip() for part in text.split(",") if part.strip())
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES or not parts.hostname:
+            raise UsageError(
+                f"{url}: no server of NATS", "nats://HOST:PORT or tls://HOST:PORT, separated by commas"
+            )
+    if not urls:
+        raise UsageError("no server was named", "nats://HOST:PORT")
+    return urls
+
+
+async def connect(servers: Servers, name: str, say: Callable[[str], None], *, patient: bool) -> Client:
+    """Return a connection that comes back by itself whenever it breaks.
+
+    Args:
+        servers: Where to.
+        name: Who we are, for the servers' own monitoring.
+        say: Tells a person something.
+        patient: Wait for a server as long as it takes.
+
+    Raises:
+        FlightlogError: none answered in time, where this is not patient, or the credentials cannot be read.
+    """
+    where = ", ".join(servers.names)
+    trouble = Trouble(say, f"connected to {where} again")
+    client = Client()
+
+    async def failed(error: Exception) -> None:
+        if not client.is_connected:
+            trouble.note(f"no connection to {where}, trying again: {error or type(error).__name__}")
+
+    async def disconnected() -> None:
+        if not client.is_closed:
+            trouble.note(f"the connection to {where} broke, trying again")
+
+    async def reconnected() -> None:
+        trouble.clear()
+
+    if servers.creds is not None and not servers.creds.is_file():
+        raise FlightlogError(f"{servers.creds}: no such file")
+    connecting = client.connect(
+        list(servers.urls),
+        name=name,
+        error_cb=failed,
+        disconnected_cb=disconnected,
+        reconnected_cb=reconnected,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=_RETRY_S,
+        connect_timeout=int(ANSWER_LIMIT_S),
+        ping_interval=10,
+        max_outstanding_pings=2,
+        pending_size=_PENDING_BYTES,
+        tls=servers.tls(),
+        user_credentials=None if servers.creds is None else str(servers.creds),
+    )
+    try:
+        await asyncio.wait_for(connecting, None if patient else _ONCE_LIMIT_S)
+    except TimeoutError:
+        raise FlightlogError(f"no connection to {where} within {_ONCE_LIMIT_S:.0f} s") from None
+    except (NatsError, ValueError) as error:
+        raise FlightlogError(f"no connection to {where}: {error}") from error
+    trouble.clear()
+    return client
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    """Return what streams are used by."""
+    return client.jetstream(timeout=ANSWER_LIMIT_S)
+
+
+def _name(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or DEFAULT_PORT}"

@@ -1,0 +1,54 @@
+"""The lines of a tail as they come, for a program that waits for other things, too."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from flightlog.dial import away
+from flightlog.errors import DaemonAway, QueryFailed
+from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.reply import QueryError
+
+_RECEIVE_BYTES: Final = 256 * 1024
+_END: Final = b'{"end":'
+_ERROR: Final = b'{"error":'
+
+
+async def tail_blocks(path: Path, request: Tail) -> AsyncGenerator[list[bytes], None]:
+    """Yield the lines of a tail, as many at a time as there are.
+
+    Args:
+        path: The query socket.
+        request: What is wanted.
+
+    Raises:
+        DaemonAway: nobody listens, or the connection broke before the end.
+        QueryFailed: the daemon has no answer.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError as error:
+        raise away(path, error) from error
+    try:
+        writer.write(msgspec.json.encode({"tail": request}) + b"\n")
+        await writer.drain()
+        rest = b""
+        while data := await reader.read(_RECEIVE_BYTES):
+            *whole, rest = (rest + data).split(b"\n")
+            if whole and whole[-1].startswith(_END):
+                yield whole[:-1]
+                return
+            if whole and whole[-1].startswith(_ERROR):
+                yield whole[:-1]
+                said = msgspec.json.decode(whole[-1], type=dict[str, QueryError])["error"]
+                raise QueryFailed(said.code, said.reason, said.hint)
+            if whole:
+                yield whole
+        raise DaemonAway("the daemon closed the connection")
+    except OSError as error:
+        raise away(path, error) from error
+    finally:
+        writer.close()
