@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from cli.runner import Cli
+from flightlog.web.doors import DOORS
 from flightlog.web.endpoint import PREFIX
 from flightlog.web.endpoints import ENDPOINTS
 from flightlog.web.health import degraded
@@ -32,7 +33,8 @@ def test_openapi_is_openapi(shared_web: Web) -> None:
         assert [one["name"] for one in operation["parameters"] if not one.get("description")] == []
     others = {"/", "/docs", "/metrics", "/openapi.json", "/health/live", "/health/ready"}
     streams = {f"{PREFIX}/stream", f"{PREFIX}/ws"}
-    assert set(said["paths"]) == {PREFIX + endpoint.path for endpoint in ENDPOINTS} | others | streams
+    doors = {door.path for door in DOORS}
+    assert set(said["paths"]) == {PREFIX + endpoint.path for endpoint in ENDPOINTS} | others | streams | doors
     for path in others:
         assert shared_web.get(path).status_code == 200
 

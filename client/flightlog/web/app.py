@@ -19,6 +19,8 @@ from flightlog.errors import FlightlogError
 from flightlog.web.access import NOT_OURS, Access
 from flightlog.web.asker import Asker
 from flightlog.web.connections import Places
+from flightlog.web.doors import DOORS
+from flightlog.web.doors.intake import Intake
 from flightlog.web.endpoint import PREFIX, Call, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
 from flightlog.web.gate import App, Gate, Receive, Scope, Send
@@ -52,6 +54,7 @@ def application(daemon: Daemon, access: Access, connections: Places, say: Callab
     asker, requests = Asker(daemon), Requests()
     commands = trio.CapacityLimiter(COMMANDS_AT_ONCE)
     streams = Streams(asker)
+    intake = Intake(daemon, access)
     routes: list[Any] = [
         _file("/", "index.html"),
         _file("/docs", "docs.html"),
@@ -59,6 +62,7 @@ def application(daemon: Daemon, access: Access, connections: Places, say: Callab
         create_static_files_router("/static", [STATIC], include_in_schema=False),
         *health_routes(asker, requests, connections, streams.places),
         *(_route(endpoint, asker, daemon, commands) for endpoint in ENDPOINTS),
+        *map(intake.route, DOORS),
     ]
 
     def on_bug(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -20,6 +20,15 @@ BODY_LIMIT_BYTES: Final = 256 * 1024
 BODY_LIMIT_S: Final = 10.0
 """Longest that a body may take to come."""
 
+INTAKE_LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""Largest body that other systems may post; an exporter of OpenTelemetry sends 512 spans at a time."""
+
+UNPACKED_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""The same without its compression."""
+
+INTAKES_AT_ONCE: Final = 4
+"""Such bodies that are held and told to the daemon at the same time; others wait."""
+
 QUERY_LIMIT_BYTES: Final = 4096
 """Longest query string."""
 

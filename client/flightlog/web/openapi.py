@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from flightlog.cli.output import TIMES
+from flightlog.web.doors import DOORS
+from flightlog.web.doors.door import Door
 from flightlog.web.endpoint import PREFIX, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
 from flightlog.web.follow import StreamAsked
@@ -171,8 +173,14 @@ def _others() -> Schema:
         told = {"summary": summary, "description": about, "parameters": given or []}
         return {"get": {**told, "responses": {"200": _answer(summary, kind, schema), "default": failure}}}
 
+    def post(door: Door) -> Schema:
+        content: Schema = {kind: {"schema": {}} for kind in door.kinds}
+        told = {"summary": door.title, "description": door.about, "requestBody": {"content": content}}
+        return {"post": {**told, "responses": {"200": {"description": "It is stored."}, "default": failure}}}
+
     text: Schema = {"type": "string"}
     return {
+        **{door.path: post(door) for door in DOORS},
         f"{PREFIX}/stream": get("Follow the log", _STREAM, "text/event-stream", text, [*stream, resume]),
         f"{PREFIX}/ws": {
             "get": {
