@@ -63,8 +63,12 @@ class Shipment:
         self._known: set[int] = set()
         self._refused: dict[int, str] = {}
 
-    def send(self, ingest_socket: Path, items: Iterable[Item], on_busy: Callable[[Busy], None]) -> None:
+    def send(
+        self, ingest_socket: Path, items: Iterable[Item | None], on_busy: Callable[[Busy], None]
+    ) -> None:
         """Send all items, never waiting for one before the next; return when all are settled.
+
+        None among them says that nothing more comes for a while, and what was taken so far goes out.
 
         Raises:
             DaemonAway: nobody listens, or the connection broke; what was settled is on disk.
@@ -79,8 +83,11 @@ class Shipment:
             on_reply=self._take,
         )
 
-    def _lines(self, items: Iterable[Item]) -> Iterator[bytes]:
+    def _lines(self, items: Iterable[Item | None]) -> Iterator[bytes]:
         for item in items:
+            if item is None:
+                yield b""
+                continue
             self._line += len(item.lines)
             self._sent.append(_Sent(item, self._line))
             yield from item.lines

@@ -1,4 +1,4 @@
-"""`flightlog import`: sessions of agents from their transcripts, and what another daemon recorded."""  # noqa: N999  # as the verb
+"""`flightlog import`: sessions of agents, what another daemon recorded, and systemd's journal."""  # noqa: N999  # as the verb
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,16 @@ import click
 from msgspec import Struct
 
 from flightlog.cli.busy import BusyNotice
+from flightlog.cli.import_journal import import_journal
 from flightlog.cli.import_log import import_log
+from flightlog.cli.options import TIME
 from flightlog.cli.progress import Advance, progress, unseen
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.clock import now_us
 from flightlog.encode import encode_line
 from flightlog.errors import EXIT_FAILURE, UsageError
 from flightlog.importing.exported import ABOUT
+from flightlog.importing.journalctl import Choice
 from flightlog.importing.ship import Item, Settled, Shipment
 from flightlog.importing.transcript import (
     Format,
@@ -26,6 +29,7 @@ from flightlog.importing.transcript import (
 from flightlog.paths import ingest_socket
 
 EVENTS: Final = "events"
+JOURNAL: Final = "journal"
 
 
 @verb(
@@ -33,10 +37,29 @@ EVENTS: Final = "events"
     "flightlog import claude-code ~/.claude/projects",
     "flightlog import codex ~/.codex/sessions --dry-run",
     "flightlog import events log.jsonl",
+    "flightlog import journal --unit nginx --since 1d",
+    "flightlog import journal --follow --cursor-file journal.cursor",
     "flightlog import --list",
 )
 @click.argument("format_name", metavar="[FORMAT]", required=False)
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-u", "--unit", "units", multiple=True, metavar="UNIT", help="journal: of this unit, too.")
+@click.option(
+    "-t",
+    "--identifier",
+    "identifiers",
+    multiple=True,
+    metavar="NAME",
+    help="journal: of this identifier, too.",
+)
+@click.option("-S", "--since", type=TIME, help="journal: written at or after: 5m, 2h, 1d, today, RFC 3339.")
+@click.option("-f", "--follow", is_flag=True, help="journal: go on with what comes.")
+@click.option(
+    "--cursor-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="journal: go on after the entry that FILE names, and keep there how far this came.",
+)
 @click.option("--list", "as_list", is_flag=True, help="Show the formats.")
 @click.option("--dry-run", is_flag=True, help="Read everything, write nothing; needs no daemon.")
 @json_option
@@ -44,26 +67,41 @@ def command(
     session: Session,
     format_name: str | None,
     paths: tuple[Path, ...],
+    units: tuple[str, ...],
+    identifiers: tuple[str, ...],
+    since: int | None,
+    follow: bool,
+    cursor_file: Path | None,
     as_list: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Record sessions of agents from their transcripts, or what `flightlog export` wrote.
+    """Record sessions of agents from their transcripts, what `flightlog export` wrote, or systemd's journal.
 
     Each session becomes an execution: its tool calls are tasks, its sub-agents agents, the files it wrote
     artifacts, with the tokens it used. PATH is a file or a directory. What is in the log already is skipped,
     so a transcript that has grown adds its new records; a session that was silent for an hour is taken as
     ended. FORMAT `events` takes exports (a file, a directory, or - for stdin): events as they were stored,
-    with who said them, where and when; root and the user that runs the daemon may do that. Exit code 2 if a
-    file is no transcript, or a line is none of an export.
+    with who said them, where and when; root and the user that runs the daemon may do that. FORMAT `journal`
+    takes the entries that `journalctl` shows this user, or files that `journalctl -o json` wrote: each run of
+    a unit becomes an execution. Exit code 2 if a file is no transcript, or a line is none of an export or a
+    journal.
     """
     if as_list:
         _show_formats(session, as_json=as_json)
         return 0
     if format_name is None:
         raise UsageError("give a format and a path", "flightlog import --list")
-    if format_name not in (EVENTS, *format_names()):
+    if format_name not in (EVENTS, JOURNAL, *format_names()):
         raise UsageError(f"no such format: {format_name}", "flightlog import --list")
+    choice = Choice(units=units, identifiers=identifiers, since=since, follow=follow)
+    if (choice != Choice() or cursor_file is not None) and (format_name != JOURNAL or paths):
+        raise UsageError(
+            "--unit, --identifier, --since, --follow and --cursor-file choose from this machine's journal",
+            "flightlog import journal --unit nginx",
+        )
+    if format_name == JOURNAL:
+        return import_journal(session, paths, choice, cursor_file, dry_run=dry_run, as_json=as_json)
     if not paths:
         raise UsageError("give a path, too", f"flightlog import {format_name} PATH")
     if format_name == EVENTS:
@@ -87,7 +125,10 @@ def command(
 
 
 def _show_formats(session: Session, *, as_json: bool) -> None:
-    formats = {name: format_named(name).ABOUT for name in format_names()} | {EVENTS: ABOUT}
+    formats = {name: format_named(name).ABOUT for name in format_names()} | {
+        EVENTS: ABOUT,
+        JOURNAL: "systemd's journal, or what `journalctl -o json` wrote",
+    }
     output = session.output()
     if as_json:
         output.json([{"name": name, "about": about} for name, about in formats.items()])

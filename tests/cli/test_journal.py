@@ -1,0 +1,192 @@
+"""systemd's journal, in and out: a real journald in a namespace of its own, and what journalctl writes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.runner import Cli
+from flightlog.importing.journal import EXITED, FAILED, SUCCEEDED
+from support.daemon import Daemon
+from support.programs import events
+
+INNER = Path(__file__).parents[1] / "support" / "journald.sh"
+FLIGHTLOG = f"{sys.executable} -P -m flightlog"
+BOOT = "b" * 32
+FIRST, SECOND = "1" * 32, "2" * 32
+
+WRITE = """
+import socket, struct, sys
+def send(**fields):
+    data = b""
+    for name, value in fields.items():
+        value = value if isinstance(value, bytes) else str(value).encode()
+        data += name.encode() + b"\\n" + struct.pack("<Q", len(value)) + value + b"\\n"
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    peer.sendto(data, "/run/systemd/journal/socket")
+"""
+
+
+def entry(number: int, message: object, **fields: object) -> str:
+    """Return an entry as `journalctl -o json` writes it."""
+    time = str(1_790_000_000_000_000 + number)
+    said = {
+        "__CURSOR": f"s=abc;i={number};b={BOOT};m=1;t=2;x=3", "__REALTIME_TIMESTAMP": time,
+        "__MONOTONIC_TIMESTAMP": "7", "_BOOT_ID": BOOT, "_HOSTNAME": "host", "PRIORITY": "6",
+        "MESSAGE": message,
+    }  # fmt: skip
+    return json.dumps(said | fields) + "\n"
+
+
+def of_unit(number: int, message: object, invocation: str, **fields: object) -> str:
+    """Return an entry that a unit wrote."""
+    own = {"_SYSTEMD_UNIT": "job.service", "_SYSTEMD_INVOCATION_ID": invocation, "SYSLOG_IDENTIFIER": "job"}
+    return entry(number, message, **{**own, "_PID": "77", **fields})
+
+
+def of_systemd(number: int, message: str, invocation: str, message_id: str, **fields: object) -> str:
+    """Return an entry that systemd wrote about that unit."""
+    about = {"UNIT": "job.service", "INVOCATION_ID": invocation, "MESSAGE_ID": message_id}
+    own = {"_PID": "1", "_SYSTEMD_UNIT": "init.scope", "SYSLOG_IDENTIFIER": "systemd"}
+    return entry(number, message, **about, **own, **fields)
+
+
+JOURNAL = "".join(
+    [
+        of_unit(1, "begins", FIRST, PRIORITY="4", SHARD="7"),
+        of_unit(2, [255, 104, 105], FIRST),
+        of_unit(3, "password=hunter2hunter2", FIRST, COLOUR=["red", "blue"]),
+        of_systemd(4, "Main process exited, status=3", FIRST, EXITED, EXIT_CODE="exited", EXIT_STATUS="3"),
+        of_systemd(5, "Failed with result 'exit-code'.", FIRST, FAILED, UNIT_RESULT="exit-code"),
+        of_unit(6, "again", SECOND),
+        of_unit(7, "not systemd", SECOND, MESSAGE_ID=FAILED, UNIT="job.service", INVOCATION_ID=SECOND),
+        of_systemd(8, "Deactivated successfully.", SECOND, SUCCEEDED),
+        entry(9, "kernel says", _TRANSPORT="kernel", SYSLOG_IDENTIFIER="kernel", PRIORITY="3"),
+        entry(10, "ours", FLIGHTLOG_SEQ="12"),
+    ]
+)
+
+
+@pytest.mark.covers("P9", "D4", "S1.1")
+def test_runs_of_units_are_executions(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """Each invocation is an execution with lines, levels, fields and end; a second import adds nothing."""
+    (home / "j.json").write_text(JOURNAL)
+
+    first = flightlog.ok("import", "journal", str(home / "j.json"), "--json").json
+    again = flightlog.ok("import", "journal", str(home / "j.json"))
+
+    assert first["entries"] == {"total": 9, "added": 9, "skipped": 0, "failed": 0}
+    assert first["own"] == 1
+    assert again.out == "9 entries: 0 added, 9 skipped, 0 failed; 1 of flightlog's own passed over\n"
+    found = {one["execution_id"]: one for one in flightlog.ok("list", "--json").json}
+    kernel = f"journal-{BOOT[:12]}-kernel"
+    assert found.keys() == {FIRST, SECOND, kernel}
+    assert [found[one]["name"] for one in (FIRST, SECOND, kernel)] == ["job.service", "job.service", "kernel"]
+    failed = found[FIRST]
+    assert (failed["status"], failed["exit_status"], failed["outcome_reason"]) == ("failed", 3, "exit-code")
+    assert failed["error"]["message"] == "Main process exited, status=3"
+    assert failed["labels"] == {"host": "host", "boot_id": BOOT}
+    assert found[SECOND]["status"] == "succeeded"
+
+    lines = events(daemon, type=["log"], execution_id=FIRST)
+    assert [line["message"] for line in lines[:3]] == ["begins", "\\xffhi", "password=********"]
+    assert lines[0]["fields"] == {"_PID": "77", "SHARD": "7"}
+    assert lines[2]["fields"]["COLOUR"] == ["red", "blue"]
+    assert (lines[0]["level"], lines[0]["source"], lines[0]["time"]) == (13, "job", 1_790_000_000_000_001)
+    assert flightlog.ok("logs", kernel, "--json", "--level", "ERROR").json["message"] == "kernel says"
+
+
+def test_what_is_no_journal(flightlog: Cli, alone: Cli, home: Path) -> None:
+    """Lines that are no entries are named and passed over; choices go with this machine's journal alone."""
+    (home / "j.json").write_text("nothing\n{}\n" + of_unit(1, None, FIRST))
+
+    done = flightlog("import", "journal", str(home / "j.json"))
+    assert (done.code, done.out) == (2, "3 entries: 1 added, 0 skipped, 2 failed\n")
+    assert "j.json:2: no entry of a journal: it has no __CURSOR" in done.err
+    assert alone("import", "journal", str(home / "j.json"), "--dry-run").out.startswith(
+        "1 entries would be sent"
+    )
+    assert alone("import", "journal", str(home / "gone")).code == 2
+    for wrong in (["journal", "x", "-u", "a"], ["codex", "x", "--follow"], ["events", "x", "-S", "1d"]):
+        assert flightlog("import", *wrong).code == 3
+    (home / "cursor").write_text("no cursor")
+    done = flightlog("import", "journal", "--cursor-file", str(home / "cursor"))
+    assert done.code == 2
+    assert "holds no cursor of a journal" in done.err
+    done = flightlog("import", "journal", PATH="/nowhere")
+    assert done.code == 2
+    assert "journalctl cannot be run" in done.err
+
+
+def beside_journald(flightlog: Cli, home: Path, script: str) -> str:
+    """Run a script beside a journald of its own and return what it wrote."""
+    python = f"{sys.executable} -P"
+    head = f'set -eu\nwrite() {{ {python} -c "$(cat {home}/write.py)\n$1"; }}\n'
+    head += f'flightlog() {{ {FLIGHTLOG} "$@"; }}\n'
+    (home / "write.py").write_text(WRITE)
+    (home / "script.sh").write_text(head + script)
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "bash", str(INNER), str(home / "script.sh")],
+        env=flightlog.environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"namespaces are not allowed here: {done.stderr}")
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+needs_journald = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/lib/systemd/systemd-journald").exists() or not shutil.which("unshare"),
+    reason="root and systemd are needed",
+)
+
+
+@needs_journald
+@pytest.mark.slow
+@pytest.mark.covers("P9", "D4")
+def test_a_real_journal_is_followed(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """Entries of a real journald are told as they come; the next import goes on after the last."""
+    out = beside_journald(
+        flightlog,
+        home,
+        f"""
+        write 'send(MESSAGE="one", SYSLOG_IDENTIFIER="demo", PRIORITY=4)'
+        write 'send(MESSAGE="other", SYSLOG_IDENTIFIER="else")'
+        journalctl --sync
+        flightlog import journal -t demo --since 1h --cursor-file {home}/cursor
+        write 'send(MESSAGE=b"two\\nlines " + b"x" * 20000, SYSLOG_IDENTIFIER="demo", SHARD="7")'
+        journalctl --sync
+        flightlog import journal -t demo --cursor-file {home}/cursor
+        flightlog import journal -t demo
+        {FLIGHTLOG} import journal -t demo -f --cursor-file {home}/cursor >{home}/followed &
+        following=$!
+        trap 'kill $following' EXIT
+        write 'send(MESSAGE="three", SYSLOG_IDENTIFIER="demo")'
+        execution=$(flightlog list --name demo --json | grep -o '"execution_id": *"[^"]*' | cut -d'"' -f4)
+        timeout 60 {FLIGHTLOG} logs -f $execution | grep -q 'three$'
+        kill -TERM $following
+        trap - EXIT
+        wait $following && cat {home}/followed
+        """,
+    )
+
+    assert out.splitlines() == [
+        "1 entries: 1 added, 0 skipped, 0 failed",
+        "1 entries: 1 added, 0 skipped, 0 failed",
+        "2 entries: 0 added, 2 skipped, 0 failed",
+        "1 entries: 1 added, 0 skipped, 0 failed",
+    ]
+    one, two, three = events(daemon, type=["log"])
+    assert [line["message"][:9] for line in (one, two, three)] == ["one", "two\nlines", "three"]
+    assert len(two["message"]) == 20_010
+    assert two["fields"]["SHARD"] == "7"
+    assert one["level"] == 13
+    assert one["fields"]["_TRANSPORT"] == "journal"
