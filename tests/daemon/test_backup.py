@@ -40,9 +40,11 @@ def test_a_copy_made_under_load_takes_the_logs_place(daemon_factory: DaemonFacto
     writing = threading.Thread(target=write)
     writing.start()
     target = tmp_path / "copy.db"
-    said = back_up(daemon, target)
-    stop.set()
-    writing.join()
+    try:
+        said = back_up(daemon, target)
+    finally:
+        stop.set()
+        writing.join()
     assert "positions" in said
 
     assert target.stat().st_mode & 0o077 == 0
