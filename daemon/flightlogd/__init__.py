@@ -13,7 +13,8 @@
 - `append`: one transaction: what is stored, refused, known already
 - `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them
 - `seal`: digest and chain of a row
-- `store`: the database, its tables, the only SQL on the event log
+- `store`: the database, its tables, the only SQL on the event log; `store.packed`: what is
+  compressed, and how everybody reads it
 - `project`: read models, in the same transaction; `durations`, `periods`: how they count
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait; `passing`, `lag`: cursors that see nothing, or stay behind

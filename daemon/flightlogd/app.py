@@ -36,6 +36,7 @@ from flightlogd.clock import SteadyStamp, system_clock
 from flightlogd.config import Config, changed_settings
 from flightlogd.control import serve_control
 from flightlogd.errors import ConfigError, StartError
+from flightlogd.governance.compression import Compressor
 from flightlogd.governance.governor import Governor
 from flightlogd.greeting import reply_line
 from flightlogd.head import Head
@@ -234,6 +235,7 @@ class Daemon:
         self._load_config = load_config
         self._busy = trio.Lock()
         self._governor = Governor(hub, voice, self._busy)
+        self._compressor = Compressor(hub, self._busy)
 
     async def serve(self, sockets: dict[str, socket.socket]) -> str:
         """Accept and serve until a signal says stop; returns its name once connections have drained."""
@@ -249,6 +251,7 @@ class Daemon:
                 # Only while all that waits is accepted: who died may have said in there how it went.
                 accepting.start_soon(self._reactions.run)
                 accepting.start_soon(self._governor.run)
+                accepting.start_soon(self._compressor.run)
                 living.start_soon(feed_watchdog, hub, self._notifier)
                 living.start_soon(self._report_shed)
                 trio.lowlevel.add_instrument(hub.users.loop_turns)

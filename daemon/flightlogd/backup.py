@@ -31,6 +31,7 @@ _SLICE_BYTES: Final = 4 * 1024 * 1024
 _SLICE_ROWS: Final = 20_000
 
 _SMALL: Final = (
+    "cold_dictionary",
     "log_head",
     "producer",
     "line_gap",

@@ -87,6 +87,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
             they are separated by semicolons.
         audit_retention_days: How long everything else of an ended execution is kept, at least as long as its
             log; then it goes whole, from all read models; 0: for ever.
+        compress_after_s: How old lines are when they are compressed, once there is time for it.
         table_warn_bytes: Size of a table, indexes included, above which the daemon's log warns daily.
         retry_ms: Pause between attempts while storage fails.
         drain_timeout_ms: Longest orderly stop.
@@ -133,6 +134,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     retention_bytes: Annotated[int, Meta(ge=0, le=2**50)] = 0
     retention_rules: tuple[str, ...] = ()
     audit_retention_days: Days = 365
+    compress_after_s: Annotated[int, Meta(ge=0, le=2**32)] = 3600
     table_warn_bytes: Positive = 1_000_000_000
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
@@ -163,6 +165,7 @@ RELOADABLE: Final = frozenset(
         "retention_bytes",
         "retention_rules",
         "audit_retention_days",
+        "compress_after_s",
         "table_warn_bytes",
         "retry_ms",
         "drain_timeout_ms",

@@ -24,6 +24,7 @@ from flightlogd.project import Projector, create_tables, read_positions
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.store.database import DATABASE, begin, commit, rollback
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.packed import teach
 from flightlogd.touched import Key, Keys, Touched, Values
 
 SCRATCH: Final = "rebuild.db"
@@ -118,6 +119,7 @@ def open_scratch(state_dir: Path, projections: tuple[Projection, ...]) -> Scratc
         create_tables(db, projection)
     tables = {table: keys for projection in projections for table, keys in projection.TABLES.items()}
     suspects = Keys(db, "main", "suspect", tables)
+    teach(db)
     db.execute("attach ? as live", (f"{(state_dir / DATABASE).absolute().as_uri()}?mode=ro",))
     return Scratch(db, path, projections, Projector(projections), tables, suspects, {})
 

@@ -4,9 +4,9 @@
     {"seq":1,"received":...,"uid":...,"pid":...,"producer":"...","line":1,"event":{...}}
     {"pruned":{"first_seq":7,"last_seq":9,"reason":"damaged"}}
 
-It needs the rows of the log and nothing else: no read model, no index, no producers. Only rows that are as
-they were sealed are told. A damaged first page, where the schema is, is replaced in a copy: the log's table
-has the same place in every database of ours.
+It needs the rows of the log and the dictionaries of those that are compressed, and nothing else: no read
+model, no index, no producers. Only rows that are as they were sealed are told. A damaged first page, where
+the schema is, is replaced in a copy: the log's table has the same place in every database of ours.
 """
 
 import shutil
@@ -30,6 +30,7 @@ from flightlogd.seal import GENESIS, digest_lines, extend_chain
 from flightlogd.store.damage import UNREADABLE, next_readable
 from flightlogd.store.database import is_damage, open_reader, open_writer
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.packed import LINES
 from flightlogd.store.schema import migrate
 from flightlogd.store.tombstones import Tombstone, holes_between, last_digest
 
@@ -86,6 +87,10 @@ def open_damaged(database: Path, scratch: Path) -> Iterator[apsw.Connection]:
         copy, fresh = Path(directory, "copy.db"), Path(directory, "fresh.db")
         with closing(open_writer(fresh)) as db:
             migrate(db, fresh)
+            # So that what is left of the schema is in the first page alone.
+            parts = db.execute("select type, name from sqlite_schema where type in ('view', 'trigger')")
+            for kind, name in parts.fetchall():
+                db.execute(f"drop {kind} {name}")
             page_size = int(db.pragma("page_size"))
         shutil.copyfile(database, copy)
         wal = database.with_name(f"{database.name}-wal")
@@ -141,7 +146,7 @@ def _rows(db: apsw.Connection) -> Iterator[tuple[Any, ...]]:
     while True:
         try:
             for row in db.execute(
-                "select first_seq, last_seq, received, spans, digest, chain, lines from event_batch"
+                f"select first_seq, last_seq, received, spans, digest, chain, {LINES} from event_batch"
                 " where first_seq > ? order by first_seq",
                 (reached,),
             ):

@@ -243,6 +243,18 @@ class RetentionStatus(Struct, kw_only=True):
     limit_bytes: int | None
 
 
+class StoredStatus(Struct, kw_only=True):
+    """How much of the log is stored as it came (`hot`), and how much compressed (`cold`).
+
+    Events are positions in rows that are there; bytes are those of their lines, as they are stored.
+    """
+
+    hot_events: int
+    hot_bytes: int
+    cold_events: int
+    cold_bytes: int
+
+
 class UserStatus(Struct, kw_only=True):
     """One user who is connected, or was.
 
@@ -304,6 +316,7 @@ class DaemonStatus(Struct, kw_only=True):
     queued_bytes: int
     projections: list[ProjectionStatus]
     search: SearchStatus
+    stored: StoredStatus
     retention: RetentionStatus | None
     table_bytes: dict[str, int]
     state_dir: str

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 
 import apsw
 import pytest
 
 from flightlogd import batch, seal
 from flightlogd.lines import split_lines
+from flightlogd.store.database import open_reader
 from support.daemon import Daemon, run_flightlogd
 from support.lines import block, event, log, logs
 from support.peers import IngestPeer, QueryPeer
@@ -80,9 +82,10 @@ def test_stored_bytes_are_the_bytes_that_came(db: apsw.Connection) -> None:
     assert [line for line in found if b'"daemon.' not in line] == sent
 
 
-def test_the_event_view_shows_one_row_an_event(stopped: Daemon, db: apsw.Connection) -> None:
+def test_the_event_view_shows_one_row_an_event(stopped: Daemon) -> None:
     """The view `event` has a row for each event, with its position, producer, line, type and bytes."""
-    rows = db.execute("select seq, producer, line, type, execution_id from event order by seq").fetchall()
+    with closing(open_reader(stopped.database)) as db:
+        rows = db.execute("select seq, producer, line, type, execution_id from event order by seq").fetchall()
 
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     assert [row[1:] for row in rows if row[1] == "p1"] == [

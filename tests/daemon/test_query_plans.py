@@ -16,6 +16,7 @@ from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from flightlogd.queries.search import find_hits, look_up
+from flightlogd.store.database import open_reader
 from support.daemon import Daemon
 from support.lines import event, log
 from support.peers import IngestPeer
@@ -117,7 +118,7 @@ def watched(daemon: Daemon) -> Iterator[Watched]:
             log("ex", "m"),
         )
     daemon.terminate()
-    db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
+    db = open_reader(daemon.database)
     try:
         yield Watched(db)
     finally:

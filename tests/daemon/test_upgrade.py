@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from flightlogd.store.database import open_reader
 from flightlogd.store.schema import schema_version
 from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.lines import event
@@ -26,7 +27,7 @@ def lay_out(daemon: Daemon, version: int) -> bytes:
 
 def log_of(database: Path) -> list[tuple[object, ...]]:
     """Return all rows of the log, without what a daemon wrote when it started or stopped."""
-    db = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    db = open_reader(database)
     try:
         return db.execute("select seq, producer, line, event from event order by seq").fetchall()
     finally:

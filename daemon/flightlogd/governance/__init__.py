@@ -5,6 +5,7 @@
 - `retention`: finds what is over its time, removes it in slices on the writer's thread
 - `removal`: whole ended executions, from the log and from every read model
 - `scrub`: a value, out of everything that the daemon keeps
+- `compression`: what is old is stored compressed, when there is time
 - `governor`: when this happens: at the start, daily, when asked; and what is said of it
 - `verify`: that what is there is what was stored, less what tombstones tell of
 """

@@ -8,7 +8,7 @@ write-ahead log is cut. Ids are left: another id would be another execution. Wha
 
 import pwd
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,14 +18,18 @@ import trio
 
 from flightlog_schemas.masking import Values, mask_line
 from flightlog_schemas.masking.lines import mask_bytes
+from flightlog_schemas.masking.values import LEAST_CHARS
 from flightlog_schemas.wire.control import Progress, Rebuild, Scrubbed
 from flightlogd.batch import Batch
+from flightlogd.governance.compression import expand
 from flightlogd.governance.rewrite import Row, rewrite
 from flightlogd.governance.slices import Say, apply, seal, short_turns
 from flightlogd.hub import Hub
 from flightlogd.rebuild_live import run_rebuild
-from flightlogd.store.database import DATABASE, begin, commit, cut_wal, rollback
+from flightlogd.store.cold import dictionaries
+from flightlogd.store.database import DATABASE, begin, commit, cut_wal, open_reader, rollback
 from flightlogd.store.eventlog import read_batches, read_head
+from flightlogd.store.packed import LINES
 from flightlogd.store.tombstones import Rewrite
 from flightlogd.voice import Voice
 
@@ -149,6 +153,13 @@ async def scrub(hub: Hub, voice: Voice, value: str, *, by: str, dry_run: bool, s
             done.refused = len(await hub.readers.run(partial(_refused, values=look.values)))
             done.backups = await trio.to_thread.run_sync(_backups, state_dir, look.values)
             return done
+        parts = _parts(value)
+        if found := [
+            codec
+            for codec, content in (await hub.readers.run(dictionaries)).items()
+            if any(part in content for part in parts) or mask_bytes(content, look.values.mask) != content
+        ]:
+            await expand(hub, found)
         done.refused = await hub.writer.do(partial(_scrub_refused, values=look.values), ahead=True)
         differences = await run_rebuild(hub, Rebuild(), say)
         done.rows = sum(one.missing + one.extra + one.changed for one in differences)
@@ -161,6 +172,12 @@ async def scrub(hub: Hub, voice: Voice, value: str, *, by: str, dry_run: bool, s
         await trio.to_thread.run_sync(partial((state_dir / name).unlink, missing_ok=True))
     done.wal_cut = await _cut_wal(hub)
     return done
+
+
+def _parts(value: str) -> list[bytes]:
+    """Return the parts of a value that are long enough to tell: a dictionary has pieces of lines."""
+    data = value.encode()
+    return [data[start : start + LEAST_CHARS] for start in range(len(data) - LEAST_CHARS + 1)]
 
 
 def _refused(db: apsw.Connection, values: Values) -> list[tuple[int, str, bytes]]:
@@ -198,7 +215,14 @@ def _holds(path: Path, values: Values) -> bool:
             if mask_bytes(data, values.mask) != data:
                 return True
             before = data[-_OVERLAP_BYTES:]
-    return False
+    with closing(open_reader(path)) as db:
+        try:
+            return any(
+                mask_bytes(lines, values.mask) != lines
+                for (lines,) in db.execute(f"select {LINES} from event_batch where codec > 0")
+            )
+        except apsw.Error:
+            return False  # no copy of a log, or of one before there was compression
 
 
 async def _cut_wal(hub: Hub) -> bool:

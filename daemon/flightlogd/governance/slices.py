@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 import structlog
@@ -23,6 +23,8 @@ from flightlogd.store.tombstones import Cause, Rewrite, Slice, governing, mark_s
 from flightlogd.voice import Voice
 
 logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 Say = Callable[[Progress], Awaitable[None]]
 
@@ -57,6 +59,26 @@ def _apply_slice(db: apsw.Connection, cause: Cause, changes: Sequence[Rewrite]) 
         part = Slice(db, cause, max(system_clock(), head.received), borders)
         for change in changes:
             part.rewrite(change)
+            done += 1
+            if time.monotonic() > deadline:
+                break
+    return done
+
+
+async def store(hub: Hub, put: Callable[[apsw.Connection, T], None], rows: Sequence[T]) -> None:
+    """Store rows otherwise than they were, as many in a slice as its time allows; what they say stays."""
+    left = rows
+    while left:
+        done = await hub.writer.do(partial(_store_slice, put=put, rows=left), ahead=True)
+        left = left[done:]
+
+
+def _store_slice(db: apsw.Connection, put: Callable[[apsw.Connection, T], None], rows: Sequence[T]) -> int:
+    deadline = time.monotonic() + SLICE_S
+    done = 0
+    with governing(db):
+        for row in rows:
+            put(db, row)
             done += 1
             if time.monotonic() > deadline:
                 break

@@ -18,6 +18,7 @@ from flightlogd.lines import GONE, split_lines
 from flightlogd.seal import GENESIS, digest_lines, extend_chain
 from flightlogd.store.damage import UNREADABLE, next_readable
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.packed import LINES
 from flightlogd.store.tombstones import Tombstone, holes_between, last_digest, sealing_of
 
 _PRUNED: Final = b'"type":"daemon.pruned"'
@@ -88,7 +89,7 @@ def _rows(db: apsw.Connection, walk: "_Walk") -> Iterator["_Row"]:
     while True:
         try:
             for row in db.execute(
-                "select first_seq, last_seq, received, spans, digest, chain, lines from event_batch"
+                f"select first_seq, last_seq, received, spans, digest, chain, {LINES} from event_batch"
                 " where first_seq > ? order by first_seq",
                 (reached,),
             ):

@@ -15,6 +15,7 @@ from flightlogd.lines import split_lines
 from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.find import find_execution, require
 from flightlogd.queries.log import log_line
+from flightlogd.store.packed import LINES
 from flightlogd.store.searchdb import fact, find_lines, level_fact, tokens
 
 HITS_AT_ONCE: Final = 100
@@ -125,7 +126,7 @@ def _lines_at(db: apsw.Connection, positions: Sequence[int]) -> Iterator[LogLine
     for seq in positions:
         if not first_seq <= seq <= last_seq:
             row = db.execute(
-                "select first_seq, last_seq, received, lines from event_batch where first_seq <= ?"
+                f"select first_seq, last_seq, received, {LINES} from event_batch where first_seq <= ?"
                 " order by first_seq desc limit 1",
                 (seq,),
             ).fetchone()

@@ -12,6 +12,7 @@ from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
 from flightlogd.lag import late_cursors
 from flightlogd.project import read_positions
+from flightlogd.store.cold import stored
 from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DATABASE
 from flightlogd.store.eventlog import read_head
@@ -71,6 +72,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,
         search=search,
+        stored=await hub.readers.run(stored),
         retention=hub.retention,
         table_bytes=hub.table_bytes,
         state_dir=hub.config.state_dir,

@@ -7,6 +7,7 @@ from typing import Final
 import apsw
 
 from flightlogd.store.database import is_damage
+from flightlogd.store.packed import LINES
 
 UNREADABLE: Final = (apsw.CorruptError, apsw.IOError)
 """A page is not what SQLite wrote, or the disk does not give it back."""
@@ -68,7 +69,9 @@ def _first_after(db: apsw.Connection, seq: int) -> int | None:
 def _reads(db: apsw.Connection, where: str, seq: int) -> int | None:
     """Return the position of a row, where it can be read whole."""
     try:
-        row = db.execute(f"select first_seq, spans, chain, lines from event_batch {where}", (seq,)).fetchone()
+        row = db.execute(
+            f"select first_seq, spans, chain, {LINES} from event_batch {where}", (seq,)
+        ).fetchone()
     except UNREADABLE:
         return None
     return None if row is None else int(row[0])

@@ -7,6 +7,7 @@ from typing import Final
 import apsw
 
 from flightlogd.errors import StartError, StorageFault
+from flightlogd.store.packed import teach
 
 DATABASE: Final = "flightlog.db"
 
@@ -73,6 +74,7 @@ def open_writer(path: Path | str, *, limit_bytes: int = 0) -> apsw.Connection:
     # 16 MiB: the upper pages of all trees stay, and the daemon stays small.
     db.execute("pragma cache_size = -16384")
     db.execute("pragma temp_store = memory")
+    teach(db)
     set_limit(db, limit_bytes)
     return db
 
@@ -93,6 +95,7 @@ def open_reader(path: Path | str) -> apsw.Connection:
     # Batches are large and read once; the operating system's cache holds them.
     db.execute("pragma cache_size = -2048")
     db.execute("pragma temp_store = memory")
+    teach(db)
     return db
 
 

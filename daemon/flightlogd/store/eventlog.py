@@ -22,6 +22,7 @@ from flightlogd.lines import GONE, line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
 from flightlogd.store.damage import UNREADABLE, damaged_range, naming
 from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.packed import LINES
 from flightlogd.store.rows import insert_rows
 
 
@@ -56,6 +57,7 @@ def append_batches(db: apsw.Connection, head: Head, batches: Sequence[Batch]) ->
     seq, chain = head.seq, head.chain
     rows: list[tuple[object, ...]] = []
     index: list[tuple[object, ...]] = []
+    size_bytes = 0
     for batch in batches:
         assert batch.first_seq == seq + 1, (batch.first_seq, seq)
         assert batch.sealed is not None, batch.first_seq
@@ -70,6 +72,7 @@ def append_batches(db: apsw.Connection, head: Head, batches: Sequence[Batch]) ->
             digest=sealed.digest,
         )
         rows.append((batch.first_seq, seq, received, spans, sealed.digest, chain, 0, sealed.blob))
+        size_bytes += len(sealed.blob)
         index += [
             (
                 execution_id,
@@ -84,7 +87,11 @@ def append_batches(db: apsw.Connection, head: Head, batches: Sequence[Batch]) ->
         ]
     insert_rows(db, "event_batch", rows)
     insert_rows(db, "execution_batch_recent", index)
-    db.execute("update log_head set seq = ?, chain = ?, received = ?", (seq, chain, received))
+    db.execute(
+        "update log_head set seq = ?1, chain = ?2, received = ?3,"
+        " hot_events = hot_events + ?1 - seq, hot_bytes = hot_bytes + ?4",
+        (seq, chain, received, size_bytes),
+    )
     return Head(head.log_id, seq, chain, received)
 
 
@@ -123,13 +130,15 @@ def read_batches(db: apsw.Connection, after: int, until: int) -> Iterator[Batch]
     except UNREADABLE as error:
         raise damaged_range(db, after, error) from error
     reached = (start or 1) - 1
-    rows = db.execute(
-        "select first_seq, last_seq, received, spans, lines from event_batch"
-        " where first_seq >= ? and first_seq <= ? order by first_seq",
-        (start or 0, until),
-    )
+    rows = None
     while True:
         try:
+            # Both read a row.
+            rows = rows or db.execute(
+                f"select first_seq, last_seq, received, spans, {LINES} from event_batch"
+                " where first_seq >= ? and first_seq <= ? order by first_seq",
+                (start or 0, until),
+            )
             row = next(rows, None)
         except UNREADABLE as error:
             raise damaged_range(db, reached, error) from error
@@ -156,7 +165,7 @@ def received_after(db: apsw.Connection, seq: int) -> int | None:
 def read_line(db: apsw.Connection, seq: int) -> tuple[int, Span, bytes] | None:
     """Return one line of the log with when it was received and the span it is in, None where it is gone."""
     row = db.execute(
-        "select first_seq, received, spans, lines from event_batch where first_seq <= ?"
+        f"select first_seq, received, spans, {LINES} from event_batch where first_seq <= ?"
         " order by first_seq desc limit 1",
         (seq,),
     ).fetchone()
@@ -289,7 +298,7 @@ def pick_lines(db: apsw.Connection, row: IndexRow) -> Picked:
     """Return the lines that an index row points to."""
     try:
         [(received, spans, blob)] = db.execute(
-            "select received, spans, lines from event_batch where first_seq = ?", (row.first_seq,)
+            f"select received, spans, {LINES} from event_batch where first_seq = ?", (row.first_seq,)
         )
     except UNREADABLE as error:
         raise damaged_range(db, row.first_seq - 1, error) from error

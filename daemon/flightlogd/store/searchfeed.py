@@ -6,7 +6,9 @@ import apsw
 from msgspec import Struct
 
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.packed import LINES
 from flightlogd.store.searchdb import Indexed, Row
+from flightlogd.store.tombstones import newest_tombstone
 
 _FEED_LINES: Final = 2000
 """Positions in one step: some 10 ms of work, and one commit."""
@@ -67,7 +69,7 @@ def read_feed(db: apsw.Connection, indexed: Indexed) -> Feed:
     size_bytes = 0
     row_seq, chain = indexed.row_seq, indexed.chain
     for first_seq, last_seq, received, found, lines in db.execute(
-        "select first_seq, last_seq, received, chain, lines from event_batch where first_seq > ?"
+        f"select first_seq, last_seq, received, chain, {LINES} from event_batch where first_seq > ?"
         " order by first_seq",
         (indexed.position,),
     ):
@@ -88,7 +90,7 @@ def _reached(indexed: Indexed, *, tombstone_id: int) -> Indexed:
 
 def _read_taken(db: apsw.Connection, indexed: Indexed) -> tuple[list[Taken], int]:
     """Return what was taken of what is indexed, and the last tombstone looked at."""
-    newest = db.execute("select coalesce(max(tombstone_id), 0) from tombstone").get
+    newest = newest_tombstone(db)
     taken = [
         _taken(db, *row)
         for row in db.execute(
@@ -108,7 +110,7 @@ def _read_rows(db: apsw.Connection, first_seq: int, last_seq: int) -> list[Row]:
     return [
         Row(*row)
         for row in db.execute(
-            "select first_seq, last_seq, received, lines from event_batch where first_seq between ? and ?",
+            f"select first_seq, last_seq, received, {LINES} from event_batch where first_seq between ? and ?",
             (first_seq, last_seq),
         )
     ]

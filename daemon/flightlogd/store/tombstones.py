@@ -144,7 +144,9 @@ class Slice:
             self._delete(change)
             return
         blob = join_lines([GONE if line is None else line for line in change.lines])
-        self._db.execute("update event_batch set lines = ? where first_seq = ?", (blob, change.first_seq))
+        self._db.execute(
+            "update event_batch set codec = 0, lines = ? where first_seq = ?", (blob, change.first_seq)
+        )
         insert_rows(
             self._db,
             "execution_batch",
@@ -312,6 +314,11 @@ class Sealing(Struct):
     lines: int
     size_bytes: int
     digest: bytes
+
+
+def newest_tombstone(db: apsw.Connection) -> int:
+    """Return the number of the newest tombstone, 0 where there is none."""
+    return int(db.execute("select coalesce(max(tombstone_id), 0) from tombstone").get)
 
 
 def unsealed(db: apsw.Connection) -> Sealing | None:

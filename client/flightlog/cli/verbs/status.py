@@ -8,7 +8,7 @@ from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import DaemonAway
 from flightlog.waiting import waiting_spools
-from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus, UserStatus
+from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus, StoredStatus, UserStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
 
@@ -68,6 +68,7 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         ),
         ("writer", f"{status.phase}, {status.queued_lines:,} lines queued", None),
         ("log", f"{status.head_seq:,} events, {bytes_text(status.database_bytes)}", None),
+        ("lines", _stored(status.stored), None),
         ("wal", bytes_text(status.wal_bytes), None),
         ("disk", f"{bytes_text(status.free_bytes)} free, {bytes_text(status.reserve_bytes)} aside", None),
         ("memory", bytes_text(status.memory_bytes), None),
@@ -111,6 +112,13 @@ def _search(search: SearchStatus) -> tuple[str, str | None]:
     if search.lag:
         behind = f"{search.lag:,} events behind, for {duration_text(search.lag_us)}"
     return f"{behind}, {bytes_text(search.index_bytes)}", None
+
+
+def _stored(stored: StoredStatus) -> str:
+    return (
+        f"{stored.hot_events:,} in {bytes_text(stored.hot_bytes)},"
+        f" {stored.cold_events:,} compressed in {bytes_text(stored.cold_bytes)}"
+    )
 
 
 def _retention(output: Output, retention: RetentionStatus | None) -> str:
