@@ -273,7 +273,7 @@ def test_secrets_in_a_session_are_masked(flightlog: Cli, daemon: Daemon, home: P
 def test_the_formats_are_listed(alone: Cli) -> None:
     """`--list` names the formats; an unknown one, or none, is a usage error; a dry run needs no daemon."""
     formats = [line.split("\t")[0] for line in alone.ok("import", "--list").lines]
-    assert formats == ["claude-code", "codex", "events"]
+    assert formats == ["claude-code", "codex", "events", "journal", "cloudevents"]
     assert alone("import", "vi", "x").code == 3
     assert alone("import", "codex").code == 3
     done = alone.ok("import", "codex", str(DATA / "codex"), "--dry-run")

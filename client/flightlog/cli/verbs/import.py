@@ -1,4 +1,4 @@
-"""`flightlog import`: sessions of agents, what another daemon recorded, and systemd's journal."""  # noqa: N999  # as the verb
+"""`flightlog import`: sessions of agents, what another daemon recorded, the journal, CloudEvents."""  # noqa: N999  # as the verb
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,8 @@ import click
 from msgspec import Struct
 
 from flightlog.cli.busy import BusyNotice
+from flightlog.cli.import_cloudevents import ABOUT as ABOUT_CLOUD_EVENTS
+from flightlog.cli.import_cloudevents import import_cloudevents
 from flightlog.cli.import_journal import import_journal
 from flightlog.cli.import_log import import_log
 from flightlog.cli.options import TIME
@@ -30,6 +32,7 @@ from flightlog.paths import ingest_socket
 
 EVENTS: Final = "events"
 JOURNAL: Final = "journal"
+CLOUD_EVENTS: Final = "cloudevents"
 
 
 @verb(
@@ -39,6 +42,7 @@ JOURNAL: Final = "journal"
     "flightlog import events log.jsonl",
     "flightlog import journal --unit nginx --since 1d",
     "flightlog import journal --follow --cursor-file journal.cursor",
+    "flightlog import cloudevents -",
     "flightlog import --list",
 )
 @click.argument("format_name", metavar="[FORMAT]", required=False)
@@ -84,15 +88,15 @@ def command(
     ended. FORMAT `events` takes exports (a file, a directory, or - for stdin): events as they were stored,
     with who said them, where and when; root and the user that runs the daemon may do that. FORMAT `journal`
     takes the entries that `journalctl` shows this user, or files that `journalctl -o json` wrote: each run of
-    a unit becomes an execution. Exit code 2 if a file is no transcript, or a line is none of an export or a
-    journal.
+    a unit becomes an execution. FORMAT `cloudevents` takes CloudEvents as JSON lines. Exit code 2 if a file
+    is no transcript, or a line is none of an export or a journal, or no CloudEvent.
     """
     if as_list:
         _show_formats(session, as_json=as_json)
         return 0
     if format_name is None:
         raise UsageError("give a format and a path", "flightlog import --list")
-    if format_name not in (EVENTS, JOURNAL, *format_names()):
+    if format_name not in (EVENTS, JOURNAL, CLOUD_EVENTS, *format_names()):
         raise UsageError(f"no such format: {format_name}", "flightlog import --list")
     choice = Choice(units=units, identifiers=identifiers, since=since, follow=follow)
     if (choice != Choice() or cursor_file is not None) and (format_name != JOURNAL or paths):
@@ -106,6 +110,8 @@ def command(
         raise UsageError("give a path, too", f"flightlog import {format_name} PATH")
     if format_name == EVENTS:
         return import_log(session, paths, dry_run=dry_run, as_json=as_json)
+    if format_name == CLOUD_EVENTS:
+        return import_cloudevents(session, paths, dry_run=dry_run, as_json=as_json)
     run = _Run(session, format_named(format_name))
     with progress("import", None) as run.advance:
         items = run.items(paths)
@@ -128,6 +134,7 @@ def _show_formats(session: Session, *, as_json: bool) -> None:
     formats = {name: format_named(name).ABOUT for name in format_names()} | {
         EVENTS: ABOUT,
         JOURNAL: "systemd's journal, or what `journalctl -o json` wrote",
+        CLOUD_EVENTS: ABOUT_CLOUD_EVENTS,
     }
     output = session.output()
     if as_json:

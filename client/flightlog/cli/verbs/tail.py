@@ -1,5 +1,6 @@
 """`flightlog tail`: events as they are recorded."""
 
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -15,10 +16,12 @@ from flightlog.cli.options import ID, Pattern
 from flightlog.cli.output import Output
 from flightlog.cli.stream import Stream
 from flightlog.cli.verb import Session, verb
+from flightlog.cloudevents import Outgoing
 from flightlog.errors import QueryFailed, UsageError
-from flightlog_schemas.answers import LogLine
+from flightlog_schemas.answers import DaemonStatus, LogLine
 from flightlog_schemas.times import rfc3339
 from flightlog_schemas.wire.lines import Tail
+from flightlog_schemas.wire.query import StatusRequest
 from flightlog_schemas.wire.reply import Pruned
 
 DEFAULT_COUNT = 10
@@ -52,10 +55,10 @@ DEFAULT_COUNT = 10
 @click.option(
     "-o",
     "form",
-    type=click.Choice(["short", "json", "cat"]),
+    type=click.Choice(["short", "json", "cat", "cloudevents"]),
     default="short",
     show_default=True,
-    help="A line with time and execution, the event as it is stored, or the text alone.",
+    help="A line with time and execution, the event as it is stored, the text alone, or a CloudEvent.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
 def command(
@@ -142,6 +145,10 @@ def _writer(
     """Return what writes one event."""
     if form == "json":
         return lambda said: stream.line_bytes(output.harmless(_json(said)), position_of(said))
+    if form == "cloudevents":
+        with session.ask() as daemon:
+            told = Outgoing(daemon.one(StatusRequest(), DaemonStatus).log_id, socket.gethostname())
+        return lambda said: stream.line_bytes(output.harmless(_cloud_event(told, said)), position_of(said))
     names = Names(session) if mixed or not output.terminal else None
     text = RecordedText(output, names, bare=form == "cat")
 
@@ -150,6 +157,11 @@ def _writer(
         stream.line(pruned_text(said) if isinstance(said, Pruned) else text(said), position_of(said))
 
     return write
+
+
+def _cloud_event(told: Outgoing, said: Said) -> bytes:
+    assert not isinstance(said, LogLine)
+    return msgspec.json.encode(told.hole(said) if isinstance(said, Pruned) else told.event(said))
 
 
 def _json(said: Said) -> bytes:
