@@ -1,7 +1,7 @@
 # `make help` says what there is. All of it works in the checkout: the environment is .venv, nothing else is touched.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-deps soak bench-deps lint types bench fuzz clean
+.PHONY: help demo test test-fast test-deps soak bench-peers lint types bench fuzz clean
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
@@ -48,8 +48,8 @@ test-deps:  ## install what some tests need: shellcheck, bats, busybox, systemd,
 	@test -d tests/page/node_modules/axe-core || ! command -v npm >/dev/null || \
 		npm ci --prefix tests/page --ignore-scripts --no-audit --no-fund --silent
 
-bench-deps:  ## install what make bench compares with: Redis (NATS is there)
-	apt-get install --yes --no-install-recommends redis-server
+bench-peers:  ## install what make bench compares with: Redis, PostgreSQL (NATS is there)
+	apt-get install --yes --no-install-recommends redis-server postgresql
 
 # Every operation of SQLite on its files fails once: of how many in each step, and which kinds of faults.
 SOAK_FAULT_ROUNDS ?= 10000
@@ -67,7 +67,7 @@ types: $(READY)  ## check types, strictly
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy tests
 
-bench: $(READY)  ## measure speed beside Redis, NATS and a bare disk (PART=bulk ARGS=--quick)
+bench: $(READY)  ## measure speed beside Redis, NATS, PostgreSQL and a bare disk (PART=bulk ARGS=--quick)
 	@PYTHONPATH=tests $(RUN) -m bench $(PART) $(ARGS)
 
 fuzz: $(READY)  ## feed the daemon's decoders with what nobody would send (ARGS="--seconds 600 --seed 7 line")

@@ -12,6 +12,7 @@ from bench import (
     hostile,
     many,
     masking,
+    peers,
     planning,
     reading,
     scrubbing,
@@ -23,6 +24,7 @@ from bench.contest import contest
 from bench.figures import megabytes
 
 PARTS = {
+    "peers": peers.peers,
     "bulk": writing.bulk,
     "single": writing.single,
     "tail": reading.tail,
@@ -51,7 +53,8 @@ def main() -> None:
         "--quick", action="store_true", help="small sizes: to see that it works, not how fast"
     )
     parser.add_argument("--rounds", type=int, help="how often each takes its turn (default 5, quick 2)")
-    parser.add_argument("--alone", action="store_true", help="without Redis and NATS")
+    parser.add_argument("--alone", action="store_true", help="without the others")
+    parser.add_argument("--chart", type=Path, help="draw what `peers` measures to this file, as SVG")
     parser.add_argument(
         "--dir", type=Path, default=Path("/var/tmp"), help="a directory on the disk to measure"
     )
@@ -64,7 +67,9 @@ def main() -> None:
         f"flightlog benchmark: Python {platform.python_version()}, {os.cpu_count()} CPUs, "
         f"{platform.release()}, {rounds} rounds, files in {chosen.dir}"
     )
-    with contest(chosen.dir, rounds=rounds, quick=chosen.quick, alone=chosen.alone) as running:
+    with contest(
+        chosen.dir, rounds=rounds, quick=chosen.quick, alone=chosen.alone, chart=chosen.chart
+    ) as running:
         peaks = {"at rest": running.ours.peak_memory_bytes()}
         for part in chosen.parts or PARTS:
             PARTS[part](running)

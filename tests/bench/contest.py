@@ -6,10 +6,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contestant import Contestant, SkippedError
+from bench.contestant import Contestant, Log, SkippedError
 from bench.disk import Disk
 from bench.nats_jetstream import NatsJetStream
 from bench.ours import Flightlog
+from bench.postgres import PostgreSQL
 from bench.redis_streams import RedisStreams
 from bench.report import Report
 
@@ -25,14 +26,16 @@ class Contest:
         others: What we compare with, as far as it is here.
         rounds: How often each takes its turn.
         quick: Small sizes, to see that it works.
+        chart: The file to draw a chart to, if any.
     """
 
     report: Report
     disk: Disk
     ours: Flightlog
-    others: list[Contestant]
+    others: list[Log]
     rounds: int
     quick: bool
+    chart: Path | None
 
     @property
     def all(self) -> list[Contestant]:
@@ -41,22 +44,23 @@ class Contest:
 
 
 @contextmanager
-def contest(base: Path, *, rounds: int, quick: bool, alone: bool) -> Iterator[Contest]:
+def contest(base: Path, *, rounds: int, quick: bool, alone: bool, chart: Path | None) -> Iterator[Contest]:
     """Start everyone in a directory below `base`; stop them and remove it at the end.
 
     Args:
         base: A directory on the disk that is to be measured, with a short path.
         rounds: How often each takes its turn.
         quick: Small sizes.
-        alone: Leave Redis and NATS out.
+        chart: The file to draw a chart to, if any.
+        alone: Leave the others out.
     """
     report = Report()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flb-", dir=base)))
         disk, ours = Disk(directory), Flightlog(directory)
         stack.callback(ours.close)
-        others: list[Contestant] = []
-        for kind in () if alone else (RedisStreams, NatsJetStream):
+        others: list[Log] = []
+        for kind in () if alone else (RedisStreams, NatsJetStream, PostgreSQL):
             try:
                 other = kind(directory)
             except SkippedError as reason:
@@ -64,4 +68,4 @@ def contest(base: Path, *, rounds: int, quick: bool, alone: bool) -> Iterator[Co
             else:
                 stack.callback(other.close)
                 others.append(other)
-        yield Contest(report, disk, ours, others, rounds, quick)
+        yield Contest(report, disk, ours, others, rounds, quick, chart)

@@ -4,6 +4,8 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +31,54 @@ class Contestant(Protocol):
 
     def close(self) -> None:
         """Stop it."""
+
+
+class Follower(Protocol):
+    """Somebody who is told of new lines.
+
+    Attributes:
+        sock: Readable when there is news.
+    """
+
+    @property
+    def sock(self) -> socket.socket:
+        """Readable when there is news."""
+
+    def take(self) -> int:
+        """Read what is there; return how many lines came."""
+
+
+@dataclass
+class Following:
+    """Somebody who sends and somebody who follows.
+
+    Attributes:
+        sock: Over which lines are sent; answers that come on it need only be read.
+        encode: Returns the request that stores a line.
+        follower: Who is told.
+    """
+
+    sock: socket.socket
+    encode: Callable[[bytes], bytes]
+    follower: Follower
+
+
+class Log(Contestant, Protocol):
+    """Something that keeps lines and can be asked for them.
+
+    Attributes:
+        files: The directory in which it keeps them.
+        settings: How it was set up, for the table.
+    """
+
+    files: Path
+    settings: str
+
+    def following(self) -> AbstractContextManager[Following]:
+        """Give what sends lines one by one, and who follows what comes from now on."""
+
+    def asking(self) -> AbstractContextManager[Callable[[bytes], int]]:
+        """Give a function that reads the last 100 lines of an execution and says how many came."""
 
 
 class SkippedError(Exception):

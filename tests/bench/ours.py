@@ -4,10 +4,12 @@ import json
 import re
 import socket
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.contestant import connect_unix, ping_pong, pump, share
+from bench.contestant import Following, connect_unix, ping_pong, pump, share
 from bench.workload import starts
 from support.daemon import Daemon
 
@@ -23,9 +25,11 @@ class Flightlog:
     """
 
     name = "flightlog"
+    settings = "defaults: fsync before each ack, all read models live"
 
     def __init__(self, directory: Path, **config: Any) -> None:
-        self.daemon = Daemon(directory / "state", directory / "run", **config).start()
+        self.files = directory / "state"
+        self.daemon = Daemon(self.files, directory / "run", **config).start()
         self.bulk([list(starts())])
 
     def bulk(self, batches: list[list[bytes]]) -> float:
@@ -45,6 +49,34 @@ class Flightlog:
         finally:
             for sock in socks:
                 sock.close()
+
+    @contextmanager
+    def following(self) -> Iterator[Following]:
+        """Give a producer, and a follower of the log."""
+        with self.producer() as writer, self.reader() as reader:
+            reader.sendall(b'{"tail":{"after":%d}}\n' % self.head_seq())
+            yield Following(writer, lambda line: line, _Tail(reader))
+
+    @contextmanager
+    def asking(self) -> Iterator[Callable[[bytes], int]]:
+        """Give a function that reads the last 100 lines of an execution and says how many came."""
+        with self.reader() as sock, sock.makefile("rb") as answers:
+
+            def ask(execution_id: bytes) -> int:
+                sock.sendall(b'{"logs":{"execution_id":"%s","last":100}}\n' % execution_id)
+                count = 0
+                while not answers.readline().startswith((b'{"end"', b'{"error"')):
+                    count += 1
+                return count
+
+            yield ask
+
+    def head_seq(self) -> int:
+        """Return the position of the last event."""
+        with self.reader() as sock, sock.makefile("rb") as answers:
+            sock.sendall(b'{"status":{}}\n')
+            answers.readline()
+            return int(json.loads(answers.readline())["end"]["seq"])
 
     def producer(self) -> socket.socket:
         """Return a connection that said hello and was told ready."""
@@ -68,6 +100,17 @@ class Flightlog:
     def close(self) -> None:
         """Stop the daemon."""
         self.daemon.close()
+
+
+class _Tail:
+    """A follower that is sent each event as a line."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def take(self) -> int:
+        """Read what came; return how many lines were whole by then."""
+        return self.sock.recv(1024 * 1024).count(b"\n")
 
 
 class Acks:

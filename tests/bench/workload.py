@@ -16,6 +16,8 @@ _FORMAT = (
     '"fields":{"stream":"stdout"}}\n'
 )
 
+_ID_AT = _FORMAT.index("%s")
+
 _numbers = itertools.count()
 
 
@@ -39,3 +41,8 @@ def starts() -> Iterator[bytes]:
     """Yield the line that announces each of the executions."""
     for execution_id in EXECUTIONS:
         yield b'{"type":"execution.started","execution_id":"%s","name":"bench"}\n' % execution_id.encode()
+
+
+def execution_of(line: bytes) -> bytes:
+    """Return the execution that a line made here belongs to."""
+    return line[_ID_AT : line.index(b'"', _ID_AT)]

@@ -9,16 +9,22 @@ from bench.workload import BATCH_LINES, batches, lines
 CONNECTIONS = 16
 
 
-def bulk(contest: Contest) -> None:
-    """One producer, batches of 500, at most 20,000 unacked, all of it acked and durable."""
-    count = 20_000 if contest.quick else 200_000
+def bulk_rates(contest: Contest) -> dict[str, list[float]]:
+    """Return lines a second of everyone and each round: 500 a batch, at most 20,000 unacked, all durable."""
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(contest.rounds):
         for contestant in contest.all:
-            rates[contestant.name].append(contestant.bulk(batches(count)))
+            rates[contestant.name].append(contestant.bulk(batches(_bulk_count(contest))))
+    return rates
+
+
+def bulk(contest: Contest) -> None:
+    """One producer, batches of 500, at most 20,000 unacked, all of it acked and durable."""
+    rates = bulk_rates(contest)
     plain = median(rates[contest.disk.name])
     contest.report.table(
-        f"bulk: {count:,} lines of {len(lines(1)[0])} bytes, {BATCH_LINES} a batch, events acked on disk",
+        f"bulk: {_bulk_count(contest):,} lines of {len(lines(1)[0])} bytes, {BATCH_LINES} a batch, "
+        "events acked on disk",
         ["", "median", "lowest .. highest", "of plain write"],
         [
             [name, rate(median(values)), spread(values), f"{median(values) / plain:.2f}"]
@@ -34,8 +40,8 @@ def bulk(contest: Contest) -> None:
         contest.report.goal(f"bulk: ahead of {other.name}", f"{ours / theirs:.2f} x", met=ours > theirs)
 
 
-def single(contest: Contest) -> None:
-    """16 connections, one event each, waiting for its durable ack before the next."""
+def single_rates(contest: Contest) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return events a second of everyone and each round, and each wait for an ack, in seconds."""
     count = 1_600 if contest.quick else 16_000
     rates: dict[str, list[float]] = defaultdict(list)
     waits: dict[str, list[float]] = defaultdict(list)
@@ -46,6 +52,12 @@ def single(contest: Contest) -> None:
             speed, took = contestant.single(here, CONNECTIONS)
             rates[contestant.name].append(speed)
             waits[contestant.name] += took
+    return rates, waits
+
+
+def single(contest: Contest) -> None:
+    """16 connections, one event each, waiting for its durable ack before the next."""
+    rates, waits = single_rates(contest)
     plain = median(rates[contest.disk.name])
     contest.report.table(
         f"single: {CONNECTIONS} connections, each waits for its ack (the plain loop is one, alone)",
@@ -90,3 +102,7 @@ def idle_follower(contest: Contest) -> None:
     contest.report.goal(
         "a follower that reads nothing costs less than 5 %", f"{cost * 100:.1f} %", met=cost < 0.05
     )
+
+
+def _bulk_count(contest: Contest) -> int:
+    return 20_000 if contest.quick else 200_000
