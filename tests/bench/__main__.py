@@ -9,6 +9,8 @@ from bench import (
     attempting,
     backfilling,
     emitting,
+    followers,
+    growth,
     hostile,
     many,
     masking,
@@ -29,6 +31,8 @@ PARTS = {
     "single": writing.single,
     "tail": reading.tail,
     "follower": writing.idle_follower,
+    "followers": followers.followers,
+    "idle": followers.idle,
     "read": reading.read,
     "logs": reading.logs,
     "emit": emitting.emit,
@@ -41,6 +45,7 @@ PARTS = {
     "search": searching.search,
     "backfill": backfilling.backfill,
     "plan": planning.planning,
+    "growth": growth.growth,
 }
 MEMORY_LIMIT_BYTES = 100_000_000
 

@@ -20,6 +20,7 @@ class Contest:
     """One run of the benchmark.
 
     Attributes:
+        base: A directory on the disk that is measured.
         report: Where tables and goals go.
         disk: The bare disk.
         ours: flightlog.
@@ -29,6 +30,7 @@ class Contest:
         chart: The file to draw a chart to, if any.
     """
 
+    base: Path
     report: Report
     disk: Disk
     ours: Flightlog
@@ -68,4 +70,4 @@ def contest(base: Path, *, rounds: int, quick: bool, alone: bool, chart: Path | 
             else:
                 stack.callback(other.close)
                 others.append(other)
-        yield Contest(report, disk, ours, others, rounds, quick, chart)
+        yield Contest(base, report, disk, ours, others, rounds, quick, chart)

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 
 from bench.contest import Contest
 from bench.figures import median, millis, percentile
+from bench.followers import RATE_PER_S, steady
 from support.daemon import clean_environment
 from support.peers import QueryPeer
 
@@ -32,6 +34,12 @@ empty.sort()
 print(json.dumps([run.execution_id, [cost - empty[5000] for cost in costs]]))
 """
 
+_COMMANDS = {
+    "python -c pass": ["-c", "pass"],
+    "python -c 'import flightlog'": ["-c", "import flightlog"],
+    "flightlog current": ["-m", "flightlog", "current"],
+}
+
 
 def call_costs(contest: Contest, **environment: str) -> list[float]:
     """Return what each of many calls of `run.log()` costs the thread that calls it, in seconds."""
@@ -56,30 +64,34 @@ def _python(contest: Contest, *arguments: str, **environment: str) -> subprocess
 
 
 def emit(contest: Contest) -> None:
-    """What `run.log()` costs the thread that calls it, and `flightlog current` from a cold start."""
+    """What `run.log()` costs the thread that calls it, and the shortest commands from a cold start."""
+    beside = threading.Thread(target=steady, args=(contest.ours, RATE_PER_S * (1 if contest.quick else 4)))
+    beside.start()
     costs = call_costs(contest)
-    cost = median(costs)
-    took: dict[str, list[float]] = {"python -c pass": [], "flightlog current": []}
+    beside.join()
+    took: dict[str, list[float]] = {name: [] for name in _COMMANDS}
     for _ in range(5 if contest.quick else 15):
-        for name, arguments in (
-            ("python -c pass", ["-c", "pass"]),
-            ("flightlog current", ["-m", "flightlog", "current"]),
-        ):
+        for name, arguments in _COMMANDS.items():
             began = time.perf_counter()
             done = _python(contest, *arguments)
             took[name].append(time.perf_counter() - began)
             assert done.returncode in (0, 1), done.stderr
     contest.report.table(
-        "emitting, in the caller's thread, and starting from cold",
-        ["", "median", "p99"],
-        [
-            ["run.log()", f"{cost * 1e6:.2f} us", f"{percentile(costs, 0.99) * 1e6:.2f} us"],
-            *[
-                [name, millis(median(values)), millis(percentile(values, 0.99))]
-                for name, values in took.items()
-            ],
-        ],
+        f"emitting, in the caller's thread, while others send {RATE_PER_S:,} events/s",
+        ["", "median", "p99", "p99.9"],
+        [["run.log()", *(f"{percentile(costs, share) * 1e6:.2f} us" for share in (0.5, 0.99, 0.999))]],
     )
-    contest.report.goal("emit: under 3 us a call at the median", f"{cost * 1e6:.2f} us", met=cost < 3e-6)
-    cold = median(took["flightlog current"])
-    contest.report.goal("flightlog current from cold: under 0.2 s", millis(cold), met=cold < 0.2)
+    contest.report.table(
+        "from a cold start",
+        ["", "median", "longest"],
+        [[name, millis(median(values)), millis(max(values))] for name, values in took.items()],
+    )
+    bare, library, current = (median(took[name]) for name in _COMMANDS)
+    cost, rare = percentile(costs, 0.5), percentile(costs, 0.999)
+    for what, value, text, limit in (
+        ("emit: under 1.5 us a call at the median", cost, f"{cost * 1e6:.2f} us", 1.5e-6),
+        ("emit: under 20 us a call at p99.9", rare, f"{rare * 1e6:.2f} us", 20e-6),
+        ("importing flightlog: under 30 ms", library - bare, millis(library - bare), 0.030),
+        ("flightlog current from cold: under 0.1 s", current, millis(current), 0.1),
+    ):
+        contest.report.goal(what, text, met=value < limit)

@@ -1,6 +1,7 @@
 """flightlogd with its default settings, as any program would write to it."""
 
 import json
+import os
 import re
 import socket
 import uuid
@@ -92,10 +93,22 @@ class Flightlog:
 
     def peak_memory_bytes(self) -> int:
         """Return the most memory that the daemon ever held resident."""
+        return self._status("VmHWM")
+
+    def memory_bytes(self) -> int:
+        """Return the memory that the daemon holds resident."""
+        return self._status("VmRSS")
+
+    def processor_s(self) -> float:
+        """Return the processor time that the daemon has used, seconds."""
+        fields = Path(f"/proc/{self.daemon.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> int:
         for line in Path(f"/proc/{self.daemon.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no VmHWM in /proc/PID/status")
+        raise AssertionError(f"no {name} in /proc/PID/status")
 
     def close(self) -> None:
         """Stop the daemon."""

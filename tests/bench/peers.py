@@ -30,7 +30,7 @@ def peers(contest: Contest) -> None:
     recent: dict[str, list[float]] = defaultdict(list)
     for _ in range(contest.rounds):
         for log in logs:
-            tail[log.name] += _tail(log, 100 if contest.quick else 1000)
+            tail[log.name] += tail_delays(log, 100 if contest.quick else 1000)
             recent[log.name] += _recent(log, 20 if contest.quick else 200)
     plain = contest.disk.name
     rows: list[tuple[str, dict[str, float], Callable[[float], str], bool]] = [
@@ -60,7 +60,7 @@ def peers(contest: Contest) -> None:
         _write_chart(contest.chart, names, rows)
 
 
-def _tail(log: Log, count: int) -> list[float]:
+def tail_delays(log: Log, count: int) -> list[float]:
     """Return how long after its sending the follower had each line, seconds, at 500 lines a second."""
     delays: list[float] = []
     with log.following() as following:
@@ -105,13 +105,13 @@ def _recent(log: Log, count: int) -> list[float]:
 def _disk(contest: Contest, log: Log) -> float:
     """Store many lines; return the bytes on disk that each took."""
     count = 20_000 if contest.quick else 1_000_000
-    before = _size(log.files)
+    before = disk_size(log.files)
     for _ in range(count // 20_000):
         log.bulk(batches(20_000))
-    return (_size(log.files) - before) / count
+    return (disk_size(log.files) - before) / count
 
 
-def _size(directory: Path) -> int:
+def disk_size(directory: Path) -> int:
     """Return the bytes of what is kept, without write-ahead logs (their size is bounded) and search."""
     size = 0
     for parent, _, names in os.walk(directory):
