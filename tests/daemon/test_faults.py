@@ -70,6 +70,7 @@ def test_faults_that_last(faulted: Faulted, kind: str) -> None:
 
 
 @pytest.mark.skipif(not SOAK_ROUNDS, reason="make soak")
+@pytest.mark.timeout(0 if SOAK_ROUNDS else 300)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_operation_of_each_step_fails_once(home: Path, kind: str) -> None:
@@ -97,6 +98,7 @@ def test_every_operation_of_each_step_fails_once(home: Path, kind: str) -> None:
 
 
 @pytest.mark.covers("D1", "P13")
+@pytest.mark.timeout(0 if SOAK_ROUNDS else 300)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS if SOAK_ROUNDS else ("full", "crash"))
 def test_every_operation_of_a_first_start_fails_once(home: Path, kind: str) -> None:
@@ -117,6 +119,7 @@ def test_every_operation_of_a_first_start_fails_once(home: Path, kind: str) -> N
 
 
 @pytest.mark.covers("P12")
+@pytest.mark.timeout(0 if SOAK_ROUNDS else 300)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_backup_that_fails(daemon_factory: DaemonFactory, home: Path, kind: str) -> None:
@@ -160,7 +163,13 @@ def fresh(nursery: Nursery, base: Path) -> Iterator[Faulted]:
     base.mkdir()
     control = base / "control"
     daemon = ForkedDaemon(
-        nursery, control, base, retry_ms=20, checkpoint_bytes=64 * 1024, wal_limit_bytes=512 * 1024
+        nursery,
+        control,
+        base,
+        retry_ms=20,
+        checkpoint_bytes=64 * 1024,
+        wal_limit_bytes=512 * 1024,
+        query_timeout_ms=300_000,  # the machine has other things to do
     )
     with daemon:
         yield Faulted(daemon, control)
