@@ -54,9 +54,18 @@ class StartError(EnvironmentFault):
 class StorageFault(EnvironmentFault):
     """A commit failed and was rolled back; nothing of it was acked."""
 
-    def __init__(self, state: Literal["storage_full", "storage_failing"], reason: str, hint: str) -> None:
+    def __init__(
+        self,
+        state: Literal["storage_full", "storage_failing"],
+        reason: str,
+        hint: str,
+        *,
+        by_quota: bool = False,
+    ) -> None:
         super().__init__(reason, hint)
         self.state: Literal["storage_full", "storage_failing"] = state
+        self.by_quota = by_quota
+        """It is a quota that is used up: the file system may have room for others."""
 
     @property
     def told(self) -> tuple[str, str, str | None]:

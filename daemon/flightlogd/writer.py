@@ -237,7 +237,7 @@ class Writer:
                     committed = self._transaction.settle(submissions)
                     break
                 except apsw.Error as error:
-                    fault = storage_fault(error) or self._die_of(error)
+                    fault = storage_fault(error, self._transaction.db) or self._die_of(error)
             if fault.state == "storage_full":
                 fault = self._make_room(fault)
             if known is None or known.told != fault.told:
@@ -258,7 +258,7 @@ class Writer:
 
     def _make_room(self, fault: StorageFault) -> StorageFault:
         """Give up what is kept aside, for governance to work with; return what is to be said."""
-        if self._reserve.give_up():
+        if self._reserve.give_up(by_quota=fault.by_quota):
             self._reserve_given_up = True
             logger.warning("the disk is full: what was kept aside is given up, so that governance can work")
         self._cut_wal()
@@ -298,7 +298,7 @@ class Writer:
         try:
             cut_wal(self._transaction.db)
         except apsw.Error as error:
-            if storage_fault(error) is None:
+            if storage_fault(error, self._transaction.db) is None:
                 self._die_of(error)
 
     @property
@@ -340,7 +340,7 @@ class Writer:
         try:
             merge()
         except apsw.Error as error:
-            return storage_fault(error) or self._die_of(error)
+            return storage_fault(error, self._transaction.db) or self._die_of(error)
         return None
 
     def _checkpoint(self) -> StorageFault | None:
@@ -363,7 +363,7 @@ class Writer:
             pages, done = self._wal_pages, 0
         except apsw.Error as error:
             # The WAL still has everything, and commits go on up to its limit.
-            fault = storage_fault(error) or self._die_of(error)
+            fault = storage_fault(error, self._transaction.db) or self._die_of(error)
             pages, done = self._wal_pages, 0
         self._reserve.make()  # where there was no room before
         base = self._pages(config.checkpoint_bytes)

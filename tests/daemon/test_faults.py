@@ -58,7 +58,7 @@ def test_one_fault_in_each_step(faulted: Faulted, kind: str) -> None:
 
 @pytest.mark.covers("P15")
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "write", "short"])
+@pytest.mark.parametrize("kind", ["full", "quota", "write", "short"])
 def test_faults_that_last(faulted: Faulted, kind: str) -> None:
     """While all writing fails `status` says so and reads go on; it goes on by itself when that clears."""
     # A connection to search.db whose closing fails in Python leaves its lock behind, as none does in C.
@@ -66,7 +66,7 @@ def test_faults_that_last(faulted: Faulted, kind: str) -> None:
     nth = any_of(kind, f"{kind} lasts")
     faulted.run(kind, lambda _step: next(nth), lasting=True)
     faulted.check()
-    assert {"storage_full" if kind == "full" else "storage_failing"} <= faulted.states
+    assert {"storage_full" if kind in ("full", "quota") else "storage_failing"} <= faulted.states
 
 
 @pytest.mark.skipif(not SOAK_ROUNDS, reason="make soak")

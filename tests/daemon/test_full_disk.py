@@ -1,6 +1,7 @@
 """A disk that is really full: a small tmpfs in a mount namespace of its own."""
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -102,6 +103,8 @@ def status(daemon: Daemon) -> Json:
 @pytest.mark.slow
 def test_retention_makes_room(daemon: Daemon, disk: SmallDisk) -> None:
     """On a full disk reads, a hello and retention go on, by what was kept aside; ingestion resumes."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(log("first", "what is kept aside is made before the first commit"))
     assert status(daemon)["reserve_bytes"] == SIZE_BYTES // 8
     disk.fill(leave_bytes=12 * MIB)
     with IngestPeer(daemon.ingest_socket) as peer:
@@ -156,3 +159,20 @@ def test_it_starts_and_stops_on_a_full_disk(daemon: Daemon, disk: SmallDisk) -> 
         peer.send_lines(log("after", "there is room"))
         peer.until_ack(len(acked) + 1)
     assert sent > len(acked) > 0
+
+
+@pytest.mark.covers("P15")
+def test_a_file_that_may_not_grow(daemon_factory: DaemonFactory) -> None:
+    """A limit on the size of a process's files is a full disk with a hint of its own, until it is raised."""
+    daemon = daemon_factory(start=False, retry_ms=50, search=False, reserve_bytes=0)
+    daemon.prefix = ["prlimit", f"--fsize={4 * MIB}:"]
+    daemon.start()
+    with IngestPeer(daemon.ingest_socket) as peer:
+        sent, _ = fill_by_emitting(peer, 0)
+        found = status(daemon)
+        assert found["state"] == "storage_full"
+        assert "LimitFSIZE" in found["state_reason"]
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        peer.until_ack(sent)
+    daemon.wait_for_entry("storage works again")
+    assert status(daemon)["state"] == "ok"

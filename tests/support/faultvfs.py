@@ -4,6 +4,7 @@ Only read, write, sync, truncate, open and delete of files are counted and can f
 memory (shm) goes its usual way.
 """
 
+import errno
 import mmap
 import os
 import struct
@@ -13,12 +14,14 @@ from typing import Any, Final
 
 import apsw
 
-KINDS: Final = ("full", "write", "short", "read", "sync", "open", "crash", "torn")
-"""How an operation fails: no space; I/O error; half is written, then one; it cannot be read; fsync fails; it
-cannot be opened or deleted; the process ends before it, or with half of it written."""
+KINDS: Final = ("full", "quota", "write", "short", "read", "sync", "open", "crash", "torn")
+"""How an operation fails: no space; the user's quota is used up; I/O error; half is written, then one; it
+cannot be read; fsync fails; it cannot be opened or deleted; the process ends before it, or with half of it
+written."""
 
 _OPERATIONS: Final = {
     "full": ("write", "truncate"),
+    "quota": ("write",),
     "write": ("write", "truncate", "delete"),
     "short": ("write",),
     "read": ("read",),
@@ -172,6 +175,10 @@ class FaultyVFS(apsw.VFS):
         if kind is not None:
             _fail(kind, "open")
         return FaultyFile(self._control, name, flags)
+
+    def xGetLastError(self) -> tuple[int, str]:  # noqa: N802
+        """Return why the operating system refused what failed last."""
+        return (errno.EDQUOT if self._control.kind == KINDS.index("quota") else errno.EIO), ""
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         """Delete, or fail."""

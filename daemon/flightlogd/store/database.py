@@ -1,5 +1,6 @@
 """Connections to flightlog.db and their pragmas, each with its reason."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -134,11 +135,22 @@ def is_outcome_unknown(error: BaseException) -> bool:
     return getattr(error, "extendedresult", 0) in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 
-def storage_fault(error: apsw.Error) -> StorageFault | None:
+def storage_fault(error: apsw.Error, db: apsw.Connection | None = None) -> StorageFault | None:
     """Return the fault that a storage error is, or None when its outcome is unknown or it is none.
 
     One whose outcome is unknown is not waited out: the process ends, and recovery reads what is there.
+
+    Args:
+        error: What went wrong.
+        db: The connection on which it did; it knows of limits that SQLite takes for a failing disk.
     """
+    if db is not None and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE:
+        if db.system_errno == errno.EDQUOT:
+            hint = "free space within the quota of the daemon's user, or raise it"
+            return StorageFault("storage_full", os.strerror(errno.EDQUOT), hint, by_quota=True)
+        if db.system_errno == errno.EFBIG:
+            hint = "raise LimitFSIZE= of the daemon's unit (ulimit -f)"
+            return StorageFault("storage_full", os.strerror(errno.EFBIG), hint)
     if isinstance(error, apsw.FullError):
         return StorageFault("storage_full", _said(error), "free disk space, or raise database_limit_bytes")
     if is_outcome_unknown(error):

@@ -67,11 +67,11 @@ class Reserve:
             return False
         return True
 
-    def give_up(self) -> bool:
-        """Release it where it is the disk that is full, and no setting; True when that was so."""
+    def give_up(self, *, by_quota: bool = False) -> bool:
+        """Release it where it is the disk that is full, or a quota, and no setting; True when that was so."""
         held = self.size_bytes
         try:
-            if not held or self.free_bytes >= 2 * held:
+            if not held or (self.free_bytes >= 2 * held and not by_quota):
                 return False
         except OSError:
             return False
