@@ -30,6 +30,7 @@ from flightlogd.queries.event import (
     tail_page,
 )
 from flightlogd.queries.task import completion_page
+from flightlogd.store.readers import InterruptedReadError
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -145,7 +146,10 @@ async def _next_page(hub: Hub, match: Match, cursor: int, until: int | None) -> 
         return [], cursor
     recent = head.recent(cursor)
     if recent is None or recent[-1].last_seq > stop:
-        return await hub.readers.run(lambda db: tail_page(db, cursor, stop, match))
+        try:
+            return await hub.readers.run(lambda db: tail_page(db, cursor, stop, match))
+        except InterruptedReadError:
+            return [], cursor  # and again
     lines: list[bytes] = []
     size = 0
     for batch in recent:

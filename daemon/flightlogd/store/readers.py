@@ -18,6 +18,21 @@ _PROGRESS_STEPS: Final = 20_000
 """Virtual machine steps between two looks at the deadline: well under a millisecond."""
 
 
+_LONG_S: Final = 0.1
+"""Age of a read that may be interrupted: others are over before anybody has waited for them."""
+
+
+class InterruptedReadError(QuestionError):
+    """A read was ended for the sake of the write-ahead log."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "deadline",
+            "the read was ended: it kept the write-ahead log, which is at its limit, from being begun anew",
+            "ask again, for less or page by page",
+        )
+
+
 class Readers:
     """A pool of connections, one for each thread that reads.
 
@@ -33,6 +48,7 @@ class Readers:
         self._threads = trio.CapacityLimiter(limit + 1)
         self._idle: list[apsw.Connection] = []
         self._all: list[apsw.Connection] = []
+        self._began: dict[apsw.Connection, float] = {}
         self.timeout_ms = timeout_ms
 
     async def run(self, question: Callable[[apsw.Connection], T]) -> T:
@@ -40,6 +56,7 @@ class Readers:
 
         Raises:
             QuestionError: `deadline`, when it ran longer than allowed.
+            InterruptedReadError: it was ended before that, by `interrupt`; it can be asked again.
         """
         uid = asking.get()
         await self._turns.take(uid)
@@ -49,9 +66,11 @@ class Readers:
             self._turns.give_back(uid)
 
     def interrupt(self) -> None:
-        """End the reads under way, from any thread: they keep the WAL from shrinking."""
-        for db in self._all:
-            db.interrupt()
+        """End the long reads under way, from any thread: they keep the WAL from shrinking."""
+        now = time.monotonic()
+        for db, began in list(self._began.items()):
+            if now - began > _LONG_S:
+                db.interrupt()
 
     def close(self) -> None:
         """Close all connections; no read may be under way."""
@@ -60,20 +79,32 @@ class Readers:
 
     def _run(self, question: Callable[[apsw.Connection], T]) -> T:
         db = self._idle.pop() if self._idle else self._open()
-        deadline = time.monotonic() + self.timeout_ms / 1000
+        self._began[db] = began = time.monotonic()
+        deadline = began + self.timeout_ms / 1000
         db.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)
         try:
             db.execute("begin")
-            try:
-                return question(db)
-            finally:
-                if db.in_transaction:
-                    db.execute("rollback")
+            return question(db)
         except apsw.InterruptError:
+            if time.monotonic() < deadline:
+                raise InterruptedReadError from None
             raise QuestionError(
                 "deadline", f"the read took longer than {self.timeout_ms} ms", "ask for less, or page by page"
             ) from None
         finally:
+            self._put_back(db)
+
+    def _put_back(self, db: apsw.Connection) -> None:
+        """End the transaction and keep the connection; where even that is interrupted or fails, close it."""
+        del self._began[db]
+        db.set_progress_handler(None)
+        try:
+            if db.in_transaction:
+                db.execute("rollback")
+        except apsw.Error:
+            self._all.remove(db)
+            db.close()
+        else:
             self._idle.append(db)
 
     def _open(self) -> apsw.Connection:
