@@ -60,6 +60,7 @@ from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.reserve import Reserve
 from flightlogd.store.schema import check_database, check_wal, migrate
+from flightlogd.store.wal import keep_wal, unread_commits
 from flightlogd.turns import asking
 from flightlogd.users import Refusal
 from flightlogd.voice import Voice
@@ -69,6 +70,8 @@ from flightlogd.writer import Writer
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+_WAL_HINT: Final = "acked lines may be gone: `flightlogd verify --heads-from` compares (docs/storage.md)"
 
 _REPORT_S: Final = 5.0
 """How often the log is told of lines that were shed."""
@@ -90,6 +93,10 @@ def open_log(config: Config) -> apsw.Connection:
     check_database(path)
     check_wal(path)
     with _refusing(path):
+        damage = unread_commits(path)
+        if damage is not None:
+            kept = str(keep_wal(path))
+            logger.error("the write-ahead log is damaged", what=damage, kept=kept, hint=_WAL_HINT)
         db = open_writer(path, limit_bytes=config.database_limit_bytes)
         found = migrate(db, path)
         try:

@@ -145,6 +145,30 @@ def test_a_write_ahead_log_that_is_garbage(daemon: Daemon, damage: bytes) -> Non
     assert is_whole(daemon)
 
 
+@pytest.mark.covers("D1", "S0.8")
+@pytest.mark.parametrize("damage", ["nothing", "a frame", "the beginning"])
+def test_a_write_ahead_log_that_is_damaged(daemon: Daemon, damage: str) -> None:
+    """What SQLite would pass over in silence is said at the start, and kept."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        for number in range(1, 21):
+            peer.send_lines(*logs("e", 50))
+            peer.until_ack(50 * number)
+    daemon.kill()
+    wal = daemon.database.with_name("flightlog.db-wal")
+    content = bytearray(wal.read_bytes())
+    if damage != "nothing":
+        content[0 if damage == "the beginning" else len(content) // 2] ^= 1
+        wal.write_bytes(content)
+    daemon.start()
+    said = [entry for entry in daemon.entries if "write-ahead log is damaged" in entry["event"]]
+    kept = wal.with_name("flightlog.db-wal.damaged")
+    assert len(said) == kept.exists() == (damage != "nothing")
+    if said:
+        assert kept.read_bytes() == content
+        assert said[0]["kept"] == str(kept)
+    assert is_whole(daemon)
+
+
 @pytest.mark.covers("D5")
 @pytest.mark.parametrize("damage", [b"garbage" * 1000, b"", None])
 def test_a_damaged_index_of_words_is_made_anew(daemon: Daemon, damage: bytes | None) -> None:

@@ -6,5 +6,6 @@
 - `producers`: who sent what, gaps, refused lines, keys
 - `readers`: read-only connections for questions
 - `reserve`: disk space kept aside for when there is none
+- `wal`: what is behind the place where SQLite stops reading a write-ahead log
 - `damage`: what of a damaged file cannot be read
 """
