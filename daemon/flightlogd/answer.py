@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import apsw
 import trio
+from msgspec.structs import replace
 
 from flightlog_schemas.limits import INT64_MAX
+from flightlog_schemas.stats import Stats
 from flightlog_schemas.wire import query as wire
 from flightlog_schemas.wire.lines import Cursor, Cursors, Events, Search
 from flightlog_schemas.wire.query import REQUESTS
@@ -26,6 +28,8 @@ from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.cursor import change_cursor, cursor_page
 from flightlogd.queries.event import event_page
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
+from flightlogd.queries.host import host_page
+from flightlogd.queries.of_host import name_hosts
 from flightlogd.queries.plan import plan_page, project_plan
 from flightlogd.queries.project import project_page
 from flightlogd.queries.search import HITS_AT_ONCE, PAGE_HITS, find_hits, full_id, look_up
@@ -46,12 +50,16 @@ _CATCH_UP_POSITIONS: Final = 10_000
 """How many that may be; more would take longer."""
 
 
-def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]) -> Ask:
+Read = Callable[[apsw.Connection, Any], tuple[list[Any], int | str | None]]
+"""Returns a page of a list, and how the next one is asked for if there is one."""
+
+
+def _page(noun: str, read: Read) -> Ask:
     """Return a question that is answered with a page of a list.
 
     Args:
         noun: What an answer line holds.
-        read: Returns the page, and how the next one is asked for if there is one.
+        read: Returns the page.
     """
 
     async def ask(request: Request, hub: Hub, send: Send) -> End:
@@ -61,6 +69,17 @@ def _page(noun: str, read: Callable[[apsw.Connection, Any], tuple[list[Any], int
         return End(count=len(found), seq=seq, truncated=more is not None, next=more)
 
     return ask
+
+
+def _hosted(read: Read) -> Read:
+    """Return how to read a page whose answers are about executions: with the machine of each."""
+
+    def named(db: apsw.Connection, request: Any) -> tuple[list[Any], int | str | None]:
+        found, more = read(db, request)
+        name_hosts(db, found)
+        return found, more
+
+    return named
 
 
 async def _events(request: Events, hub: Hub, send: Send) -> End:
@@ -100,7 +119,14 @@ async def _plan(request: wire.Plan, hub: Hub, send: Send) -> End:
 
 async def _stats(request: wire.Stats, hub: Hub, send: Send) -> End:
     seq = hub.head.seq
-    found = await hub.readers.run(lambda db: task_stats(db, request))
+
+    def read(db: apsw.Connection) -> Stats:
+        found = task_stats(db, request)
+        examples = (pattern.example for pattern in found.patterns)
+        name_hosts(db, [*found.failures, *(one for one in examples if one is not None)])
+        return found
+
+    found = await hub.readers.run(read)
     await send(answer_line("stats", found))
     return End(count=1, seq=seq)
 
@@ -112,7 +138,7 @@ async def _search(request: Search, hub: Hub, send: Send) -> End:
             await hub.search.wait_past(head - 1)
     execution_id = request.execution_id
     if execution_id is not None:
-        execution_id = await hub.readers.run(partial(full_id, text=execution_id))
+        execution_id = await hub.readers.run(partial(full_id, text=execution_id, hosts=request.host))
     indexed = hub.search.position
     before = INT64_MAX if request.before is None else request.before
     sent = looked_at = 0
@@ -124,7 +150,8 @@ async def _search(request: Search, hub: Hub, send: Send) -> End:
         if not hits:
             more = False
             break
-        look = partial(look_up, request=request, hits=hits, limit=request.limit - sent)
+        left = request.limit - sent
+        look = partial(look_up, request=request, execution_id=execution_id, hits=hits, limit=left)
         found = await hub.readers.run(look)
         await send(b"".join(answer_line("log", line) for line in found.lines))
         sent, looked_at, before = sent + len(found.lines), looked_at + len(hits), found.position
@@ -143,11 +170,11 @@ async def _status(_request: wire.StatusRequest, hub: Hub, send: Send) -> End:
 async def _inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
     def read(db: apsw.Connection) -> tuple[list[bytes], bool, int]:
         if request.as_of is None and request.as_of_time is None:
-            return *_whole(db, request.execution_id, request), head
+            return *_whole(db, db, request.execution_id, request), head
         until = position_at(db, request.as_of, request.as_of_time)
-        name = find_then(db, request.execution_id, until)
+        name = find_then(db, request.execution_id, until, request.host)
         with closing(as_of(db, name, until, timeout_s=hub.readers.timeout_ms / 1000)) as past:
-            return *_whole(past, name, request), until
+            return *_whole(past, db, name, replace(request, host=())), until
 
     head = hub.head.seq
     lines, truncated, seq = await hub.readers.run(read)
@@ -155,9 +182,11 @@ async def _inspect(request: wire.Inspect, hub: Hub, send: Send) -> End:
     return End(count=len(lines), seq=seq, truncated=truncated)
 
 
-def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[bytes], bool]:
+def _whole(
+    db: apsw.Connection, log: apsw.Connection, text: str, request: wire.Inspect
+) -> tuple[list[bytes], bool]:
     """Return an execution with what is asked for of it, as answer lines; True with more there than a page."""
-    found = one_execution(db, text)
+    found = one_execution(db, text, request.host)
     name = found.execution_id
     pages: dict[str, tuple[list[Any], int | str | None]] = {}
     if request.tasks:
@@ -168,6 +197,7 @@ def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[
         pages["artifact"] = artifact_page(db, wire.Artifacts(execution_id=name))
     if request.audit:
         pages["audit"] = audit_entries(db, wire.Audit(execution_id=name))
+    name_hosts(log, [found, *(one for page, _ in pages.values() for one in page)])
     lines = [answer_line("execution", found)]
     lines += [answer_line(noun, one) for noun, (page, _) in pages.items() for one in page]
     return lines, any(more is not None for _, more in pages.values())
@@ -175,17 +205,18 @@ def _whole(db: apsw.Connection, text: str, request: wire.Inspect) -> tuple[list[
 
 ASK: Final[dict[str, Ask]] = {
     "events": _events,
-    "executions": _page("execution", list_executions),
+    "executions": _page("execution", _hosted(list_executions)),
     "inspect": _inspect,
     "phase": _phase,
-    "tasks": _page("task", task_page),
+    "tasks": _page("task", _hosted(task_page)),
     "stats": _stats,
     "completions": run_completions,
-    "agents": _page("agent", agent_page),
-    "artifacts": _page("artifact", artifact_page),
+    "agents": _page("agent", _hosted(agent_page)),
+    "artifacts": _page("artifact", _hosted(artifact_page)),
     "search": _search,
-    "audit": _page("audit", audit_entries),
+    "audit": _page("audit", _hosted(audit_entries)),
     "projects": _page("project", project_page),
+    "hosts": _page("host", host_page),
     "plan": _plan,
     "plans": _page("plan", plan_page),
     "check": run_check,

@@ -56,6 +56,7 @@ from flightlogd.search import Search
 from flightlogd.session import Session
 from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer, sync_wal
 from flightlogd.store.eventlog import read_head
+from flightlogd.store.origins import name_here
 from flightlogd.store.producers import find_producer
 from flightlogd.store.readers import Readers
 from flightlogd.store.reserve import Reserve
@@ -105,6 +106,7 @@ def open_log(config: Config) -> apsw.Connection:
             Reserve(path.parent, config.reserve_bytes).give_up()
             sync_wal(path)
         logger.info("log opened", database=str(path), schema_found=found, head=read_head(db).noted)
+        _name_host(db, config)
         catch_up(db)
     return db
 
@@ -120,6 +122,15 @@ def _refusing(path: Path) -> Iterator[None]:
         raise StartError(
             f"{path}: {error}", "free disk space, look at the disk's health, or restore a backup"
         ) from None
+
+
+def _name_host(db: apsw.Connection, config: Config) -> None:
+    host = config.host_name or socket.gethostname()
+    try:
+        name_here(db, read_head(db).log_id, host)
+    except apsw.FullError:
+        # What answers call this machine can wait; that the log can be read cannot.
+        logger.warning("the disk is full: what this machine is called was not noted", host=host)
 
 
 async def run_daemon(
@@ -198,7 +209,17 @@ def _assemble(
         on_wal_limit=readers.interrupt,
     )
     search = Search(config, head, inbox, readers, stored.log_id)
-    hub = Hub(config, head, inbox, writer, readers, search, log_id=stored.log_id, started_us=stamp())
+    hub = Hub(
+        config,
+        head,
+        inbox,
+        writer,
+        readers,
+        search,
+        log_id=stored.log_id,
+        host=config.host_name or socket.gethostname(),
+        started_us=stamp(),
+    )
     return hub, Voice(writer, said)
 
 

@@ -18,6 +18,7 @@ from flightlogd.batch import Batch, Place, Run, Sealed, make_batches
 from flightlogd.clock import SteadyStamp
 from flightlogd.config import Config
 from flightlogd.decode import Mixed, Plain
+from flightlogd.elsewhere import is_elsewhere, mark_event, mark_here
 from flightlogd.facts import Facts, facts_of
 from flightlogd.peer import Peer
 from flightlogd.project import Projector
@@ -27,6 +28,7 @@ from flightlogd.store.damage import DamagedTableError
 from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
 from flightlogd.store.keys import Keys, merge_keys, unmerged_keys
+from flightlogd.store.origins import Arrived, save_arrived
 from flightlogd.store.producers import Progress
 
 SHED: Final = "shed"
@@ -190,6 +192,7 @@ class _Settling:
         self._config = config
         self._progress: dict[str, Progress] = {}
         self._states: dict[str, int] = {}
+        self._arrived: dict[str, Arrived] = {}
         self._refused = False
         self.taken_keys = 0
         self.runs: list[Run] = []
@@ -245,7 +248,11 @@ class _Settling:
     ) -> list[Refused | Duplicate]:
         """Store some lines of a part, less those that are none; their keys are taken where they are free."""
         lines = part.lines[here]
-        events = part.events[here] if isinstance(part, Mixed) else list(map(decode_line, lines))
+        if isinstance(part, Mixed):
+            events = part.events[here]
+        else:
+            mark = mark_here(source.producer)
+            events = [mark_event(decode_line(line), mark) for line in lines]
         ids = [event.id for event in events if isinstance(event, Event) and event.id is not None]
         keys = Keys(self._db, source.peer.uid, ids)
         replies: list[Refused | Duplicate] = []
@@ -274,6 +281,7 @@ class _Settling:
     def save_progress(self) -> None:
         """Move the producers' lines on."""
         producers.save_progress(self._db, self._progress.values(), self._received)
+        save_arrived(self._db, self._arrived.values(), self._received)
         if self._refused:
             producers.trim_refused(self._db, self._config.refused_limit_rows)
 
@@ -343,9 +351,22 @@ class _Settling:
         for index, event in facts.singles:
             if event.execution_id is not None and type(event) not in QUIET_TYPES:
                 self._states[event.execution_id] = self._next_seq + index
+        if origin is not None and is_elsewhere(source.producer):
+            self._arrive(origin.after(len(lines) - 1), len(lines))
         peer = source.peer
         self.runs.append(Run(source.producer, peer.uid, peer.pid, first_line, lines, facts, sealed, origin))
         self._next_seq += len(lines)
+
+    def _arrive(self, last: Place, count: int) -> None:
+        known = self._arrived.get(last.log_id)
+        if known is None:
+            self._arrived[last.log_id] = Arrived(last, count, last.seq, last.received)
+            return
+        known.events += count
+        known.seq = max(known.seq, last.seq)
+        known.first_at = min(known.first_at, last.received)
+        if last.received >= known.place.received:
+            known.place = last
 
     def _refuse(self, source: Source, number: int, line: bytes, refusal: RefusalError) -> Refused:
         self._gap(source, number, number, "refused")

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event
+from flightlogd.elsewhere import mark_event, mark_here
 from flightlogd.facts import Facts, join_facts
 from flightlogd.lines import GONE, JOIN_LIMIT_BYTES, LINES_LIMIT, join_lines, line_offsets, pack_offsets
 from flightlogd.seal import digest_lines
@@ -133,7 +134,13 @@ class Batch(Struct, dict=True):
     @cached_property
     def events(self) -> list[Event | None]:
         """What the lines hold, decoded again for whoever asks first (a tail with a filter); None: it left."""
-        return [None if line == GONE else decode_stored(line) for line in self.lines]
+        found = [None if line == GONE else decode_stored(line) for line in self.lines]
+        for span in self.spans:
+            if mark := mark_here(span.producer):
+                for event in found[span.index : span.index + span.count]:
+                    if event is not None:
+                        mark_event(event, mark)
+        return found
 
 
 def seal(blob: bytes, lines: Sequence[bytes], facts: Facts) -> Sealed:

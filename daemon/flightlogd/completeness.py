@@ -23,12 +23,13 @@ from flightlog_schemas.wire.lines import Check
 from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.clock import system_clock
+from flightlogd.elsewhere import GIVEN_PREFIX, is_elsewhere
 from flightlogd.follow import answer_line
 from flightlogd.hub import Hub
 from flightlogd.processes import is_there, read_stat
 from flightlogd.queries import check
 from flightlogd.queries.check import Counted, Known, Seen, Writer
-from flightlogd.recorded import GIVEN_PREFIX, is_daemon, is_elsewhere
+from flightlogd.recorded import is_daemon
 
 Send = Callable[[bytes], Awaitable[None]]
 

@@ -33,6 +33,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     Attributes:
         state_dir: Where flightlog.db lives.
         runtime_dir: Where the three sockets are bound.
+        host_name: What this machine is called in answers, exports and other logs; empty: by its host name.
         log_level: Least severe entry of the daemon's own log.
         ingest_mode: File mode of ingest.sock (who may write).
         query_mode: File mode of query.sock (who may read).
@@ -95,6 +96,7 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
     state_dir: str
     runtime_dir: str
+    host_name: Annotated[str, Meta(max_length=255)] = ""
     log_level: LogLevel = "info"
     ingest_mode: Mode = "0660"
     query_mode: Mode = "0660"

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 from flightlog_schemas import levels
 from flightlog_schemas.bulk import PlainLog
 from flightlog_schemas.codec import is_id
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.events import QUIET_TYPES, Event, Log, UserEvent
 from flightlog_schemas.limits import INT64_MAX
 
@@ -108,7 +109,7 @@ def tally_logs(logs: Iterable[PlainLog]) -> Facts | None:
         time = log.time
         entry = tallies.get(log.execution_id)
         if entry is None:
-            if not is_id(log.execution_id):
+            if not is_id(log.execution_id) or split_mark(log.execution_id)[1]:
                 return None
             entry = tallies[log.execution_id] = Tally([index], 0, [0, 0, 0, 0, 0, 0], time, time)
         else:

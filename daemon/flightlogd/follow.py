@@ -18,6 +18,7 @@ from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.queries.execution import one_execution
 from flightlogd.queries.log import Page, log_page, log_page_back, start_after
+from flightlogd.queries.of_host import name_hosts
 from flightlogd.store.eventlog import read_head
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -151,4 +152,6 @@ def _is_over(found: Execution, request: Wait) -> bool:
 
 
 def _look(db: apsw.Connection, text: str) -> tuple[Execution, int]:
-    return one_execution(db, text), read_head(db).seq
+    found = one_execution(db, text)
+    name_hosts(db, [found])
+    return found, read_head(db).seq

@@ -40,6 +40,7 @@ class Hub:
         readers: Connections for questions.
         search: The index of words.
         log_id: Which log this is.
+        host: What this machine is called.
         masker: Masks what peers did not.
         users: Who is connected, and how much each sends.
         unfinished: Bytes of unfinished lines over all connections.
@@ -65,6 +66,7 @@ class Hub:
         search: "Search",
         *,
         log_id: str,
+        host: str,
         started_us: int,
     ) -> None:
         self.config = config
@@ -74,6 +76,7 @@ class Hub:
         self.readers = readers
         self.search = search
         self.log_id = log_id
+        self.host = host
         self.started_us = started_us
         self.users = Users(config)
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from flightlog_schemas.events import Event, Log, type_of
 from flightlog_schemas.wire.lines import Tail
+from flightlogd.batch import Span, origin_of
 from flightlogd.facts import level_range
 
 
@@ -19,6 +20,8 @@ class Match:
         source: Log lines of this source only.
         grep: The line's text holds all of these.
         exclude: The line's text holds none of these.
+        hosts: Recorded first by any of these machines.
+        here: What this one is called.
     """
 
     def __init__(
@@ -32,6 +35,8 @@ class Match:
         source: str | None = None,
         grep: Iterable[str] = (),
         exclude: Iterable[str] = (),
+        hosts: Iterable[str] = (),
+        here: str = "",
     ) -> None:
         names = [name.removesuffix("*") for name in types]
         self._types = frozenset(name for name in names if not name.endswith("."))
@@ -43,8 +48,11 @@ class Match:
         self._source = source
         self._grep = tuple(text.encode() for text in grep)
         self._exclude = tuple(text.encode() for text in exclude)
+        self._hosts = frozenset(hosts)
+        self._here = here
         self.everything = not (
             names
+            or self._hosts
             or self._levels
             or self._grep
             or self._exclude
@@ -56,6 +64,13 @@ class Match:
     def wants_logs(self) -> bool:
         """Whether log lines may match: they are what retention takes."""
         return not (self._types or self._families) or "log" in self._types
+
+    def may_say(self, span: Span) -> bool:
+        """Say whether lines of a span may be wanted, by where they were recorded first."""
+        if not self._hosts:
+            return True
+        place = origin_of(span)
+        return (self._here if place is None else place.host) in self._hosts
 
     def matches(self, line: bytes, event: Event) -> bool:
         """Say whether an event is wanted; `line` is its bytes as stored."""
@@ -85,8 +100,8 @@ def substrings(grep: str | tuple[str, ...]) -> tuple[str, ...]:
     return (grep,) if isinstance(grep, str) else grep
 
 
-def match_of(request: Tail) -> Match:
-    """Return the filter of a tail."""
+def match_of(request: Tail, here: str) -> Match:
+    """Return the filter of a tail; `here` is what this machine is called."""
     return Match(
         types=request.type,
         execution_id=request.execution_id,
@@ -96,4 +111,6 @@ def match_of(request: Tail) -> Match:
         source=request.source,
         grep=substrings(request.grep),
         exclude=request.exclude,
+        hosts=request.host,
+        here=here,
     )

@@ -6,24 +6,12 @@ from msgspec import Struct
 
 from flightlog_schemas.events import Event, Provenance
 from flightlogd.batch import Batch, origin_of
+from flightlogd.elsewhere import is_elsewhere
 
 DAEMON_PRODUCER = "flightlogd"
 """The daemon is a producer of its own; nobody else may use this name."""
 
 ROOT_UID = 0
-
-GIVEN_PREFIX = "~"
-"""First character of names that this daemon gives to producers; no hello may use it."""
-
-
-def producer_here(log_id: str, producer: str) -> str:
-    """Return what a producer of another log is called in this one."""
-    return f"{GIVEN_PREFIX}{log_id}/{producer}"
-
-
-def is_elsewhere(producer: str) -> bool:
-    """Say whether a producer spoke to another daemon, and was repeated here."""
-    return producer.startswith(GIVEN_PREFIX) and "/" in producer
 
 
 def is_daemon(producer: str) -> bool:

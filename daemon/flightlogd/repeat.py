@@ -12,16 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from flightlog_schemas.events import Event
 from flightlog_schemas.wire.ingest import Ack, Hello, is_hello
 from flightlogd.append import Outcome, Submission
 from flightlogd.batch import Place
-from flightlogd.decode import decode_lines
+from flightlogd.decode import Mixed, Plain, decode_lines
+from flightlogd.elsewhere import GIVEN_PREFIX, mark_event, mark_facts, mark_here, producer_here
 from flightlogd.errors import PeerError
 from flightlogd.framing import Oversize
 from flightlogd.greeting import decode_hello, reply_line
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
-from flightlogd.recorded import GIVEN_PREFIX, ROOT_UID, producer_here
+from flightlogd.recorded import ROOT_UID
 
 
 class Repeated:
@@ -134,6 +136,7 @@ class Repeater:
         first = number
         for part in decode_lines(lines, self._hub.config.line_limit_bytes, self._hub.masker):
             at = place.after(number - first)
+            _mark(part, mark_here(source.producer))
             await self._submit(Submission(source=source, first_line=number, part=part, origin=at))
             number += len(part.lines)
         self._lines += len(lines)
@@ -145,3 +148,12 @@ class Repeater:
         answers = [reply_line(refused=replace(reply, line=reply.line + offset)) for reply in outcome.replies]
         answers.append(reply_line(ack=Ack(lines=outcome.lines + offset, seq=outcome.seq, known=self._known)))
         self._report(outcome.size_bytes, b"".join(answers))
+
+
+def _mark(part: Plain | Mixed, mark: str) -> None:
+    if isinstance(part, Plain):
+        mark_facts(part.facts, mark)
+    else:
+        for event in part.events:
+            if isinstance(event, Event):
+                mark_event(event, mark)

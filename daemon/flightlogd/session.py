@@ -28,13 +28,14 @@ from flightlog_schemas.wire.ingest import (
 )
 from flightlogd.append import Outcome, Submission
 from flightlogd.decode import Mixed, decode_lines
+from flightlogd.elsewhere import GIVEN_PREFIX
 from flightlogd.errors import PeerError, StorageFault
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.greeting import decode_hello, is_bye, is_whole, reply_line, take_bye
 from flightlogd.hub import Hub
 from flightlogd.outgoing import Outgoing
 from flightlogd.peer import Peer, is_readable
-from flightlogd.recorded import DAEMON_PRODUCER, GIVEN_PREFIX
+from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.repeat import Repeater
 from flightlogd.shedding import shed_newest
 from flightlogd.store import producers

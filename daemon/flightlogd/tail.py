@@ -47,7 +47,7 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
     Raises:
         QuestionError: `cursor_behind`, when retention took what comes after the cursor.
     """
-    match = match_of(request)
+    match = match_of(request, hub.host)
     head = hub.head
     until = head.seq
     follow = request.follow and request.until is None

@@ -5,15 +5,16 @@ and the questions that the live tables answer are answered from here by the same
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apsw
 
 from flightlog_schemas.bulk import decode_logs
-from flightlog_schemas.codec import decode_stored
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.times import rfc3339
 from flightlogd.batch import Batch, decode_spans
+from flightlogd.elsewhere import mark_facts
 from flightlogd.errors import QuestionError
 from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.history import History
@@ -51,22 +52,23 @@ def position_at(log: apsw.Connection, as_of: int | None, as_of_time: int | None)
     return head if as_of is None else min(as_of, head)
 
 
-def find_then(log: apsw.Connection, text: str, until: int) -> str:
+def find_then(log: apsw.Connection, text: str, until: int, hosts: Sequence[str] = ()) -> str:
     """Return the full id of an execution that was there when the log ended at a position.
 
     Args:
         log: The log.
         text: The id, or a prefix that fits no other today.
         until: The position.
+        hosts: Only of these machines.
 
     Raises:
         QuestionError: `not_found`, where there is none or was none yet; `ambiguous`; `projection_broken`, for
             a prefix only: a full id is found in the log itself.
     """
-    row = next(read_index(log, text, 0, INT64_MAX), None)
+    row = None if hosts else next(read_index(log, text, 0, INT64_MAX), None)
     if row is None:
         require(log, "execution")
-        text = find_execution(log, text)
+        text = find_execution(log, text, hosts)
         row = next(read_index(log, text, 0, INT64_MAX))
     first_seq = row.first_seq + pick_lines(log, row).lines[0][0]
     if first_seq > until:
@@ -117,19 +119,23 @@ def _parts(log: apsw.Connection, execution_id: str, until: int, deadline: float)
             raise QuestionError(
                 "deadline", f"the past of {execution_id} is too long to be computed", "ask for an earlier one"
             )
-        yield _part(log, row, until)
+        yield _part(log, row, execution_id, until)
 
 
-def _part(log: apsw.Connection, row: IndexRow, until: int) -> Batch:
+def _part(log: apsw.Connection, row: IndexRow, execution_id: str, until: int) -> Batch:
     """Return some lines of a batch. Their places are those in the whole, which spans and facts go by."""
     picked = pick_lines(log, row)
+    mark = split_mark(execution_id)[1]
     chosen = [(index, line) for index, line in picked.lines if picked.first_seq + index <= until]
     lines = [line for _, line in chosen]
     facts = _log_facts(chosen, lines) if row.state_count == 0 else None
-    if facts is None:
+    if facts is not None:
+        mark_facts(facts, mark)
+    else:
         facts = Facts({}, [])
-        for index, line in chosen:
-            note(facts, index, decode_stored(line))
+        for index, _, event in picked.events():
+            if picked.first_seq + index <= until:
+                note(facts, index, event)
     return Batch(picked.first_seq, picked.received, decode_spans(picked.spans), lines, facts)
 
 

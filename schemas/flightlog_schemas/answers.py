@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import ErrorInfo, Provenance
@@ -19,6 +19,7 @@ class Execution(Struct, kw_only=True):
     `first_seq` and `last_seq` are the positions of its first and last event, `state_seq` that of the last
     one that commands must know of; `uid` and `pid` are the peer's that announced it, by the kernel, and None
     for an execution that is mentioned and was never announced. Tokens and money are the sums of its agents.
+    `host` is the machine that recorded it.
     """
 
     execution_id: str
@@ -57,6 +58,7 @@ class Execution(Struct, kw_only=True):
     state_seq: int
     uid: int | None
     pid: int | None
+    host: str | None = None
 
 
 class PhasePosition(Struct, kw_only=True):
@@ -117,6 +119,7 @@ class TaskAttempt(Struct, kw_only=True):
     provenance: Provenance
     scrubbed: bool | None
     seq: int
+    host: str | None = None
 
 
 class Agent(Struct, kw_only=True):
@@ -135,6 +138,7 @@ class Agent(Struct, kw_only=True):
     cost_usd: float
     created_at: int
     updated_at: int
+    host: str | None = None
 
 
 class Artifact(Struct, kw_only=True):
@@ -151,12 +155,14 @@ class Artifact(Struct, kw_only=True):
     sha256: str | None
     created_at: int
     seq: int
+    host: str | None = None
 
 
 class LogLine(Struct, kw_only=True):
     """One log line, or a lifecycle event shown as one (source `daemon`). `level` is a range's name.
 
-    With `scrubbed` personal data was taken out of it.
+    With `scrubbed` personal data was taken out of it. `host` is there where lines may be of several
+    executions.
     """
 
     seq: int
@@ -169,6 +175,7 @@ class LogLine(Struct, kw_only=True):
     message: str
     fields: dict[str, Any] | None
     scrubbed: bool
+    host: str | UnsetType | None = UNSET
 
 
 class AuditEntry(Struct, kw_only=True):
@@ -185,6 +192,7 @@ class AuditEntry(Struct, kw_only=True):
     uid: int
     pid: int
     detail: dict[str, Any] | None
+    host: str | None = None
 
 
 class NamedCursor(Struct, kw_only=True):
@@ -270,6 +278,30 @@ class UserStatus(Struct, kw_only=True):
     suppressed: int
 
 
+class Host(Struct, kw_only=True):
+    """One log and the machine that recorded it; `here` is the log that is asked.
+
+    Of another log, `events` is how much of it is here, `last_seq` the highest position of that, `first_at`
+    and `last_at` are when the first and the last was received there, `received_at` is when lines came here
+    last, and `lag_us` how long after the last was received there that was. `failed` counts all that did not
+    end well, save what was cancelled. `mark` is what ids of its executions end with.
+    """
+
+    host: str
+    log_id: str
+    mark: str
+    here: bool
+    events: int
+    executions: int
+    running: int
+    failed: int
+    last_seq: int
+    first_at: int | None
+    last_at: int | None
+    received_at: int | None
+    lag_us: int | None
+
+
 class DaemonStatus(Struct, kw_only=True):
     """How the daemon is.
 
@@ -288,6 +320,7 @@ class DaemonStatus(Struct, kw_only=True):
     schema_version: int
     version: str
     log_id: str
+    host: str
     state: str
     state_reason: str | None
     phase: str

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.events import (
     BY_TAG,
     FLOAT_TYPES,
@@ -166,8 +167,11 @@ def _place(message: str) -> str:
 def _check_envelope(event: Event) -> None:
     """Refuse ids with white space or unprintable characters, and versions that nobody knows yet."""
     name = event.execution_id
-    if name is not None and (" " in name or not name.isprintable()):
-        raise RefusalError("invalid", _BAD_ID.format("execution_id"))
+    if name is not None:
+        if " " in name or not name.isprintable():
+            raise RefusalError("invalid", _BAD_ID.format("execution_id"))
+        if "~" in name and split_mark(name)[1]:
+            raise RefusalError("invalid", _OTHERS_ID)
     if (name := event.task_id) is not None and not is_id(name):
         raise RefusalError("invalid", _BAD_ID.format("task_id"))
     if (name := event.agent_id) is not None and not is_id(name):
@@ -183,6 +187,7 @@ def _check_envelope(event: Event) -> None:
         raise RefusalError("unsupported_version", f"{_tag(event)}: version {event.v} is not known here")
 
 
+_OTHERS_ID: Final = "execution_id: ids that end in `~` and 12 hex digits are of executions of other machines"
 _BAD_ID: Final = "{}: an id is 1 to 128 printable characters without white space"
 
 

@@ -19,6 +19,9 @@ INT64_MAX = 2**63 - 1
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT_CHARS)]
 """1 to 128 printable characters without white space (the codec checks the characters)."""
 
+ExecutionRef = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT_CHARS + 13)]
+"""The id of an execution as a question names it: one of another log is longer by its mark."""
+
 Int64 = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
 """A whole number that SQLite can store."""
 

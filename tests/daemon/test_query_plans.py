@@ -19,6 +19,7 @@ from flightlogd.queries.search import find_hits, look_up
 from flightlogd.store.database import open_reader
 from support.daemon import Daemon
 from support.lines import event, log
+from support.origins import ran, repeat
 from support.peers import IngestPeer
 from support.searching import search as searching
 from support.searching import tell
@@ -33,6 +34,8 @@ OF_EXECUTIONS: Final[dict[str, Arguments]] = {
     "since": {"since": 1},
     "until": {"until": 9},
     "page": {"before": "5:5"},
+    "host": {"host": ("far",)},
+    "hosts": {"host": ("far", "farther")},
 }
 OF_AGENTS: Final[dict[str, Arguments]] = {
     "agent": {"agent_id": "a"},
@@ -45,6 +48,7 @@ OF_ARTIFACTS: Final[dict[str, Arguments]] = {
     "phase": {"phase": "planned"},
     "agent": {"agent_id": "a"},
     "type": {"type": "file"},
+    "host": {"host": ("far",)},
     "page": {"after": 5},
 }
 
@@ -57,6 +61,7 @@ OF_AUDIT: Final[dict[str, Arguments]] = {
     "until": {"until": 2**60},
     "last": {"last": 5},
     "page": {"after": "1:0"},
+    "host": {"host": ("far",)},
 }
 OF_SEARCHES: Final[dict[str, Arguments]] = {
     "execution": {"execution_id": "ex"},
@@ -65,6 +70,7 @@ OF_SEARCHES: Final[dict[str, Arguments]] = {
     "task": {"task_id": "t"},
     "project": {"project": "/p"},
     "times": {"since": 1, "until": 9},
+    "host": {"host": ("far",)},
 }
 
 
@@ -108,8 +114,11 @@ class Watched:
 
 
 @contextmanager
-def watched(daemon: Daemon) -> Iterator[Watched]:
-    """Give the database of a daemon, now stopped, with an execution `ex`, an agent and an artifact of it."""
+def watched(daemon: Daemon, far: str = "ex") -> Iterator[Watched]:
+    """Give the database of a daemon, now stopped, with an execution `ex`, an agent and an artifact of it.
+
+    Two other machines have run one of the name `far`.
+    """
     with IngestPeer(daemon.ingest_socket) as peer:
         peer.settle(
             event("execution.started", "ex", project="/p", name="n", complexity=3),
@@ -117,6 +126,7 @@ def watched(daemon: Daemon) -> Iterator[Watched]:
             event("artifact.added", "ex", path="/p/a", phase="brainstorm", agent_id="a"),
             log("ex", "m"),
         )
+    repeat(daemon, *ran("far", far), *ran("farther", far))
     daemon.terminate()
     db = open_reader(daemon.database)
     try:
@@ -197,7 +207,7 @@ def test_a_path_in_one_execution_is_looked_for_there(daemon: Daemon) -> None:
 @pytest.mark.parametrize("name", ["ex", "e"], ids=["whole id", "prefix"])
 def test_every_part_of_inspect_walks_an_index(daemon: Daemon, name: str) -> None:
     """An execution with its sums, its phase, its agents, artifacts and audit trail is found by index."""
-    with watched(daemon) as database:
+    with watched(daemon, far="other") as database:
         for question in (
             lambda db: one_execution(db, name),
             lambda db: phase_position(db, name),
@@ -220,7 +230,7 @@ def test_a_search_walks_the_index_of_words(daemon: Daemon) -> None:
     ]
     with watched(daemon) as database:
         for request in requests:
-            database.ask(lambda db, request=request: look_up(db, request, [5, 3, 2], 10))  # type: ignore[misc]
+            database.ask(lambda db, request=request: look_up(db, request, None, [5, 3, 2], 10))  # type: ignore[misc]
     index = apsw.Connection(str(daemon.state_dir / "search.db"), flags=apsw.SQLITE_OPEN_READONLY)
     words = Watched(index)
     for request in requests:

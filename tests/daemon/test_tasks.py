@@ -248,7 +248,7 @@ def test_every_question_walks_an_index(daemon: Daemon) -> None:
     def plan_of(*chosen: str, since_seq: int | None = None) -> str:
         arguments = {name: value for key in chosen for name, value in filters[key].items()}
         execution_id = arguments.pop("execution_id", None)
-        sql, values = list_sql(Tasks(**arguments), execution_id, since_seq)  # type: ignore[arg-type]
+        sql, values = list_sql(Tasks(**arguments), execution_id, since_seq, None)  # type: ignore[arg-type]
         return " ".join(str(row[3]) for row in db.execute(f"explain query plan {sql}", values))
 
     slow = []

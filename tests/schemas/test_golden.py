@@ -164,6 +164,8 @@ REQUESTS: list[Request] = [
     query.Audit(execution_id="e", after=1, limit=2),
     query.Audit(task_id="t", type=("TASK_FAILED",), since=1, until=2, last=3, after="4:5"),
     lines.Check(execution_id="e"),
+    query.HostsRequest(),
+    query.HostsRequest(host=("a", "b"), after="a/~0123456789ab", limit=2),
     query.Wait(execution_id="e"),
     query.Wait(execution_id="e", until="succeeded", timeout_ms=9),
     query.StatusRequest(),

@@ -32,7 +32,7 @@ from flightlogd.projections.audit_trail import Trail
 from flightlogd.recorded import Recorded
 
 NAME: Final = "audit"
-VERSION: Final = 4
+VERSION: Final = 5
 TABLES: Final = {
     "audit": ("seq", "place"),
     "audit_state": ("execution_id",),
@@ -60,6 +60,8 @@ CREATE TABLE audit (
 CREATE INDEX audit_execution ON audit (execution_id, seq, place);
 CREATE INDEX audit_of_task ON audit (task_id, seq, place) WHERE task_id IS NOT NULL;
 CREATE INDEX audit_type ON audit (event_type, seq, place);
+CREATE INDEX audit_mark ON audit (substr(execution_id, -13), seq, place)
+    WHERE substr(execution_id, -13, 1) = '~';
 CREATE INDEX audit_anomaly ON audit (execution_id, reason) WHERE event_type = 'ANOMALY';
 
 -- What the rules of the life cycle need to know; the audit trail reads nobody else's tables.

@@ -28,7 +28,7 @@ from flightlogd.recorded import Recorded
 from flightlogd.store.rows import insert_rows
 
 NAME: Final = "execution"
-VERSION: Final = 2
+VERSION: Final = 3
 TABLES: Final = {"execution": ("execution_id",)}
 TOTALS: Final = None
 SCHEMA: Final = """
@@ -76,6 +76,9 @@ CREATE INDEX execution_status ON execution (status, begun_at, first_seq);
 CREATE INDEX execution_project ON execution (project, begun_at, first_seq);
 CREATE INDEX execution_name ON execution (name, begun_at, first_seq);
 CREATE INDEX execution_parent ON execution (parent_id, begun_at, first_seq) WHERE parent_id IS NOT NULL;
+-- What executions of another log end with.
+CREATE INDEX execution_mark ON execution (substr(execution_id, -13), begun_at, first_seq)
+    WHERE substr(execution_id, -13, 1) = '~';
 CREATE INDEX execution_active ON execution (begun_at, first_seq)
     WHERE status IN ('pending', 'running', 'waiting');
 CREATE INDEX execution_active_project ON execution (project, begun_at, first_seq)

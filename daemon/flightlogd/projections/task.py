@@ -30,7 +30,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 7
+VERSION: Final = 8
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (
@@ -82,6 +82,7 @@ CREATE UNIQUE INDEX task_attempt ON task (execution_id, task_id, span_id);
 CREATE INDEX task_execution_order ON task (execution_id, seq);
 CREATE INDEX task_open ON task (execution_id, seq)
     WHERE inferred OR status = 'pending' OR status = 'running' OR status = 'waiting';
+CREATE INDEX task_by_mark ON task (substr(execution_id, -13), seq) WHERE substr(execution_id, -13, 1) = '~';
 CREATE INDEX task_by_id ON task (task_id, seq);
 CREATE INDEX task_by_slug ON task (slug, seq) WHERE slug IS NOT NULL;
 CREATE INDEX task_by_trace ON task (trace_id, seq) WHERE trace_id IS NOT NULL;

@@ -32,7 +32,7 @@ def agent_page(db: apsw.Connection, request: Agents) -> tuple[list[Agent], int |
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
     require(db, "agent", "execution")
-    sql, values = list_sql(request, find_execution(db, request.execution_id))
+    sql, values = list_sql(request, find_execution(db, request.execution_id, request.host))
     rows = list(db.execute(sql, values))
     after = rows[request.limit - 1][-1] if 0 < request.limit < len(rows) else None
     found = [Agent(**dict(zip(_COLUMNS, row, strict=False))) for row in rows[: request.limit]]

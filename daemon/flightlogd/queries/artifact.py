@@ -1,5 +1,6 @@
 """Artifacts in the order in which they were written: of an execution, or of a path over all executions."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
@@ -8,6 +9,7 @@ from flightlog_schemas.answers import Artifact
 from flightlog_schemas.wire.query import Artifacts
 from flightlogd.errors import QuestionError
 from flightlogd.queries.find import find_execution, require
+from flightlogd.queries.of_host import host_condition, marks_of
 
 _COLUMNS: Final = (
     "artifact_id",
@@ -35,16 +37,22 @@ def artifact_page(db: apsw.Connection, request: Artifacts) -> tuple[list[Artifac
     require(db, "artifact", "execution")
     if request.execution_id is None and request.path is None:
         raise QuestionError("invalid", "artifacts of what?", "give an execution_id, a path, or both")
-    execution_id = None if request.execution_id is None else find_execution(db, request.execution_id)
-    sql, values = list_sql(request, execution_id)
+    marks = marks_of(db, request.host)
+    execution_id = request.execution_id
+    if execution_id is not None:
+        execution_id = find_execution(db, execution_id, request.host)
+        marks = None
+    sql, values = list_sql(request, execution_id, marks)
     rows = list(db.execute(sql, values))
     after = rows[request.limit - 1][-1] if 0 < request.limit < len(rows) else None
     found = [Artifact(**dict(zip(_FIELDS, row, strict=True))) for row in rows[: request.limit]]
     return found, after
 
 
-def list_sql(request: Artifacts, execution_id: str | None) -> tuple[str, list[Any]]:
-    """Return the SQL and values of one index walk over artifacts."""
+def list_sql(
+    request: Artifacts, execution_id: str | None, marks: Sequence[str] | None
+) -> tuple[str, list[Any]]:
+    """Return the SQL and values of one index walk over artifacts, of these logs only."""
     conditions = ["seq > ?"]
     values: list[Any] = [request.after]
     equal = {
@@ -59,7 +67,10 @@ def list_sql(request: Artifacts, execution_id: str | None) -> tuple[str, list[An
         if value is not None:
             conditions.append(f"{column} = ?")
             values.append(value)
-    where = " and ".join(conditions)
+    # Few write one path: it is walked, whoever they are.
+    of_hosts, of_values = host_condition(marks, walk=False)
+    where = " and ".join([*conditions, *of_hosts])
+    values += of_values
     sql = f"select {', '.join(_COLUMNS)} from artifact where {where} order by seq limit ?"
     return sql, [*values, request.limit + 1]
 

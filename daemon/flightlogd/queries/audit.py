@@ -1,5 +1,6 @@
 """The audit trail, of one execution, one task or the whole log."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
@@ -10,6 +11,7 @@ from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire.query import Audit
 from flightlogd.errors import QuestionError
 from flightlogd.queries.find import find_execution, require
+from flightlogd.queries.of_host import host_condition, marks_of
 from flightlogd.store.eventlog import first_received_since
 
 _COLUMNS: Final = (
@@ -24,16 +26,20 @@ def audit_entries(db: apsw.Connection, request: Audit) -> tuple[list[AuditEntry]
         QuestionError: `not_found`, `ambiguous`, `projection_broken`, or `invalid`: no `after` of ours.
     """
     require(db, "audit", "execution")
-    execution_id = None if request.execution_id is None else find_execution(db, request.execution_id)
+    marks = marks_of(db, request.host)
+    execution_id = request.execution_id
+    if execution_id is not None:
+        execution_id = find_execution(db, execution_id, request.host)
+        marks = None
     bounds = _bounds(db, request)
     if bounds is None or request.last == 0:
         return [], None
     if request.last is not None:
-        sql, values = list_sql("seq, place", request, execution_id, bounds, newest_first=True)
+        sql, values = list_sql("seq, place", request, execution_id, marks, bounds, newest_first=True)
         first = db.execute(f"{sql} limit 1 offset ?", (*values, request.last - 1)).fetchone()
         if first is not None:
             bounds = max(bounds[0], (first[0], first[1] - 1)), bounds[1]
-    sql, values = list_sql(_COLUMNS, request, execution_id, bounds)
+    sql, values = list_sql(_COLUMNS, request, execution_id, marks, bounds)
     rows = list(db.execute(f"{sql} limit ?", (*values, request.limit + 1)))
     more = 0 < request.limit < len(rows)
     rows = rows[: request.limit]
@@ -44,6 +50,7 @@ def list_sql(
     columns: str,
     request: Audit,
     execution_id: str | None,
+    marks: Sequence[str] | None,
     bounds: tuple[tuple[int, int], int],
     *,
     newest_first: bool = False,
@@ -54,6 +61,7 @@ def list_sql(
         columns: Of each entry.
         request: What to look for.
         execution_id: The full id.
+        marks: Only of executions of these logs.
         bounds: Entries behind this (position, place), and before this position.
         newest_first: Which way.
     """
@@ -67,9 +75,12 @@ def list_sql(
     if request.task_id is not None:
         conditions.append("task_id = ?")
         values.append(request.task_id)
+    of_hosts, of_values = host_condition(marks, walk=request.task_id is None)
+    conditions += of_hosts
+    values += of_values
     if request.type:
         # Of one type there is an index; several would have to be sorted.
-        alone = len(request.type) == 1 and execution_id is None and request.task_id is None
+        alone = len(request.type) == 1 and execution_id is None and request.task_id is None and not of_hosts
         conditions.append(
             "event_type = ?" if alone else f"+event_type in ({', '.join('?' * len(request.type))})"
         )

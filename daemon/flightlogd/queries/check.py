@@ -8,14 +8,14 @@ import apsw
 import msgspec
 from msgspec import Struct, field
 
-from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.cuts import CAPTURE_LIMIT_BYTES, CUT_CHARS
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.events import Event, ExecutionEnded, Log, ProducerDropped
 from flightlog_schemas.statuses import Status
 from flightlogd.batch import Span, decode_spans
+from flightlogd.elsewhere import GIVEN_PREFIX, mark_here
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
-from flightlogd.recorded import GIVEN_PREFIX
 from flightlogd.store.eventlog import pick_lines, read_head, read_index
 
 _SLICE_LINES: Final = 20_000
@@ -188,14 +188,14 @@ def walk(db: apsw.Connection, seen: Seen) -> bool:
         picked = pick_lines(db, row)
         spans = _by_index(decode_spans(picked.spans))
         span = next(spans)
-        for index, line in picked.lines:
+        for index, _, event in picked.events():
             if not seen.position < picked.first_seq + index <= seen.head:
                 continue
             while index >= span.index + span.count:
                 span = next(spans)
             if not seen.first_seq:
                 seen.first_seq, seen.first_received = picked.first_seq + index, picked.received
-            _see(seen, span, picked.first_seq, index, decode_stored(line), picked.received)
+            _see(seen, span, picked.first_seq, index, event, picked.received)
         looked_at += len(picked.lines)
     seen.position = seen.head
     return True
@@ -273,9 +273,9 @@ def refusals(db: apsw.Connection, seen: Seen) -> Refusals:
     for producer, line, uid, pid, time, code, reason, content in db.execute(
         "select producer, line, uid, pid, received, code, reason, bytes from refused"
         " where instr(bytes, ?1) or producer in (select value from json_each(?2)) order by refused_id",
-        (seen.execution_id.encode(), msgspec.json.encode(list(seen.writers)).decode()),
+        (split_mark(seen.execution_id)[0].encode(), msgspec.json.encode(list(seen.writers)).decode()),
     ):
-        named = _names(content)
+        named = _names(content, mark_here(producer))
         if producer in seen.writers:
             found.kept[producer] = found.kept.get(producer, 0) + 1
         if named == seen.execution_id or (named is None and producer in seen.writers):
@@ -283,13 +283,13 @@ def refusals(db: apsw.Connection, seen: Seen) -> Refusals:
     return found
 
 
-def _names(content: bytes) -> str | None:
-    """Return the execution that a refused line names, as far as that can be read."""
+def _names(content: bytes, mark: str) -> str | None:
+    """Return the execution that a refused line names, as far as that can be read, as it is called here."""
     match = _ID.search(content)
     if match is None:
         return None
     try:
-        return msgspec.json.decode(b'"%b"' % match[1], type=str)
+        return msgspec.json.decode(b'"%b"' % match[1], type=str) + mark
     except ValueError:
         return None
 

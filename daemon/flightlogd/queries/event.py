@@ -6,13 +6,14 @@ from typing import Final
 
 import apsw
 import msgspec
+from msgspec import UNSET
 
-from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.wire.lines import Events
 from flightlog_schemas.wire.origin import Origin
 from flightlog_schemas.wire.reply import Pruned, Recorded
 from flightlogd.batch import Batch, Span, decode_spans, origin_of
+from flightlogd.elsewhere import mark_here
 from flightlogd.lines import GONE
 from flightlogd.match import Match
 from flightlogd.queries.find import find_execution, require
@@ -30,6 +31,13 @@ PAGE_BYTES: Final = 512 * 1024
 """About how much of a tail is sent at once; a slow reader holds no more than this."""
 
 _encode = msgspec.json.encode
+
+
+class _About(msgspec.Struct, gc=False):
+    execution_id: str | None = None
+
+
+_decode_about = msgspec.json.Decoder(_About).decode
 
 _PAGE_BATCHES: Final = 64
 """Batches read in one transaction."""
@@ -55,6 +63,7 @@ def _origin_line(batch_seq: int, received: int, span: Span, index: int, line: by
     first = origin_of(span)
     assert first is not None
     place = first.after(index - span.index)
+    said = _decode_about(line).execution_id
     recorded = Recorded(
         seq=batch_seq + index,
         received=received,
@@ -63,6 +72,7 @@ def _origin_line(batch_seq: int, received: int, span: Span, index: int, line: by
         producer=span.producer,
         line=span.first_line + index - span.index,
         origin=Origin(log_id=place.log_id, host=place.host, seq=place.seq, received=place.received),
+        execution_id=UNSET if said is None else said + mark_here(span.producer),
         event=msgspec.Raw(line),
     )
     return _encode(recorded) + b"\n"
@@ -78,6 +88,8 @@ def batch_lines(batch: Batch, after: int, match: Match | None) -> list[bytes]:
     sent: list[bytes] = []
     hole: list[int] = []
     for span in batch.spans:
+        if match is not None and not match.may_say(span):
+            continue
         for index in range(max(span.index, after + 1 - batch.first_seq), span.index + span.count):
             line = batch.lines[index]
             if line == GONE:
@@ -109,10 +121,12 @@ def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]
     spans = decode_spans(picked.spans)
     sent: list[bytes] = []
     place = 0
-    for index, line in picked.lines:
+    for index, line, event in picked.events():
         while index >= spans[place].index + spans[place].count:
             place += 1
-        if picked.first_seq + index > after and (match is None or match.matches(line, decode_stored(line))):
+        if picked.first_seq + index > after and (
+            match is None or (match.may_say(spans[place]) and match.matches(line, event))
+        ):
             sent.append(event_line(picked.first_seq, picked.received, spans[place], index, line))
     return sent
 
@@ -178,6 +192,10 @@ def tail_page(db: apsw.Connection, after: int, until: int, match: Match) -> tupl
     return lines + _holes(holes, match), until
 
 
+def _span_at(spans: list[Span], index: int) -> Span:
+    return next(span for span in spans if span.index <= index < span.index + span.count)
+
+
 def _before(holes: deque[tuple[int, int, str]], seq: int) -> list[tuple[int, int, str]]:
     """Take the holes that begin before a position."""
     found = []
@@ -195,8 +213,13 @@ def position_before_last(db: apsw.Connection, count: int, until: int, match: Mat
     if match.execution_id is not None:
         for row in read_index(db, match.execution_id, 0, until, newest_first=True):
             picked = pick_lines(db, row)
-            for index, line in reversed(picked.lines):
-                if picked.first_seq + index <= until and match.matches(line, decode_stored(line)):
+            spans = decode_spans(picked.spans)
+            for index, line, event in reversed(list(picked.events())):
+                if (
+                    picked.first_seq + index <= until
+                    and match.may_say(_span_at(spans, index))
+                    and match.matches(line, event)
+                ):
                     left -= 1
                     position = picked.first_seq + index - 1
                     if not left:
@@ -207,11 +230,12 @@ def position_before_last(db: apsw.Connection, count: int, until: int, match: Mat
     ):
         for batch in read_batches(db, first_seq - 1, first_seq):
             for index in range(len(batch.lines) - 1, -1, -1):
-                event = batch.events[index]
+                said = batch.events[index]
                 if (
-                    event is not None
+                    said is not None
                     and batch.first_seq + index <= until
-                    and match.matches(batch.lines[index], event)
+                    and match.may_say(_span_at(batch.spans, index))
+                    and match.matches(batch.lines[index], said)
                 ):
                     left -= 1
                     position = batch.first_seq + index - 1

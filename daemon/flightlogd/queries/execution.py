@@ -1,5 +1,6 @@
 """Executions: lists, one of them, where it stands in its chain."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from flightlogd.errors import QuestionError
 from flightlogd.queries.agent import active_agents
 from flightlogd.queries.artifact import count_in_phase
 from flightlogd.queries.find import find_execution, require
+from flightlogd.queries.of_host import host_condition, marks_of
 
 _COLUMNS: Final = (
     "e.execution_id, e.parent_id, e.name, e.trigger, e.tool, e.tool_version, e.args, e.project, e.goal,"
@@ -34,14 +36,14 @@ _ACTIVE_SQL: Final = "e.status in ('pending', 'running', 'waiting')"
 """Spelt as in the partial indexes on active executions, so that SQLite can use them."""
 
 
-def one_execution(db: apsw.Connection, text: str) -> Execution:
-    """Return the execution that an id or a unique prefix names.
+def one_execution(db: apsw.Connection, text: str, hosts: Sequence[str] = ()) -> Execution:
+    """Return the execution that an id or a unique prefix names, of these machines.
 
     Raises:
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
     require(db, "execution", "log", "agent")
-    execution_id = find_execution(db, text)
+    execution_id = find_execution(db, text, hosts)
     [row] = db.execute(f"select {_COLUMNS} {_FROM.format('')} where e.execution_id = ?", (execution_id,))
     return _execution(row)
 
@@ -85,12 +87,15 @@ def list_executions(db: apsw.Connection, request: Executions) -> tuple[list[Exec
     """Return a page of executions, newest first, and the `before` of the next page if there is one."""
     require(db, "execution", "log", "agent")
     wanted = request.limit + 1
+    marks = marks_of(db, request.host)
     if len(request.status) <= 1 or set(request.status) == set(ACTIVE):
-        rows = _page(db, request, request.status, wanted)
+        rows = _page(db, request, request.status, wanted, marks)
     else:
         # One index walk for each status, merged: an IN over the index would have to sort.
         rows = [
-            row for status in dict.fromkeys(request.status) for row in _page(db, request, (status,), wanted)
+            row
+            for status in dict.fromkeys(request.status)
+            for row in _page(db, request, (status,), wanted, marks)
         ]
         rows.sort(key=_sort_key, reverse=True)
     more = len(rows) > request.limit
@@ -100,14 +105,27 @@ def list_executions(db: apsw.Connection, request: Executions) -> tuple[list[Exec
 
 
 def _page(
-    db: apsw.Connection, request: Executions, status: tuple[Status, ...], limit: int
+    db: apsw.Connection,
+    request: Executions,
+    status: tuple[Status, ...],
+    limit: int,
+    marks: Sequence[str] | None,
 ) -> list[tuple[Any, ...]]:
-    sql, values = list_sql(request, status, limit)
+    sql, values = list_sql(request, status, limit, marks)
     return list(db.execute(sql, values))
 
 
-def list_sql(request: Executions, status: tuple[Status, ...], limit: int) -> tuple[str, list[Any]]:
-    """Return the SQL and values of one index walk over executions, newest first."""
+def list_sql(
+    request: Executions, status: tuple[Status, ...], limit: int, marks: Sequence[str] | None
+) -> tuple[str, list[Any]]:
+    """Return the SQL and values of one index walk over executions, newest first.
+
+    Args:
+        request: Which.
+        status: In any of these; more than one are all that are active.
+        limit: How many.
+        marks: Only of these logs.
+    """
     conditions: list[str] = []
     values: list[Any] = []
     index = ""
@@ -122,6 +140,9 @@ def list_sql(request: Executions, status: tuple[Status, ...], limit: int) -> tup
         conditions.append(_ACTIVE_SQL)
         # Left alone, SQLite looks up the three statuses and sorts all that have them.
         index = f" indexed by execution_active{'_project' if request.project is not None else ''}"
+    of_hosts, of_values = host_condition(marks)
+    conditions += of_hosts
+    values += of_values
     if request.since is not None:
         conditions.append("e.begun_at >= ?")
         values.append(request.since)

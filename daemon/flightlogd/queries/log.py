@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import apsw
@@ -10,7 +11,6 @@ from msgspec import Struct
 
 from flightlog_schemas import levels
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import Event, Log
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.statuses import TERMINAL
@@ -25,6 +25,7 @@ from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.execution import status_of
 from flightlogd.queries.find import find_execution, require
 from flightlogd.queries.lifecycle_lines import SOURCE, lifecycle_fields, lifecycle_line
+from flightlogd.queries.of_host import host_condition, marks_of, name_hosts
 from flightlogd.store.eventlog import IndexRow, pick_lines, read_head, read_index
 from flightlogd.store.tombstones import count_taken
 
@@ -70,6 +71,7 @@ class Filter:
     def __init__(self, request: Logs) -> None:
         self._request = request
         self.task_id = request.task_id
+        self.of_many = request.execution_id is None
         self._level_mask = sum(1 << (number - 1) // 4 for number in set(request.level))
         self._names = {levels.level_name(number) for number in request.level}
         self._grep = substrings(request.grep)
@@ -108,7 +110,7 @@ def start_after(db: apsw.Connection, request: Logs, uid: int) -> int:
     if start is None and request.cursor is not None:
         last_seq = None
         if request.execution_id is not None:
-            execution_id = find_execution(db, request.execution_id)
+            execution_id = find_execution(db, request.execution_id, request.host)
             require(db, "log")
             last_seq = db.execute(
                 f"select {_LAST_SEQ} from execution left join execution_log using (execution_id)"
@@ -198,7 +200,7 @@ def _find_runs(db: apsw.Connection, request: Logs, after: int) -> tuple[str | No
     """Return the execution that is meant, or None, and where to look for lines above a position."""
     require(db, "execution")
     if request.execution_id is not None:
-        execution_id = find_execution(db, request.execution_id)
+        execution_id = find_execution(db, request.execution_id, request.host)
         return execution_id, [Run(execution_id)]
     if request.task_id is None:
         raise QuestionError("invalid", "logs of what? Name an execution or a task")
@@ -209,14 +211,16 @@ def _find_runs(db: apsw.Connection, request: Logs, after: int) -> tuple[str | No
             f"no execution has announced a task {request.task_id}",
             "flightlog task list shows them",
         )
+    of_hosts, values = host_condition(marks_of(db, request.host), walk=False)
+    narrowed = "".join(f" and {condition}" for condition in of_hosts)
     # What a task says lies between its first event and the end of its execution.
     return None, [
         Run(*row)
         for row in db.execute(
             f"select execution_id, min(seq), {_LAST_SEQ} from task join execution using (execution_id)"
             f" left join execution_log using (execution_id) where task_id = ? and {_LAST_SEQ} > ?"
-            " group by execution_id",
-            (request.task_id, after),
+            f"{narrowed} group by execution_id",
+            (request.task_id, after, *values),
         )
     ]
 
@@ -268,19 +272,22 @@ def _rows(db: apsw.Connection, run: Run, after: int, until: int, *, newest_first
 
 def _lines(db: apsw.Connection, rows: list[IndexRow], wanted: Filter) -> Iterator[LogLine]:
     """Yield the lines of one batch that match, in the order of the log."""
-    found: list[tuple[int, int, bytes]] = []
+    found: list[tuple[int, int, Event]] = []
     for row in rows:
         if wanted.may_match(row):
             picked = pick_lines(db, row)
-            found += [(picked.first_seq + index, picked.received, line) for index, line in picked.lines]
+            found += [
+                (picked.first_seq + index, picked.received, event) for index, _, event in picked.events()
+            ]
     if len(rows) > 1:
-        found.sort()
-    for seq, received, stored in found:
-        event = decode_stored(stored)
+        found.sort(key=itemgetter(0))
+    for seq, received, event in found:
         line = log_line(seq, received, event)
         if line is not None and line.source == SOURCE:
             line = with_ended_tasks(db, line, event, wanted.task_id)
         if line is not None and wanted.matches(line):
+            if wanted.of_many:
+                name_hosts(db, [line])
             yield line
 
 

@@ -7,7 +7,7 @@ import apsw
 from msgspec import Struct
 
 from flightlog_schemas.answers import LogLine
-from flightlog_schemas.codec import decode_stored
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.wire.lines import Search
 from flightlog_schemas.words import Word, search_words
 from flightlogd.errors import QuestionError
@@ -15,6 +15,8 @@ from flightlogd.lines import split_lines
 from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.find import find_execution, require
 from flightlogd.queries.log import log_line
+from flightlogd.queries.of_host import marks_of, name_hosts
+from flightlogd.store.eventlog import Picked
 from flightlogd.store.packed import LINES
 from flightlogd.store.searchdb import fact, find_lines, level_fact, tokens
 
@@ -64,9 +66,11 @@ def match_expression(db: apsw.Connection, request: Search, execution_id: str | N
     if not wanted:
         what = "say what is to occur, too" if unwanted else "there is no letter and no digit in it"
         raise QuestionError("invalid", f"search: {request.text!r} has no word to look for: {what}", _HINT)
+    # The index has ids as programs gave them.
+    said_id = None if execution_id is None else split_mark(execution_id)[0]
     facts = [
         f'facts : "{fact(kind, value)}"'
-        for kind, value in (("x", execution_id), ("s", request.source), ("t", request.task_id))
+        for kind, value in (("x", said_id), ("s", request.source), ("t", request.task_id))
         if value is not None
     ]
     if request.level:
@@ -87,25 +91,31 @@ class Found(Struct):
     position: int
 
 
-def look_up(db: apsw.Connection, request: Search, hits: Sequence[int], limit: int) -> Found:
+def look_up(
+    db: apsw.Connection, request: Search, execution_id: str | None, hits: Sequence[int], limit: int
+) -> Found:
     """Return the lines at some positions of the log, newest first, those that are wanted.
 
     Args:
         db: The log, in a transaction.
         request: What is wanted.
+        execution_id: The execution's full id, where it is about one: those of other logs may share its words.
         hits: Positions from the index, falling. What has left the log since is passed over.
         limit: Most lines.
     """
     if request.project is not None:
         require(db, "execution")
+    marks = marks_of(db, request.host)
     projects: dict[str, str | None] = {}
     lines: list[LogLine] = []
     size_bytes = 0
     position = hits[0] + 1
     for line in _lines_at(db, hits):
         if len(lines) == limit or size_bytes >= PAGE_BYTES:
-            return Found(lines, position)
+            break
         position = line.seq
+        if execution_id is not None and line.execution_id != execution_id:
+            continue
         if (request.since is not None and line.time < request.since) or (
             request.until is not None and line.time >= request.until
         ):
@@ -115,9 +125,15 @@ def look_up(db: apsw.Connection, request: Search, hits: Sequence[int], limit: in
                 projects[line.execution_id] = _project_of(db, line.execution_id)
             if projects[line.execution_id] != request.project:
                 continue
+        if marks is not None and split_mark(line.execution_id)[1] not in marks:
+            continue
         lines.append(line)
         size_bytes += len(line.message)
-    return Found(lines, hits[-1])
+    else:
+        position = hits[-1]
+    if execution_id is None:
+        name_hosts(db, lines)
+    return Found(lines, position)
 
 
 def _lines_at(db: apsw.Connection, positions: Sequence[int]) -> Iterator[LogLine]:
@@ -126,19 +142,21 @@ def _lines_at(db: apsw.Connection, positions: Sequence[int]) -> Iterator[LogLine
     for seq in positions:
         if not first_seq <= seq <= last_seq:
             row = db.execute(
-                f"select first_seq, last_seq, received, {LINES} from event_batch where first_seq <= ?"
+                f"select first_seq, last_seq, received, spans, {LINES} from event_batch where first_seq <= ?"
                 " order by first_seq desc limit 1",
                 (seq,),
             ).fetchone()
             if row is None or row[1] < seq:
                 continue
-            first_seq, last_seq, received, blob = row
+            first_seq, last_seq, received, spans, blob = row
             stored = split_lines(blob)
         text = stored[seq - first_seq]
         if text.startswith(b"{"):
-            line = log_line(seq, received, decode_stored(text))
-            if line is not None:
-                yield line
+            picked = Picked(first_seq, received, spans, [(seq - first_seq, text)])
+            for _, _, event in picked.events():
+                line = log_line(seq, received, event)
+                if line is not None:
+                    yield line
 
 
 def _project_of(db: apsw.Connection, execution_id: str) -> str | None:
@@ -146,11 +164,11 @@ def _project_of(db: apsw.Connection, execution_id: str) -> str | None:
     return None if found is None else str(found)
 
 
-def full_id(db: apsw.Connection, text: str) -> str:
+def full_id(db: apsw.Connection, text: str, hosts: Sequence[str]) -> str:
     """Return the id of the execution that is meant.
 
     Raises:
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
     require(db, "execution")
-    return find_execution(db, text)
+    return find_execution(db, text, hosts)

@@ -44,6 +44,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         schema_version=SCHEMA_VERSION,
         version=__version__,
         log_id=hub.log_id,
+        host=hub.host,
         state=state,
         state_reason=reason,
         phase=hub.writer.phase,

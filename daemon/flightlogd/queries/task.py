@@ -14,6 +14,7 @@ from flightlog_schemas.statuses import ACTIVE
 from flightlog_schemas.wire.query import Completions, Tasks
 from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.queries.find import find_execution, require
+from flightlogd.queries.of_host import host_condition, marks_of, name_hosts
 from flightlogd.store.eventlog import first_received_since
 
 _PLAIN: Final = (
@@ -70,19 +71,31 @@ def task_page(db: apsw.Connection, request: Tasks) -> tuple[list[TaskAttempt], i
         QuestionError: `not_found`, `ambiguous` or `projection_broken`.
     """
     require(db, "task", "execution")
-    execution_id = None if request.execution_id is None else find_execution(db, request.execution_id)
+    marks = marks_of(db, request.host)
+    execution_id = request.execution_id
+    if execution_id is not None:
+        execution_id = find_execution(db, execution_id, request.host)
     # Positions rise with time, so that a time is a position.
     since_seq = None if request.since is None else first_received_since(db, request.since)
     if request.since is not None and since_seq is None:
         return [], None
-    sql, values = list_sql(request, execution_id, since_seq)
+    sql, values = list_sql(request, execution_id, since_seq, marks)
     rows = list(db.execute(sql, values))
     more = rows[request.limit - 1][0] if 0 < request.limit < len(rows) else None
     return [attempt_of(row) for row in rows[: request.limit]], more
 
 
-def list_sql(request: Tasks, execution_id: str | None, since_seq: int | None) -> tuple[str, list[Any]]:
-    """Return the SQL and values of one index walk over attempts."""
+def list_sql(
+    request: Tasks, execution_id: str | None, since_seq: int | None, marks: Sequence[str] | None
+) -> tuple[str, list[Any]]:
+    """Return the SQL and values of one index walk over attempts.
+
+    Args:
+        request: Which.
+        execution_id: Of this execution, by its full id.
+        since_seq: From this position on.
+        marks: Only of these logs.
+    """
     conditions: list[str] = []
     values: list[Any] = []
 
@@ -106,6 +119,10 @@ def list_sql(request: Tasks, execution_id: str | None, since_seq: int | None) ->
     narrow("seq >= ?", since_seq)
     narrow("seq > ?", request.after)
     narrow("seq < ?", request.before)
+    if execution_id is None:
+        of_hosts, of_values = host_condition(marks)
+        conditions += of_hosts
+        values += of_values
     where = f" where {' and '.join(conditions)}" if conditions else ""
     order = "asc" if request.oldest_first else "desc"
     sql = f"select {', '.join(COLUMNS)} from task{where} order by seq {order} limit ?"
@@ -149,6 +166,7 @@ def completion_page(
     sql, values = completion_sql(request, after, until)
     rows: list[tuple[Any, ...]] = db.execute(sql, values).fetchall()
     found = [Completion(ended_seq=row[-2], novel=bool(row[-1]), **_fields(row[:-2])) for row in rows]
+    name_hosts(db, found)
     full = len(rows) == PAGE_LIMIT
     return found, (rows[-1][-2], rows[-1][0]) if full else (until, INT64_MAX)
 

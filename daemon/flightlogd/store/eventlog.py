@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from flightlog_schemas.bulk import decode_logs
 from flightlog_schemas.codec import decode_stored
-from flightlog_schemas.events import QUIET_TYPES
+from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.limits import INT64_MAX
 from flightlogd.batch import Batch, Span, decode_spans, encode_spans
+from flightlogd.elsewhere import GIVEN_PREFIX, mark_event, mark_facts, mark_here
 from flightlogd.facts import Facts, note, tally_logs
 from flightlogd.lines import GONE, line_at, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
@@ -218,9 +219,12 @@ def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch
     """Return a stored row as a batch."""
     lines = split_lines(blob)
     batch = Batch(first_seq, received, decode_spans(spans), lines, Facts({}, []))
-    logs = decode_logs(blob, lines)
+    marks = {mark_here(span.producer) for span in batch.spans}
+    logs = decode_logs(blob, lines) if len(marks) == 1 else None
     facts = None if logs is None else tally_logs(logs)
-    if facts is None:
+    if facts is not None:
+        mark_facts(facts, marks.pop())
+    else:
         facts = batch.facts
         for index, event in enumerate(batch.events):
             if event is not None:
@@ -248,6 +252,19 @@ class Picked(Struct):
     spans: str
     lines: list[tuple[int, bytes]]
     """(index in the batch, line), rising."""
+
+    def events(self) -> Iterator[tuple[int, bytes, Event]]:
+        """Yield index, line and what it says of each."""
+        if f'"{GIVEN_PREFIX}' not in self.spans:
+            yield from ((index, line, decode_stored(line)) for index, line in self.lines)
+            return
+        spans = iter(sorted(decode_spans(self.spans), key=lambda span: span.index))
+        end, mark = 0, ""
+        for index, line in self.lines:
+            while index >= end:
+                span = next(spans)
+                end, mark = span.index + span.count, mark_here(span.producer)
+            yield index, line, mark_event(decode_stored(line), mark)
 
 
 def read_index(

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from flightlog_schemas.codec import RefusalError
 from flightlog_schemas.wire.ingest import Refused
+from flightlogd.elsewhere import GIVEN_PREFIX
 from flightlogd.peer import Peer
-from flightlogd.recorded import GIVEN_PREFIX
 from flightlogd.store.rows import insert_rows
 
 

@@ -1,7 +1,7 @@
 """Questions about what was recorded, line by line: tail, events, logs, search, and how far a reader is."""
 
-from flightlog_schemas.limits import Count, Id, Micros
-from flightlog_schemas.wire.request import PAGE_LIMIT, LevelNumber, Limit, Request
+from flightlog_schemas.limits import Count, ExecutionRef, Id, Micros
+from flightlog_schemas.wire.request import PAGE_LIMIT, Hosts, LevelNumber, Limit, Request
 
 
 class Tail(Request, kw_only=True):
@@ -24,6 +24,7 @@ class Tail(Request, kw_only=True):
         source: Log lines of exactly this source only.
         grep: Lines whose JSON text holds this substring, or all of these.
         exclude: Lines whose JSON text holds none of these substrings.
+        host: Recorded first by any of these machines.
         passing: Tell now and then, as `{"passed":{"seq":N}}`, up to where was looked and nothing matched, for
             readers who confirm by a cursor what they have.
     """
@@ -36,7 +37,7 @@ class Tail(Request, kw_only=True):
     follow: bool = True
     limit: Count | None = None
     type: tuple[str, ...] = ()
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     task_id: Id | None = None
     agent_id: Id | None = None
     level: tuple[LevelNumber, ...] = ()
@@ -44,12 +45,13 @@ class Tail(Request, kw_only=True):
     grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     passing: bool = False
+    host: Hosts = ()
 
 
 class Events(Request, kw_only=True):
     """Recorded events of one execution, oldest first, a page at a time; log lines only if asked for."""
 
-    execution_id: Id
+    execution_id: ExecutionRef
     after: Count = 0
     limit: Limit = PAGE_LIMIT
     type: tuple[str, ...] = ()
@@ -75,11 +77,12 @@ class Logs(Request, kw_only=True):
         agent_id: Lines of this agent.
         since: Lines at or after this time.
         until: Lines before this time.
+        host: Of an execution of one of these machines; of a task, in executions of any.
         grep: Messages that hold this substring, or all of these.
         exclude: Messages that hold none of these substrings.
     """
 
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     after: Count | None = None
     cursor: Id | None = None
     last: Count | None = None
@@ -95,6 +98,7 @@ class Logs(Request, kw_only=True):
     until: Micros | None = None
     grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    host: Hosts = ()
 
 
 class Cursor(Request, kw_only=True):
@@ -144,13 +148,14 @@ class Search(Request, kw_only=True):
         project: Lines of executions of this project.
         since: Lines at or after this time.
         until: Lines before this time.
+        host: Lines of executions of any of these machines.
         before: Lines with a lower seq: the `next` of the page before. A page may hold fewer lines than its
             limit although there are more.
         limit: Most on a page.
     """
 
     text: str
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     level: tuple[LevelNumber, ...] = ()
     source: str | None = None
     task_id: Id | None = None
@@ -159,9 +164,10 @@ class Search(Request, kw_only=True):
     until: Micros | None = None
     before: Count | None = None
     limit: Limit = 50
+    host: Hosts = ()
 
 
 class Check(Request, kw_only=True):
     """Whether all that was said of an execution is here, and what is missing: `{"check":{...}}`."""
 
-    execution_id: Id
+    execution_id: ExecutionRef

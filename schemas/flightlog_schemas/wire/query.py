@@ -9,27 +9,28 @@ from typing import Any, Final
 
 from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import Provenance
-from flightlog_schemas.limits import Count, Id, Micros, TraceId
+from flightlog_schemas.limits import Count, ExecutionRef, Id, Micros, TraceId
 from flightlog_schemas.statuses import Status, TaskStatus
 from flightlog_schemas.wire.lines import Check, Cursor, Cursors, Events, Logs, Search, Tail
-from flightlog_schemas.wire.request import PAGE_LIMIT, Limit, Request, StatsLimit, WaitMs
+from flightlog_schemas.wire.request import PAGE_LIMIT, Hosts, Limit, Request, StatsLimit, WaitMs
 
 
 class Executions(Request, kw_only=True):
     """Executions, newest first (by started or announced time, then by first_seq).
 
-    `project` and `name` are equal matches; `since` and `until` bound the start; `before` is the `next` of
-    the page before this one.
+    `project` and `name` are equal matches, `host` is any of these machines; `since` and `until` bound the
+    start; `before` is the `next` of the page before this one.
     """
 
     status: tuple[Status, ...] = ()
     project: str | None = None
     name: str | None = None
-    parent_id: Id | None = None
+    parent_id: ExecutionRef | None = None
     since: Micros | None = None
     until: Micros | None = None
     before: str | None = None
     limit: Limit = 50
+    host: Hosts = ()
 
 
 class Inspect(Request, kw_only=True):
@@ -43,21 +44,23 @@ class Inspect(Request, kw_only=True):
         artifacts: Its artifacts, as `{"artifact":{...}}` lines.
         as_of: As it was when the log ended at this position.
         as_of_time: As it was at this time (by when the daemon received events), instead.
+        host: Of one of these machines.
     """
 
-    execution_id: Id
+    execution_id: ExecutionRef
     audit: bool = False
     tasks: bool = False
     agents: bool = False
     artifacts: bool = False
     as_of: Count | None = None
     as_of_time: Micros | None = None
+    host: Hosts = ()
 
 
 class Phase(Request, kw_only=True):
     """Where an execution stands in its chain, and what a step from there needs: `{"phase":{...}}`."""
 
-    execution_id: Id
+    execution_id: ExecutionRef
 
 
 class Tasks(Request, kw_only=True):
@@ -75,9 +78,10 @@ class Tasks(Request, kw_only=True):
         before: Newest first, the `next` of the page before.
         after: Oldest first, likewise.
         limit: Most on a page.
+        host: Recorded by any of these machines.
     """
 
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     task_id: Id | None = None
     slug: str | None = None
     trace_id: TraceId | None = None
@@ -88,6 +92,7 @@ class Tasks(Request, kw_only=True):
     before: Count | None = None
     after: Count | None = None
     limit: Limit = PAGE_LIMIT
+    host: Hosts = ()
 
 
 class Stats(Request, kw_only=True):
@@ -139,7 +144,7 @@ class Completions(Request, kw_only=True):
 
     after: Count | None = None
     follow: bool = True
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     task_id: Id | None = None
     slug: str | None = None
     status: tuple[TaskStatus, ...] = ()
@@ -151,14 +156,15 @@ class Completions(Request, kw_only=True):
 class Agents(Request, kw_only=True):
     """Agents of one execution in the order in which they were added, a page at a time: `{"agent":{...}}`.
 
-    `agent_id` and `status` are equal matches; `after` is the `next` of the page before.
+    `agent_id`, `status` and `host` are equal matches; `after` is the `next` of the page before.
     """
 
-    execution_id: Id
+    execution_id: ExecutionRef
     agent_id: Id | None = None
     status: AgentStatus | None = None
     after: Count = 0
     limit: Limit = PAGE_LIMIT
+    host: Hosts = ()
 
 
 class Artifacts(Request, kw_only=True):
@@ -167,13 +173,14 @@ class Artifacts(Request, kw_only=True):
     Of one execution, or, by `path`, of all: who wrote that file. Equal matches; `after` is a seq.
     """
 
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     path: str | None = None
     phase: str | None = None
     agent_id: Id | None = None
     type: str | None = None
     after: Count = 0
     limit: Limit = PAGE_LIMIT
+    host: Hosts = ()
 
 
 class Audit(Request, kw_only=True):
@@ -187,15 +194,28 @@ class Audit(Request, kw_only=True):
         until: Recorded before this time.
         last: Only the last that many entries that match.
         after: The `next` of the page before; or a position: entries of later events.
+        host: About executions of any of these machines.
     """
 
-    execution_id: Id | None = None
+    execution_id: ExecutionRef | None = None
     task_id: Id | None = None
     type: tuple[str, ...] = ()
     since: Micros | None = None
     until: Micros | None = None
     last: Count | None = None
     after: Count | str = 0
+    limit: Limit = PAGE_LIMIT
+    host: Hosts = ()
+
+
+class HostsRequest(Request, kw_only=True):
+    """The logs whose lines are here, with the machines that recorded them, by name: `{"host":{...}}`.
+
+    This one comes first. `host` is an equal match, of any of these; `after` is the `next` of the page before.
+    """
+
+    host: Hosts = ()
+    after: str = ""
     limit: Limit = PAGE_LIMIT
 
 
@@ -245,7 +265,7 @@ class Wait(Request, kw_only=True):
     The error is `timed_out` when `timeout_ms` ran out, and `outcome` when it ended in another status.
     """
 
-    execution_id: Id
+    execution_id: ExecutionRef
     until: Status | None = None
     timeout_ms: WaitMs | None = None
 
@@ -271,6 +291,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "search": Search,
     "audit": Audit,
     "projects": Projects,
+    "hosts": HostsRequest,
     "plan": Plan,
     "plans": Plans,
     "check": Check,

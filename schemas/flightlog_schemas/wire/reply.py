@@ -33,7 +33,7 @@ class Recorded(Struct, kw_only=True):
     """An event with what only the daemon can say of it; `event` is the line as it was stored.
 
     One that was recorded elsewhere first has its `origin`; `uid`, `pid` and `line` are those of there, and
-    `producer` is that one's id behind `~LOG_ID/`.
+    `producer` is that one's id behind `~LOG_ID/`, and `execution_id` is what its execution is called here.
     """
 
     seq: int
@@ -43,6 +43,7 @@ class Recorded(Struct, kw_only=True):
     producer: str
     line: int
     origin: Origin | UnsetType = UNSET
+    execution_id: str | UnsetType = UNSET
     event: Raw
 
 

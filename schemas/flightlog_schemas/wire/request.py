@@ -15,6 +15,8 @@ STATS_LIMIT = 100
 Limit = Annotated[int, Meta(ge=0, le=PAGE_LIMIT)]
 StatsLimit = Annotated[int, Meta(ge=0, le=STATS_LIMIT)]
 LevelNumber = Annotated[int, Meta(ge=1, le=24)]
+Hosts = tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...]
+"""Names of machines, as `hosts` lists them."""
 WaitMs = Annotated[int, Meta(ge=0, le=24 * 3600 * 1000)]
 
 
