@@ -15,7 +15,6 @@ A secret is one whichever client says it: there is one registry for the process,
 import os
 import re
 import threading
-from pathlib import Path
 from typing import Final
 
 from flightlog.notice import tell
@@ -142,6 +141,8 @@ def _gather() -> None:
                 if is_secret_key(name):
                     _add_found(value, f"${name}")
         for name in filter(None, os.environ.get(FILE_VARIABLE, "").split(":")):
+            from pathlib import Path  # here, because most programs name no file
+
             try:
                 content = Path(name).read_text("utf-8")
             except (OSError, ValueError) as error:

@@ -1,11 +1,9 @@
 """Attempts that go on where another process stopped: which was the last one, and what is said of it."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightlog.clock import now_us
-from flightlog.paths import query_socket, runtime_dir
 from flightlog_schemas.events.envelope import ErrorInfo
 from flightlog_schemas.events.task import TaskEnded
 
@@ -35,7 +33,10 @@ def last_attempt(
         QueryFailed: the daemon cannot tell, or the execution is given by a beginning that fits several.
     """
     # Here, for a program that only emits needs no answers.
+    from pathlib import Path
+
     from flightlog.errors import QueryFailed
+    from flightlog.paths import query_socket, runtime_dir
     from flightlog.query import Connection
     from flightlog_schemas.answers import TaskAttempt
     from flightlog_schemas.wire.query import Tasks

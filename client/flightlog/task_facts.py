@@ -1,7 +1,6 @@
 """What may be said of an attempt at a task beside its name, and the key of one that was due at a time."""
 
 import os
-from hashlib import sha256
 from typing import Any, Final, TypedDict
 
 from flightlog.ids import new_span_id
@@ -56,6 +55,8 @@ def fields_of(facts: TaskFacts, task_id: str, attempt: int) -> dict[str, Any]:
 
 def schedule_key(task_id: str, scheduled_at_us: int, attempt: int) -> str:
     """Return the key of an attempt that was due at a time: SHA-256 of `task_id:scheduled_at:attempt`."""
+    from hashlib import sha256  # here, because most programs never need it
+
     return sha256(f"{task_id}:{scheduled_at_us}:{attempt}".encode("utf-8", "surrogatepass")).hexdigest()
 
 

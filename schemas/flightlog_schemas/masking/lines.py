@@ -12,7 +12,6 @@ Where a secret key names a list or an object, it is masked as a whole. Personal 
 text or free, but for `IDS` at any depth and `NAMES` of reserved types; the event then says `"scrubbed":true`.
 """
 
-import json
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -298,9 +297,13 @@ class _Walk:
 def _said(token: str) -> str:
     if "\\" not in token:
         return token[1:-1]
+    import json  # here, because most texts are as they look
+
     said: str = json.loads(token)
     return said
 
 
 def _quoted(text: str) -> str:
+    import json  # here, because most lines hold nothing secret
+
     return json.dumps(text, ensure_ascii=_SURROGATE.search(text) is not None)

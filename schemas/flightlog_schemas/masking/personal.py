@@ -16,7 +16,6 @@ before. All repeats are bounded or possessive, so that the time is in proportion
 """
 
 import re
-import socket
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final, NamedTuple
@@ -225,6 +224,8 @@ def _is_beside_mark(text: str, kept: int, start: int, end: int, name: str) -> bo
 
 
 def _is_ipv6(address: str) -> bool:
+    import socket  # here, because most programs never need it
+
     try:
         socket.inet_pton(socket.AF_INET6, address)
     except OSError:
