@@ -17,6 +17,7 @@ from bench import (
     peers,
     planning,
     reading,
+    relaying,
     scrubbing,
     searching,
     waiting,
@@ -46,6 +47,7 @@ PARTS = {
     "backfill": backfilling.backfill,
     "plan": planning.planning,
     "growth": growth.growth,
+    "fleet": relaying.fleet,
 }
 MEMORY_LIMIT_BYTES = 100_000_000
 
