@@ -1,7 +1,7 @@
 # `make help` says what there is. All of it works in the checkout: the environment is .venv, nothing else is touched.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-deps soak bench-peers lint types bench fuzz clean
+.PHONY: help demo demo-fleet test test-fast test-deps soak bench-peers lint types bench fuzz clean
 
 # The first Python that is new enough; `make PYTHON=...` takes another.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
@@ -31,6 +31,9 @@ $(READY): pyproject.toml client/shell/flightlog.sh
 
 demo: $(READY)  ## record a real run, watch it live, look into it
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" demo/demo.sh
+
+demo-fleet: $(READY)  ## three machines and a centre over a cluster of NATS, one server of which is killed
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" demo/fleet.sh
 
 test: $(READY)  ## run all tests
 	@$(PYTEST) $(ARGS)

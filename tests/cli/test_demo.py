@@ -1,6 +1,7 @@
-"""`make demo`: it shows a real run, and leaves nothing behind."""
+"""`make demo` and `make demo-fleet`: they show real runs, and leave nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,11 @@ from support.source import ROOT
 
 
 @contextmanager
-def demo() -> Iterator[subprocess.Popen[str]]:
+def demo(script: str = "demo.sh") -> Iterator[subprocess.Popen[str]]:
     """Start the demonstration in a process group of its own, as a terminal would."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
-        ["env", "--default-signal=INT", str(ROOT / "demo" / "demo.sh")],
+        ["env", "--default-signal=INT", str(ROOT / "demo" / script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -69,3 +70,17 @@ def test_the_demonstration_can_be_interrupted() -> None:
 
         assert process.wait(60) == 130
     assert not directory_in(text).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.covers("P12")
+def test_the_demonstration_of_many_machines() -> None:
+    """A server is killed on the way, and the centre has what the machines have; nothing is left."""
+    before = set(Path("/tmp").glob("flightlog-fleet.*"))
+    with demo("fleet.sh") as process:
+        # Everything that it started has the same stdout or a file in its directory.
+        text, _ = process.communicate(timeout=240)
+
+    assert process.returncode == 0, text
+    assert re.search(r"\n(\d+) events on three machines, \1 at the centre: the same\n$", text), text
+    assert set(Path("/tmp").glob("flightlog-fleet.*")) <= before

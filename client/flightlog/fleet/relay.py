@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
@@ -66,6 +65,7 @@ class Relay:
         daemon: Whose log.
         servers: Where the stream is.
         wanted: Which stream, and what it is to be if it has to be made.
+        host: What this machine is called.
         cursor: Name of the cursor that says up to where the stream has the log.
         after: Begin after this position instead, and set the cursor back.
         linger_s: How long lines wait for others to share a message with.
@@ -82,6 +82,7 @@ class Relay:
         servers: Servers,
         wanted: Wanted,
         *,
+        host: str,
         cursor: str,
         after: int | None,
         linger_s: float,
@@ -97,7 +98,7 @@ class Relay:
         self._linger_s = linger_s
         self._once = once
         self._say = say
-        self._host = socket.gethostname()
+        self._host = host
         self._log: Log | None = None
         self._back = after is not None
 
