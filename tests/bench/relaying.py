@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -63,7 +64,7 @@ def fleet(contest: Contest) -> None:
 
 def _fill(daemon: Daemon, count: int) -> None:
     with IngestPeer(daemon.ingest_socket) as peer:
-        sender = threading.Thread(target=lambda: [peer.send(block) for block in _blocks(count)])
+        sender = threading.Thread(target=lambda: deque(map(peer.send, _blocks(count)), maxlen=0))
         sender.start()
         while peer.next()["ack"]["lines"] < count:  # type: ignore[index]  # it does not close first
             pass

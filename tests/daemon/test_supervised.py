@@ -184,9 +184,9 @@ def test_units_are_right_and_hardened(tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
     for name in ("flightlogd", "flightlog-relay", "flightlog-collect"):
-        unit = str(tmp_path / f"systemd/{name}.service")
+        service = tmp_path / f"systemd/{name}.service"
         exposed = subprocess.run(
-            [str(ANALYZE), "security", "--offline=true", "--threshold=15", unit],
+            [str(ANALYZE), "security", "--offline=true", "--threshold=15", str(service)],
             capture_output=True,
             text=True,
             check=False,

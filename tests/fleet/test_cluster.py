@@ -165,7 +165,8 @@ def test_whoever_is_killed(daemon_factory: DaemonFactory, cluster: list[NatsServ
         with speaking(*origins) as enough:
             for _ in range(15):
                 enough.wait(chance.uniform(0.1, 1.0))
-                victim = chance.choice([*programs, centre, chance.choice(cluster)])
+                everybody: list[Program | Daemon | NatsServer] = [*programs, centre, chance.choice(cluster)]
+                victim = chance.choice(everybody)
                 if isinstance(victim, Program):
                     victim.replace()
                 else:

@@ -70,14 +70,17 @@ def test_both_follow_and_outlive_the_server(
         say(origin, "b", *logs("e", 100))
         nats.start()
         until(lambda: held(centre) == 200, "nothing came after the server was back")
-        centre.kill()
+        centre.terminate()
         say(origin, "c", *logs("e", 100))
         centre.start()
         until(lambda: held(centre) == 300, "nothing came after the centre was back")
-        origin.kill()
-        origin.start()
+        origin.restart()
         say(origin, "d", *logs("e", 100))
         until(lambda: held(centre) == 400, "nothing came after the origin was back")
+        origin.kill()
+        origin.start()
+        say(origin, "f", *logs("e", 100))
+        until(lambda: held(centre) == 500, "nothing came after the origin was killed")
         for running in (relay, collect):
             running.process.send_signal(signal.SIGTERM)
         ended, stopped = relay.end(), collect.end()
@@ -87,6 +90,28 @@ def test_both_follow_and_outlive_the_server(
     assert "flightlogd is back" in stopped.err
     assert collected(centre) == told([origin])
     assert there.ok("cursor", "list").rows[0][2] == "0"  # nothing was said after what is acked
+
+
+@pytest.mark.covers("P12", "D1")
+def test_it_ends_while_nobody_is_there(
+    origin: Daemon, centre: Daemon, there: Cli, here: Cli, nats: NatsServer
+) -> None:
+    """Both end in good order while no server is there; what was not acked is told the next time."""
+    with (
+        there.running("relay", "--to", nats.url) as relay,
+        here.running("collect", "--from", nats.url) as collect,
+    ):
+        say(origin, "a", *logs("e", 10))
+        until(lambda: held(centre) == 10, "the first events did not come")
+        nats.kill()
+        say(origin, "b", *logs("e", 10))
+        for running in (relay, collect):
+            running.process.send_signal(signal.SIGTERM)
+            assert running.end().code == 0
+    nats.start()
+    there.ok("relay", "--to", nats.url, "--once")
+    here.ok("collect", "--from", nats.url, "--once")
+    assert collected(centre) == told([origin])
 
 
 @pytest.mark.covers("D5")

@@ -19,8 +19,8 @@ from flightlog.errors import DaemonAway
 from flightlog.fleet.ingest import Ingest, Stored
 from flightlog.fleet.messages import count_lines
 from flightlog.fleet.notice import Trouble
-from flightlog.fleet.running import end
-from flightlog.fleet.servers import Servers, connect, jetstream
+from flightlog.fleet.running import end, within
+from flightlog.fleet.servers import Servers, connect, disconnect, jetstream
 from flightlog.fleet.stream import TAKEOVER_S, consumer_config, find_stream
 from flightlog.paths import ingest_socket
 
@@ -28,6 +28,7 @@ STOP_LIMIT_S: Final = 5.0
 _FETCH_S: Final = 2.0
 """How long to wait for a message before asking again: a server that was replaced has forgotten who asked."""
 
+_ONCE_LIMIT_S: Final = 10.0
 _IDLE_S: Final = 0.3
 """After so long without a message, who collects once asks whether that was all."""
 
@@ -109,12 +110,13 @@ class Collector:
         finally:
             await end(stopping, *working)
             await self._ingest.close()
-            await client.drain()
+            await disconnect(client)
 
     async def _begin(self) -> tuple[Client, int]:
         name = f"flightlog collect {socket.gethostname()}"
         client = await connect(self._servers, name, self._say, patient=not self._once)
-        return client, await find_stream(jetstream(client), self._stream, self._say)
+        finding = find_stream(jetstream(client), self._stream, self._say)
+        return client, await within(finding, _ONCE_LIMIT_S if self._once else None, "the stream is not there")
 
     async def _serve(self, js: JetStreamContext, number: int) -> None:
         """Take the messages of a partition, one after the other."""

@@ -16,21 +16,24 @@ from nats.js.api import Header
 from nats.js.errors import APIError, NoStreamResponseError
 
 from flightlog.daemon import Daemon
-from flightlog.errors import DaemonAway, FlightlogError
+from flightlog.errors import DaemonAway, FlightlogError, QueryFailed
 from flightlog.exporting import Log, PrunedLine
 from flightlog.fleet.messages import Line, Message, line_of
 from flightlog.fleet.notice import Trouble
 from flightlog.fleet.pending import MESSAGE_LIMIT_BYTES, Pending
-from flightlog.fleet.running import end, first_of
-from flightlog.fleet.servers import ANSWER_LIMIT_S, Servers, connect, jetstream
+from flightlog.fleet.running import end, first_of, within
+from flightlog.fleet.servers import ANSWER_LIMIT_S, Servers, connect, disconnect, jetstream
 from flightlog.fleet.stream import Wanted, open_stream, subject_of
-from flightlog.fleet.tail import tail_blocks
+from flightlog.fleet.tail import passing, tail_blocks
 from flightlog.paths import query_socket
 from flightlog_schemas.answers import DaemonStatus, NamedCursor
 from flightlog_schemas.wire.lines import Cursor, Cursors, Tail
 from flightlog_schemas.wire.query import StatusRequest
 
 SAVE_EVERY_S: Final = 1.0
+ONCE_LIMIT_S: Final = 30.0
+"""Longest wait for anything where this is done once; what is asked for by cron must not pile up."""
+
 STOP_LIMIT_S: Final = 5.0
 """Longest wait for acks of what is under way when it is to stop; what has none by then is sent again."""
 
@@ -101,6 +104,7 @@ class Relay:
         self._host = host
         self._log: Log | None = None
         self._back = after is not None
+        self._saving = Trouble(say, f"cursor {cursor} moves again")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until everything is told, where this is done once, or until it is to stop.
@@ -138,7 +142,7 @@ class Relay:
         finally:
             await end(stopping, reading, saving, *publishing)
             await self._move(pending.seq)
-            await client.close()
+            await disconnect(client)
 
     async def _begin(self) -> tuple[Client, int]:
         """Find out where to begin, and connect."""
@@ -146,7 +150,10 @@ class Relay:
         client = await connect(
             self._servers, f"flightlog relay {self._host}", self._say, patient=not self._once
         )
-        return client, await open_stream(jetstream(client), self._wanted, self._say)
+        opening = open_stream(jetstream(client), self._wanted, self._say)
+        return client, await within(
+            opening, ONCE_LIMIT_S if self._once else None, "the stream does not answer"
+        )
 
     async def _find(self) -> None:
         """Ask the daemon which log it has, and where the cursor is; wait for it unless this is done once."""
@@ -171,9 +178,12 @@ class Relay:
             return
 
     def _ask(self) -> tuple[str, int]:
-        with self._daemon.ask() as connection:
-            status = connection.one(StatusRequest(), DaemonStatus)
-            found = list(connection.all(Cursors(name=self._cursor), NamedCursor))
+        try:
+            with self._daemon.ask() as connection:
+                status = connection.one(StatusRequest(), DaemonStatus)
+                found = list(connection.all(Cursors(name=self._cursor), NamedCursor))
+        except QueryFailed as failed:
+            raise passing(failed) from failed
         mine = [cursor.seq for cursor in found if cursor.uid == os.geteuid()]
         return status.log_id, self._after if self._after is not None else max(mine, default=0)
 
@@ -222,9 +232,13 @@ class Relay:
             message = await pending.take(number, 0 if self._once else self._linger_s)
             if len(message.body) + _HEADER_BYTES > client.max_payload:
                 raise _too_large(message, client.max_payload)
-            while not await self._deliver(js, subject, message, trouble):
-                pass
+            sending = self._send(js, subject, message, trouble)
+            await within(sending, ONCE_LIMIT_S if self._once else None, "the stream takes nothing")
             pending.done(number)
+
+    async def _send(self, js: JetStreamContext, subject: str, message: Message, trouble: Trouble) -> None:
+        while not await self._deliver(js, subject, message, trouble):
+            pass
 
     async def _deliver(self, js: JetStreamContext, subject: str, message: Message, trouble: Trouble) -> bool:
         """Publish a message, and say whether the stream has it now; where not, it is tried again."""
@@ -268,7 +282,11 @@ class Relay:
         try:
             await asyncio.to_thread(self._tell_cursor, seq)
         except DaemonAway:
+            return  # whoever reads says so
+        except QueryFailed as failed:
+            self._saving.note(f"cursor {self._cursor} was not moved: {failed.reason}")
             return
+        self._saving.clear()
         self.told.seq = seq
         self._back = False
 

@@ -2,8 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from flightlog.errors import FlightlogError
+
+T = TypeVar("T")
 
 
 def run_until_signal(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
@@ -31,6 +35,18 @@ async def _run(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> in
         loop.add_signal_handler(number, take, number)
     await work(stop)
     return came[0] if came else 0
+
+
+async def within(work: Awaitable[T], limit_s: float | None, why: str) -> T:
+    """Wait for something, at most so long.
+
+    Raises:
+        FlightlogError: the time was up; says why.
+    """
+    try:
+        return await asyncio.wait_for(work, limit_s)
+    except TimeoutError:
+        raise FlightlogError(f"{why}, for {limit_s:.0f} s now") from None
 
 
 async def first_of(*tasks: asyncio.Task[Any]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ ANSWER_LIMIT_S: Final = 5.0
 """Longest wait for a server's answer before it is asked again."""
 
 _RETRY_S: Final = 1
+_NOT_ALLOWED: Final = "permissions violation"
+_END_LIMIT_S: Final = 2.0
 _ONCE_LIMIT_S: Final = 20.0
 _PENDING_BYTES: Final = 4 * 1024 * 1024
 """Most that waits for a server to come back; what is not answered is sent again anyway."""
@@ -105,6 +108,8 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
     async def failed(error: Exception) -> None:
         if not client.is_connected:
             trouble.note(f"no connection to {where}, trying again: {error or type(error).__name__}")
+        elif _NOT_ALLOWED in str(error).lower():
+            trouble.note(f"{where}: {error}")
 
     async def disconnected() -> None:
         if not client.is_closed:
@@ -138,6 +143,14 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
         raise FlightlogError(f"no connection to {where}: {error}") from error
     trouble.clear()
     return client
+
+
+async def disconnect(client: Client) -> None:
+    """Write what is still to be written, as far as a server is there, and close."""
+    for ending in (client.flush(), client.close()):
+        # A connection that is being made again, or breaks just now, has nothing that would not come again.
+        with suppress(NatsError, OSError, TimeoutError):
+            await asyncio.wait_for(ending, _END_LIMIT_S)
 
 
 def jetstream(client: Client) -> JetStreamContext:

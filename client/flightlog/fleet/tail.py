@@ -8,13 +8,21 @@ from typing import Final
 import msgspec
 
 from flightlog.dial import away
-from flightlog.errors import DaemonAway, QueryFailed
+from flightlog.errors import DaemonAway, FlightlogError, QueryFailed
 from flightlog_schemas.wire.lines import Tail
 from flightlog_schemas.wire.reply import QueryError
 
 _RECEIVE_BYTES: Final = 256 * 1024
 _END: Final = b'{"end":'
 _ERROR: Final = b'{"error":'
+_PASSING: Final = frozenset(
+    {"shutting_down", "too_many_connections", "deadline", "internal", "storage_full", "storage_failing"}
+)
+
+
+def passing(failed: QueryFailed) -> FlightlogError:
+    """Return why there is no answer: as a daemon that is away, where it will have one later."""
+    return DaemonAway(failed.reason, failed.hint) if failed.code in _PASSING else failed
 
 
 async def tail_blocks(path: Path, request: Tail) -> AsyncGenerator[list[bytes], None]:
@@ -44,7 +52,7 @@ async def tail_blocks(path: Path, request: Tail) -> AsyncGenerator[list[bytes], 
             if whole and whole[-1].startswith(_ERROR):
                 yield whole[:-1]
                 said = msgspec.json.decode(whole[-1], type=dict[str, QueryError])["error"]
-                raise QueryFailed(said.code, said.reason, said.hint)
+                raise passing(QueryFailed(said.code, said.reason, said.hint))
             if whole:
                 yield whole
         raise DaemonAway("the daemon closed the connection")
