@@ -200,7 +200,7 @@ def test_a_full_stream_is_waited_for(
 def test_bad_calls(there: Cli, nats: NatsServer) -> None:
     """URLs, streams and files that make no sense are usage errors; credentials that are missing a failure."""
     for arguments in (
-        ("--to", "http://127.0.0.1:1"),
+        ("--to", "ftp://127.0.0.1:1"),
         ("--to", ","),
         ("--to", nats.url, "--stream", "a.b"),
         ("--to", nats.url, "--tls-ca", "/nonexistent"),

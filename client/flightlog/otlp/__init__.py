@@ -6,6 +6,7 @@
 - `execution`: which execution something belongs to
 - `spans`: spans to tasks, and a trace's first one to its execution; `genai`: agents, tools, tokens
 - `logs`: log records to lines
+- `outgoing`: events to requests of OTLP; `post` sends them, `relay` goes along the log
 
 All but `otlp_protobuf` needs msgspec alone.
 """

@@ -1,4 +1,4 @@
-"""`flightlog relay`: what is recorded here, to a stream that machines share."""
+"""`flightlog relay`: what is recorded here, to a stream that machines share, or to OpenTelemetry."""
 
 import signal
 import socket
@@ -10,8 +10,10 @@ import msgspec
 
 from flightlog.cli.fleet import not_installed, stream_options
 from flightlog.cli.options import DURATION, ID
+from flightlog.cli.relay_otlp import SCHEMES, relay_otlp
 from flightlog.cli.run import INTERRUPTED
 from flightlog.cli.verb import Session, json_option, verb
+from flightlog.errors import UsageError
 
 _LINGER_LIMIT_US: Final = 60_000_000
 _ID_LIMIT_CHARS: Final = 128
@@ -22,9 +24,14 @@ _ID_LIMIT_CHARS: Final = 128
     "flightlog relay --to nats://127.0.0.1:4222",
     "flightlog relay --to tls://n1,tls://n2,tls://n3 --creds relay.creds --replicas 3",
     "flightlog relay --to nats://127.0.0.1:4222 --once --json",
+    "flightlog relay --to http://127.0.0.1:4318",
 )
 @click.option(
-    "--to", "target", required=True, metavar="URL[,URL...]", help="Servers: nats://HOST:PORT or tls://."
+    "--to",
+    "target",
+    required=True,
+    metavar="URL[,URL...]",
+    help="Servers: nats://HOST:PORT or tls://. Or one receiver: http://HOST:PORT or https://.",
 )
 @stream_options
 @click.option("--replicas", type=click.IntRange(1, 5), help="Servers that keep each message [default: 1].")
@@ -76,14 +83,30 @@ def command(
     once: bool,
     as_json: bool,
 ) -> int:
-    """Publish what is recorded to a stream of NATS JetStream, for `flightlog collect` elsewhere.
+    """Publish what is recorded to a stream of NATS JetStream, or post it to a receiver of OpenTelemetry.
 
     Begins where it was, at first with the oldest event that is there; goes on with what comes until SIGTERM
     or Ctrl-C, whatever breaks meanwhile. The daemon keeps the cursor, which moves once the stream has the
     events, so nothing is left out. --after sets it back: what the other side has is stored once all the same.
     --replicas, --partitions and --limit-bytes are for a stream that has to be made; one that is there has to
-    fit them. Needs the extra fleet: pip install 'flightlog[fleet]'.
+    fit them. `flightlog collect` reads the stream elsewhere. Needs the extra fleet: pip install
+    'flightlog[fleet]'.
+
+    To http:// or https:// it speaks OTLP: events are log records, tasks that end are spans, too. What cannot
+    be told again later is counted, and exit code 2. Headers come from $OTEL_EXPORTER_OTLP_HEADERS.
     """
+    if target.startswith(SCHEMES):
+        if any(value is not None for value in (creds, replicas, partitions, limit_bytes)):
+            raise UsageError("--creds, --replicas, --partitions and --limit-bytes are for a stream of NATS")
+        return relay_otlp(
+            session,
+            target,
+            (tls_ca, tls_cert, tls_key),
+            cursor_name=cursor_name,
+            after=after,
+            once=once,
+            as_json=as_json,
+        )
     try:
         from flightlog.fleet.relay import Relay
         from flightlog.fleet.running import run_until_signal
