@@ -26,7 +26,7 @@ $(READY): pyproject.toml client/shell/flightlog.sh
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@# pip reads dependency groups since 25.1, the one that comes with Python is older
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[daemon,cli,mcp,web,fleet,otel]' --group dev
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[daemon,cli,mcp,web,fleet,otel,parquet]' --group dev
 	@touch $@
 
 demo: $(READY)  ## record a real run, watch it live, look into it

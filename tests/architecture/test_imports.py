@@ -16,7 +16,7 @@ BASE = frozenset(sys.stdlib_module_names) | {"msgspec", "flightlog_schemas"}
 BLOCKED = (
     "flightlogd", "trio", "apsw", "structlog", "re2", "click", "rich", "mcp", "mcp_types", "anyio",
     "litestar", "hypercorn", "pytest", "pluggy", "opentelemetry", "google",
-    "nats",
+    "nats", "pyarrow",
 )  # fmt: skip
 
 NEEDS_EXTRAS = (
@@ -68,7 +68,7 @@ def test_schemas_import_msgspec_and_nothing_of_ours() -> None:
 def test_client_never_imports_the_daemon() -> None:
     """The client and its command line import nothing of the daemon; the web server has trio, too."""
     allowed = BASE | {
-        "flightlog", "click", "rich", "mcp", "mcp_types", "anyio", "pytest", "pluggy",
+        "flightlog", "click", "rich", "mcp", "mcp_types", "anyio", "pytest", "pluggy", "pyarrow",
         "opentelemetry", "google", "nats",
     }  # fmt: skip
 

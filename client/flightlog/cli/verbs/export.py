@@ -1,16 +1,19 @@
-"""`flightlog export`: what was recorded, for another daemon or for later."""
+"""`flightlog export`: what was recorded, for another daemon or for later; or rows of a read model."""
 
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import click
 
+from flightlog.cli.export_rows import export_rows
+from flightlog.cli.models import MODELS
 from flightlog.cli.options import ID, TIME, ChoicesType
 from flightlog.cli.pages import execution_pages
 from flightlog.cli.progress import progress
 from flightlog.cli.project import project_named
+from flightlog.cli.rowfiles import FORMATS
 from flightlog.cli.target import target_of, writing
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import EXIT_NEGATIVE, UsageError
@@ -21,13 +24,18 @@ from flightlog_schemas.statuses import Status
 from flightlog_schemas.wire.lines import Tail
 from flightlog_schemas.wire.query import Executions, StatusRequest
 
+EVENTS: Final = "events"
+
 
 @verb(
     "export",
     "flightlog export -o log.jsonl",
     "flightlog export --project . --since 7d | gzip > week.jsonl.gz",
     "flightlog export --execution build-7 -o build-7.jsonl",
+    "flightlog export tasks --since 30d -o tasks.parquet",
+    "flightlog export executions --status failed --format csv",
 )
+@click.argument("what", metavar="[WHAT]", default=EVENTS, type=click.Choice([EVENTS, *MODELS]))
 @click.option("--execution", type=ID, metavar="EXEC", help="This execution alone.")
 @click.option(
     "--status", type=ChoicesType(get_args(Status)), help="Executions in any of these, comma-separated."
@@ -43,10 +51,17 @@ from flightlog_schemas.wire.query import Executions, StatusRequest
     metavar="FILE",
     help="Where to; - is stdout, the default.",
 )
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(FORMATS)),
+    help="Of all but events [default: by the name of FILE, else jsonl].",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @json_option
 def command(
     session: Session,
+    what: str,
     execution: str | None,
     status: tuple[Any, ...] | None,
     project: str | None,
@@ -54,16 +69,21 @@ def command(
     since: int | None,
     until: int | None,
     path: Path | None,
+    format_name: str | None,
     force: bool,
     as_json: bool,
 ) -> int:
-    """Write what was recorded as JSON lines, which `flightlog import events` reads.
+    """Write what was recorded as JSON lines, which `flightlog import events` reads, or rows of a read model.
 
     Each event is on a line as it is stored, with its position, time of receipt, user, process, producer and
     line. Without options all is written that was recorded up to now, else the whole log of the executions
     that fit, oldest first. What governance took is told as a hole; what the daemon says of itself is left
     out. FILE is there when it is complete; what is no file, such as a FIFO, is written as it comes. Exit
     code 1 if no execution fits.
+
+    WHAT is `events`, or what was made of them: executions, tasks, agents, artifacts, audit, logs (of the
+    executions that fit) or plans (of a project), a row each, as JSON lines, CSV or Parquet. Parquet needs the
+    extra parquet: pip install 'flightlog[parquet]'.
     """
     chosen = any(value is not None for value in (status, project, name, since, until))
     if execution is not None and chosen:
@@ -78,6 +98,10 @@ def command(
         since=since,
         until=until,
     )
+    if what != EVENTS:
+        return export_rows(session, what, request, execution, target, format_name, as_json=as_json)
+    if format_name is not None:
+        raise UsageError("events are JSON lines", "--format goes with executions, tasks, logs and the like")
     with session.ask() as daemon:
         log_id = daemon.one(StatusRequest(), DaemonStatus).log_id
         ids: list[str | None] = [None]  # everything
