@@ -12,6 +12,8 @@ import pytest
 from cli.runner import Cli
 from flightlog.importing.journal import EXITED, FAILED, SUCCEEDED
 from support.daemon import Daemon
+from support.lines import event
+from support.peers import IngestPeer
 from support.programs import events
 
 INNER = Path(__file__).parents[1] / "support" / "journald.sh"
@@ -190,3 +192,56 @@ def test_a_real_journal_is_followed(flightlog: Cli, daemon: Daemon, home: Path) 
     assert two["fields"]["SHARD"] == "7"
     assert one["level"] == 13
     assert one["fields"]["_TRANSPORT"] == "journal"
+
+
+@needs_journald
+@pytest.mark.slow
+@pytest.mark.covers("P9", "P3")
+def test_events_go_to_the_journal(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """`tail --to-journal` writes entries with proper fields, of any size, once; none comes back."""
+    large = "x" * 400_000
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(
+            event("execution.started", "e", name="demo"),
+            event("log", "e", message="two\nlines", level="WARN", source="db", task_id="t",
+                  fields={"code.file.path": "/a.py", "code.line.number": 7, "n": [1]}),
+            event("log", "e", message=large, level="FATAL"),
+            event("execution.ended", "e", outcome="failed", error={"message": "no"}),
+        )  # fmt: skip
+
+    out = beside_journald(
+        flightlog,
+        home,
+        f"""
+        flightlog tail --execution e --after 0 --no-follow --to-journal --cursor journal
+        flightlog tail --execution e --no-follow --to-journal --cursor journal
+        journalctl --sync
+        journalctl -t flightlog -o json --all >{home}/out.json
+        flightlog import journal -t flightlog
+        journalctl FLIGHTLOG_TASK_ID=t -o cat
+        """,
+    )
+
+    assert out.splitlines() == [
+        "0 entries: 0 added, 0 skipped, 0 failed; 4 of flightlog's own passed over", "two", "lines"
+    ]  # fmt: skip
+    found = [json.loads(line) for line in (home / "out.json").read_text().splitlines()]
+    began, line, long, ended = found
+    assert [one["PRIORITY"] for one in found] == ["6", "4", "2", "3"]
+    assert [one["FLIGHTLOG_SEQ"] for one in found] == ["2", "3", "4", "5"]
+    assert {one["FLIGHTLOG_EXECUTION_ID"] for one in found} == {"e"}
+    assert line["MESSAGE"] == "two\nlines"
+    assert (line["CODE_FILE"], line["CODE_LINE"], line["FLIGHTLOG_SOURCE"]) == ("/a.py", "7", "db")
+    assert json.loads(line["FLIGHTLOG_FIELDS"])["n"] == [1]
+    assert long["MESSAGE"] == large
+    assert began["MESSAGE"].startswith("execution.started")
+    assert json.loads(ended["FLIGHTLOG_EVENT"])["error"] == {"message": "no"}
+    assert began["FLIGHTLOG_TIME"].endswith("Z")
+
+
+def test_no_journal_to_write_to(flightlog: Cli) -> None:
+    """Where no journald runs, or a form is asked for, too, `tail --to-journal` says so."""
+    if not Path("/run/systemd/journal/socket").exists():
+        done = flightlog("tail", "--to-journal", "--no-follow")
+        assert (done.code, "the journal cannot be written" in done.err) == (2, True)
+    assert flightlog("tail", "--to-journal", "--json").code == 3

@@ -51,6 +51,7 @@ class Stream:
         self._encoding = sys.stdout.encoding
         self._lines: list[bytes] = []
         self._size = 0
+        self._done = 0
         self._ends: list[int] = []
         self._positions: list[int] = []
         self._out = select.poll()
@@ -122,21 +123,25 @@ class Stream:
         """
         if not self._ends:
             return
-        data = memoryview(b"".join(line + b"\n" for line in self._lines))
-        done = 0
+        self._done = 0
         try:
-            while done < len(data):
-                self._allow_signals()
-                self._out.poll()
-                self._interruptible = False
-                with suppress(BlockingIOError):
-                    done += os.write(self._fd, data[done : done + _PIECE_BYTES])
+            self._write()
         finally:
             self._interruptible = False
-            whole = bisect_right(self._ends, done)
+            whole = bisect_right(self._ends, self._done)
             if whole:
                 self.written = self._positions[whole - 1]
             self._lines, self._size, self._ends, self._positions = [], 0, [], []
+
+    def _write(self) -> None:
+        """Write the lines; `_done` says how many bytes of them are surely written, at any moment."""
+        data = memoryview(b"".join(line + b"\n" for line in self._lines))
+        while self._done < len(data):
+            self._allow_signals()
+            self._out.poll()
+            self._interruptible = False
+            with suppress(BlockingIOError):
+                self._done += os.write(self._fd, data[self._done : self._done + _PIECE_BYTES])
 
     def wait(self, fd: int) -> None:
         """Return when a descriptor is readable; before that, show all and report it.

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from flightlog.cli.choice import as_stored, choice_options, keep_by, literals
 from flightlog.cli.cursors import NamedPosition, cursor_option
 from flightlog.cli.follow import Patience, Said, position_of
+from flightlog.cli.journal_out import JournalStream, entry
 from flightlog.cli.lines import Names, RecordedText, pruned_text
 from flightlog.cli.options import ID, Pattern
 from flightlog.cli.output import Output
@@ -31,6 +32,7 @@ DEFAULT_COUNT = 10
     "tail",
     "flightlog tail --level WARN+ --exclude heartbeat",
     "flightlog tail --cursor shipper -o json | ship",
+    "flightlog tail --cursor journal --to-journal",
     "flightlog tail --type execution. --since 1h --no-follow -o json",
 )
 @click.option("--execution", type=ID, metavar="EXEC", help="Of this execution, which may yet come.")
@@ -61,6 +63,7 @@ DEFAULT_COUNT = 10
     help="A line with time and execution, the event as it is stored, the text alone, or a CloudEvent.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+@click.option("--to-journal", is_flag=True, help="Write to systemd's journal instead of stdout.")
 def command(
     session: Session,
     execution: str | None,
@@ -80,6 +83,7 @@ def command(
     reverse: bool,
     form: str,
     as_json: bool,
+    to_journal: bool,
 ) -> None:
     """Watch all executions as they happen.
 
@@ -89,6 +93,8 @@ def command(
     """
     if follow and (reverse or until is not None):
         raise UsageError("-f goes neither with --reverse nor with --until")
+    if to_journal and (as_json or form != "short"):
+        raise UsageError("--to-journal has a form of its own: no -o, no --json")
     if reverse and cursor_name is not None:
         raise UsageError("--reverse does not go with --cursor")
     follow = not reverse and until is None and follow is not False
@@ -116,10 +122,16 @@ def command(
     )
     output = session.output()
     with (
-        Stream(cursor) as stream,
+        JournalStream(cursor) if to_journal else Stream(cursor) as stream,
         Patience(session, waits=follow, wait=stream.wait, pause=stream.pause) as daemon,
     ):
-        write = _writer(session, output, stream, "json" if as_json else form, mixed=execution is None)
+        write = _writer(
+            session,
+            output,
+            stream,
+            "journal" if to_journal else "json" if as_json else form,
+            mixed=execution is None,
+        )
         said: Iterable[Said] = daemon.read(
             request, keep=keep_by(grep, exclude), count=count, passed=stream.passed
         )
@@ -143,6 +155,8 @@ def _writer(
     session: Session, output: Output, stream: Stream, form: str, *, mixed: bool
 ) -> Callable[[Said], None]:
     """Return what writes one event."""
+    if form == "journal":
+        return lambda said: stream.line_bytes(entry(said), position_of(said))
     if form == "json":
         return lambda said: stream.line_bytes(output.harmless(_json(said)), position_of(said))
     if form == "cloudevents":
