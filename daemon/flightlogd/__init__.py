@@ -4,13 +4,14 @@
 - `users`: who is connected, by user; `access`: what each may do, and how much; `loopshare`, `turns`: how they
   share the loop and the readers; `shedding`: what of a user over a rate is not stored
 - `framing`: bytes to whole lines
-- `session`: one ingest connection: hello, lines in, acks out; `greeting`: what is said besides events;
-  `repeat`: what was recorded elsewhere first, with where and by whom
+- `session`: one ingest connection: hello, lines in, acks out; `receive`: its blocks; `greeting`: what is said
+  besides events; `repeat`: what was recorded elsewhere first, with where and by whom
 - `masking`: what is secret in lines is masked, whoever sent them
 - `decode`: lines to `facts` (who is in them, what is more than a log line), or to refusals
 - `inbox`: what waits for the writer, bounded, in a lane for each user
-- `writer`: the thread that commits what all sessions have, and reports it; `company`: whom a commit waits for
-- `append`: one transaction: what is stored, refused, known already
+- `writer`: the thread that commits what all sessions have, and reports it; `company`: whom one waits for;
+  `lone`: lines of those who wait for each ack, which that thread reads and acks itself
+- `append`: one transaction: what is stored, refused, known already; `submission`: what it is given
 - `batch`, `lines`: runs of lines to rows of the event table, and where each line is in them
 - `seal`: digest and chain of a row
 - `store`: the database, its tables, the only SQL on the event log; `store.packed`: what is

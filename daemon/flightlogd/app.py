@@ -45,6 +45,7 @@ from flightlogd.inbox import Inbox
 from flightlogd.lag import watch_cursors
 from flightlogd.listen import NAMES, accept_forever
 from flightlogd.logs import configure_logging
+from flightlogd.masking import Masker
 from flightlogd.notify import Notifier
 from flightlogd.peer import Peer
 from flightlogd.processes import boot_id
@@ -200,10 +201,14 @@ def _assemble(
         head.advance(committed.batches)
         on_commit(committed.batches)
 
+    masker = Masker(
+        builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
+    )
     writer = Writer(
         transaction,
         inbox,
         Reserve(Path(config.state_dir), config.reserve_bytes),
+        masker,
         on_commit=tell,
         on_fault=lambda fault: hub.on_fault(fault),
         on_wal_limit=readers.interrupt,
@@ -216,6 +221,7 @@ def _assemble(
         writer,
         readers,
         search,
+        masker,
         log_id=stored.log_id,
         host=config.host_name or socket.gethostname(),
         started_us=stamp(),

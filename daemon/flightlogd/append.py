@@ -6,7 +6,7 @@ arrival. A transaction that fails is rolled back whole and can be tried again wi
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import apsw
 from msgspec import Struct
@@ -14,13 +14,12 @@ from msgspec import Struct
 from flightlog_schemas.codec import RefusalError, decode_line
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.wire.ingest import Duplicate, Refused
-from flightlogd.batch import Batch, Place, Run, Sealed, make_batches
+from flightlogd.batch import Batch, OriginSpan, Place, Run, Sealed, Span, make_batches
 from flightlogd.clock import SteadyStamp
 from flightlogd.config import Config
 from flightlogd.decode import Mixed, Plain
 from flightlogd.elsewhere import is_elsewhere, mark_event, mark_here
 from flightlogd.facts import Facts, facts_of
-from flightlogd.peer import Peer
 from flightlogd.project import Projector
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
@@ -30,6 +29,7 @@ from flightlogd.store.eventlog import Head, append_batches, merge_index, state_s
 from flightlogd.store.keys import Keys, merge_keys, unmerged_keys
 from flightlogd.store.origins import Arrived, save_arrived
 from flightlogd.store.producers import Progress
+from flightlogd.submission import Outcome, Share, Source, Submission
 
 SHED: Final = "shed"
 """The code of log lines that a rule leaves out while their user is over a rate."""
@@ -39,57 +39,6 @@ FORGET_LIMIT: Final = 1000
 
 _DAEMONS_KEYS: Final = -1
 """No user's id."""
-
-
-class Source(Protocol):
-    """A connection as the writer sees it."""
-
-    producer: str
-    peer: Peer
-
-    def settle(self, outcome: "Outcome", /) -> None:
-        """Take the outcome of a submission, on trio's thread, in the order of submission."""
-
-
-class Submission(Struct, kw_only=True):
-    """Consecutive lines of one source that want to be settled.
-
-    Attributes:
-        source: Whose.
-        first_line: The producer's number of the first.
-        part: The lines, decoded.
-        missing_from: First of the lines before these that were never sent, if any.
-        bye_lines: The producer's clean end, if it came with these.
-        origin: Where the first was recorded first, if these are repeated from another log.
-        charged_uid: The connected user, where the source stands for another one.
-    """
-
-    source: Source
-    first_line: int
-    part: Plain | Mixed
-    missing_from: int | None = None
-    bye_lines: int | None = None
-    origin: Place | None = None
-    charged_uid: int | None = None
-
-    @property
-    def user(self) -> int:
-        """The user whose share of the queue it takes."""
-        return self.source.peer.uid if self.charged_uid is None else self.charged_uid
-
-
-class Outcome(Struct):
-    """What became of a submission: its lines are settled up to `lines`, at position `seq` of the log.
-
-    `known` of those that are repeated from another log were here already.
-    """
-
-    source: Source
-    lines: int
-    seq: int
-    size_bytes: int
-    replies: list[Refused | Duplicate]
-    known: int = 0
 
 
 class Committed(Struct):
@@ -200,6 +149,8 @@ class _Settling:
     def settle(self, submission: Submission) -> Outcome:
         if submission.origin is not None:
             return self._settle_repeated(submission, submission.origin)
+        if submission.shares is not None:
+            return self._settle_shared(submission, submission.shares)
         source, part = submission.source, submission.part
         if submission.missing_from is not None:
             self._gap(source, submission.missing_from, submission.first_line - 1, "missing")
@@ -213,6 +164,21 @@ class _Settling:
             source.producer, source.peer, last_line, self._next_seq - 1, submission.bye_lines
         )
         return Outcome(source, last_line, self._next_seq - 1, part.size_bytes, replies)
+
+    def _settle_shared(self, submission: Submission, shares: list[Share]) -> Outcome:
+        part = submission.part
+        assert isinstance(part, Plain)
+        spans: list[Span] = []
+        index, seq = 0, self._next_seq - 1
+        for share in shares:
+            source, count = share.source, share.count
+            peer = source.peer
+            spans.append(Span(index, source.producer, share.first_line, count, peer.uid, peer.pid))
+            index += count
+            last_line = share.first_line + count - 1
+            self._progress[source.producer] = Progress(source.producer, peer, last_line, seq + index)
+        self._add(Run(spans, part.lines, part.facts, part.sealed))
+        return Outcome(submission.source, index, self._next_seq - 1, part.size_bytes, [])
 
     def _settle_repeated(self, submission: Submission, origin: Place) -> Outcome:
         """Store what of another log's lines is not here yet.
@@ -348,14 +314,18 @@ class _Settling:
         sealed: Sealed | None,
         origin: Place | None = None,
     ) -> None:
-        for index, event in facts.singles:
-            if event.execution_id is not None and type(event) not in QUIET_TYPES:
-                self._states[event.execution_id] = self._next_seq + index
         if origin is not None and is_elsewhere(source.producer):
             self._arrive(origin.after(len(lines) - 1), len(lines))
         peer = source.peer
-        self.runs.append(Run(source.producer, peer.uid, peer.pid, first_line, lines, facts, sealed, origin))
-        self._next_seq += len(lines)
+        span = 0, source.producer, first_line, len(lines), peer.uid, peer.pid
+        self._add(Run([Span(*span) if origin is None else OriginSpan(*span, origin)], lines, facts, sealed))
+
+    def _add(self, run: Run) -> None:
+        for index, event in run.facts.singles:
+            if event.execution_id is not None and type(event) not in QUIET_TYPES:
+                self._states[event.execution_id] = self._next_seq + index
+        self.runs.append(run)
+        self._next_seq += len(run.lines)
 
     def _arrive(self, last: Place, count: int) -> None:
         known = self._arrived.get(last.log_id)

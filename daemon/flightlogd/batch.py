@@ -82,27 +82,19 @@ class OriginSpan(Span, array_like=True, gc=False):
 
 
 class Run(Struct):
-    """Consecutive lines of one producer that are to be stored, within the limits of a batch.
+    """Lines that are to be stored one after the other, within the limits of a batch.
 
     Attributes:
-        producer: Whose.
-        uid: The peer's user.
-        pid: The peer's process.
-        first_line: The producer's number of the first.
+        spans: Who sent which of them; a batch takes these over.
         lines: Their bytes.
         facts: What they say.
         sealed: The lines joined, where that was done ahead.
-        origin: Where the first was recorded first, if that was elsewhere.
     """
 
-    producer: str
-    uid: int
-    pid: int
-    first_line: int
+    spans: list[Span]
     lines: list[bytes]
     facts: Facts
     sealed: Sealed | None = None
-    origin: Place | None = None
 
 
 class Batch(Struct, dict=True):
@@ -189,12 +181,12 @@ def _make_batch(runs: list[Run], first_seq: int, received: int) -> Batch:
     spans: list[Span] = []
     index = 0
     for run in runs:
-        last = spans[-1] if spans else None
-        if last is not None and _goes_on(last, run):
-            last.count += len(run.lines)
-        else:
-            span = index, run.producer, run.first_line, len(run.lines), run.uid, run.pid
-            spans.append(Span(*span) if run.origin is None else OriginSpan(*span, run.origin))
+        for span in run.spans:
+            if spans and _goes_on(spans[-1], span):
+                spans[-1].count += span.count
+            else:
+                span.index += index
+                spans.append(span)
         index += len(run.lines)
     if len(runs) == 1 and runs[0].sealed is not None:
         return Batch(first_seq, received, spans, runs[0].lines, runs[0].facts, runs[0].sealed)
@@ -210,13 +202,13 @@ def _make_batch(runs: list[Run], first_seq: int, received: int) -> Batch:
     return Batch(first_seq, received, spans, lines, facts, seal(join_lines(lines), lines, facts))
 
 
-def _goes_on(span: Span, run: Run) -> bool:
-    """Say whether a run is the rest of a span."""
-    if (span.producer, span.first_line + span.count) != (run.producer, run.first_line):
+def _goes_on(span: Span, rest: Span) -> bool:
+    """Say whether a span is the rest of another."""
+    if span.producer != rest.producer or span.first_line + span.count != rest.first_line:
         return False
     before = origin_of(span)
-    return run.origin == (None if before is None else before.after(span.count)) and (
-        before is None or (span.uid, span.pid) == (run.uid, run.pid)
+    return origin_of(rest) == (None if before is None else before.after(span.count)) and (
+        before is None or (span.uid, span.pid) == (rest.uid, rest.pid)
     )
 
 

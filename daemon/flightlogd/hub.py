@@ -64,6 +64,7 @@ class Hub:
         writer: "Writer",
         readers: "Readers",
         search: "Search",
+        masker: Masker,
         *,
         log_id: str,
         host: str,
@@ -80,9 +81,7 @@ class Hub:
         self.started_us = started_us
         self.users = Users(config)
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
-        self.masker = Masker(
-            builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
-        )
+        self.masker = masker
         self.fault: StorageFault | None = None
         self.storage_changed = trio.Event()
         self.abandoned = False

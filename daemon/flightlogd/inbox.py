@@ -5,16 +5,18 @@ kept in a lane for each, and lanes take turns by size (deficit round robin, as i
 hardly held back.
 """
 
+import os
 import queue
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
 
 from flightlog_schemas.codec import RefusalError
-from flightlogd.append import Submission
 from flightlogd.decode import Mixed
+from flightlogd.submission import Submission
 
 _HAND_OVER_LINES: Final = 2000
 """Lines that are worth a commit of their own: the writer gets them while the loop goes on."""
@@ -35,10 +37,6 @@ _REFUSAL_COST: Final = 4096
 """What a refused line costs beside that: it has a row of its own."""
 
 Job = Callable[[], None]
-
-
-def NOTHING() -> None:  # noqa: N802  # a marker: no item was left over
-    """Do nothing."""
 
 
 class Inbox(trio.abc.Instrument):
@@ -63,6 +61,8 @@ class Inbox(trio.abc.Instrument):
         self._gathered_lines = 0
         self._ahead = 0
         self._jobs_ahead: deque[Job] = deque()
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable when there is something for the writer."""
         self.items: queue.SimpleQueue[Submission | Job | None] = queue.SimpleQueue()
         self.queued_bytes = 0
         self.queued_lines = 0
@@ -101,11 +101,12 @@ class Inbox(trio.abc.Instrument):
         """Have the writer's thread call something after all that was put before."""
         self._hand_over_all()
         self.items.put(job)
+        self._wake()
 
     def call_ahead(self, job: Job) -> None:
         """Have the writer's thread call something before the next commit, also while storage fails."""
         self._jobs_ahead.append(job)
-        self.items.put(NOTHING)
+        self._wake()
 
     def next_ahead(self) -> Job | None:
         """Return the next of the jobs that come ahead, on the writer's thread; None where there is none."""
@@ -115,6 +116,7 @@ class Inbox(trio.abc.Instrument):
         """Have the writer's thread end after all that was put before."""
         self._hand_over_all()
         self.items.put(None)
+        self._wake()
 
     def hand_over(self) -> None:
         """Let the writer have what was put so far, not too much; of several users each their share."""
@@ -128,6 +130,15 @@ class Inbox(trio.abc.Instrument):
             if lane:
                 self._lanes[uid] = lane  # its next turn comes after all others'
             self._deficits[uid] = left if lane or left < 0 else 0
+        self._wake()
+
+    def _wake(self) -> None:
+        os.eventfd_write(self.wake_fd, 1)
+
+    def woken(self) -> None:
+        """Note that the writer looks (on its thread)."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.wake_fd)
 
     def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002  # trio's signature
         """Hand over at the end of a turn of the loop (called by trio)."""

@@ -123,15 +123,17 @@ class Masker:
             (re.escape(MARK), _ESCAPED, *(rule.gate for rule in RULES if rule.name in scrubber.rules))
         )
         self._extra = _compile(extra, re2.Options.Encoding.UTF8) if patterns else None
-        self._gates = []
+        gates = []
         if builtin:
-            self._gates.append(_Gate(_compile(_GATE, re2.Options.Encoding.LATIN1), _past_name))
+            gates.append(_Gate(_compile(_GATE, re2.Options.Encoding.LATIN1), _past_name))
         if patterns:
-            self._gates.append(_Gate(self._extra, _past_nothing))
+            gates.append(_Gate(self._extra, _past_nothing))
         if scrubber.rules:
-            self._gates.append(_Gate(_compile(personal, re2.Options.Encoding.LATIN1), _past_id))
+            gates.append(_Gate(_compile(personal, re2.Options.Encoding.LATIN1), _past_id))
         self._scrub = scrubber.scrub if scrubber.rules else None
         self._builtin = builtin
+        # At last and at once: other threads mask meanwhile.
+        self._gates = gates
 
     def masked(self, lines: Sequence[bytes]) -> tuple[Sequence[bytes], bytes]:
         """Return lines with what is secret masked, and joined; the very same lines where nothing is.

@@ -29,23 +29,30 @@ class Outgoing:
 
     def post(self, data: bytes) -> None:
         """Send bytes, in order, never waiting. A peer that is gone is noticed by the reading side."""
-        if self._broken:
+        data = data[self.write(data) :]
+        if not data:
             return
         if not self._flushing:
-            try:
-                sent = os.write(self._stream.socket.fileno(), data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._broken = True
-                return
-            if sent == len(data):
-                return
-            data = data[sent:]
             self._flushing = True
             self._drained = trio.Event()
             self._nursery.start_soon(self._flush)
         self._pending += data
+
+    def write(self, data: bytes) -> int:
+        """Send what the socket takes at once, if nothing goes before it; return how many bytes that is.
+
+        The writer's thread may do so, too, while nobody posts. A peer that is gone takes all.
+        """
+        if self._flushing:
+            return 0
+        if not self._broken:
+            try:
+                return os.write(self._stream.socket.fileno(), data)
+            except BlockingIOError:
+                return 0
+            except OSError:
+                self._broken = True
+        return len(data)
 
     @property
     def congested(self) -> bool:

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from flightlog_schemas.events import Event
 from flightlog_schemas.wire.ingest import Ack, Hello, is_hello
-from flightlogd.append import Outcome, Submission
 from flightlogd.batch import Place
 from flightlogd.decode import Mixed, Plain, decode_lines
 from flightlogd.elsewhere import GIVEN_PREFIX, mark_event, mark_facts, mark_here, producer_here
@@ -24,6 +23,7 @@ from flightlogd.greeting import decode_hello, reply_line
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.recorded import ROOT_UID
+from flightlogd.submission import Outcome, Submission
 
 
 class Repeated:

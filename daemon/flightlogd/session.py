@@ -6,9 +6,6 @@ A named producer resumes by its line numbers; a peer without hello gets a name o
 When the peer closes its write side, everything is committed and acked before the daemon closes.
 """
 
-import math
-import os
-import time
 from typing import Final
 
 import structlog
@@ -26,27 +23,23 @@ from flightlog_schemas.wire.ingest import (
     Ready,
     Refused,
 )
-from flightlogd.append import Outcome, Submission
 from flightlogd.decode import Mixed, decode_lines
 from flightlogd.elsewhere import GIVEN_PREFIX
 from flightlogd.errors import PeerError, StorageFault
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.greeting import decode_hello, is_bye, is_whole, reply_line, take_bye
 from flightlogd.hub import Hub
+from flightlogd.lone import LONE_BYTES, Habit, Loan
 from flightlogd.outgoing import Outgoing
 from flightlogd.peer import Peer, is_readable
+from flightlogd.receive import Receiver
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.repeat import Repeater
 from flightlogd.shedding import shed_newest
 from flightlogd.store import producers
+from flightlogd.submission import Outcome, Submission
 
 logger = structlog.get_logger(__name__)
-
-SHARED_RECEIVE_BYTES: Final = 32 * 1024
-"""Smaller blocks while several users are there: what is read at once is decoded and committed at once."""
-
-RECEIVE_BYTES: Final = 256 * 1024
-"""Read large blocks: a call costs microseconds, whatever it brings."""
 
 _SUPERSEDED: Final = "a newer connection of this producer took over"
 _BYE_IS_LAST: Final = 'after {"bye":{"lines":N}} nothing follows on a connection'
@@ -65,8 +58,9 @@ class Session:
     def __init__(self, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery) -> None:
         self._stream = stream
         self._hub = hub
-        self._user = hub.users.of(peer.uid)
-        self._out = Outgoing(stream, nursery, hub.config.reply_limit_bytes)
+        self.user = hub.users.of(peer.uid)
+        self._receiver = Receiver(stream, self.user, hub)
+        self.out = Outgoing(stream, nursery, hub.config.reply_limit_bytes)
         self._splitter = LineSplitter(hub.config.line_limit_bytes, hub.unfinished)
         self._next_line = 1
         self._acked_before = 0
@@ -76,16 +70,14 @@ class Session:
         self._settled = 0
         self._submitted = 0
         self._queued_bytes = 0
-        self._began = 0.0
-        """When the block that is being taken was begun to be read, 0 where nobody wants to know."""
         self._said_bye = False
-        self._listening = False
-        """All that came was taken; more is waited for."""
         self._resumes = False
         """The peer named itself: it can come back and go on."""
         self._repeater: Repeater | None = None
         """Takes the lines of a peer that repeats what others said elsewhere."""
-        self._progress = trio.Event()
+        self._habit = Habit()
+        self._loan: Loan | None = None
+        self._progress = trio.lowlevel.ParkingLot()
         self._closed = trio.Event()
         self._scope = trio.CancelScope()
         self._last_word = b""
@@ -109,9 +101,9 @@ class Session:
             # What was handed to the writer is settled before anybody takes this producer's place.
             with trio.CancelScope(shield=True):
                 await self._all_settled()
-                self._out.post(self._last_word)
+                self.out.post(self._last_word)
                 with trio.move_on_after(self._hub.config.drain_timeout_ms / 1000):
-                    await self._out.drained()
+                    await self.out.drained()
             self._splitter.finish()
             self._hub.leave(self)
             self._hub.connected.discard(self)
@@ -122,7 +114,14 @@ class Session:
     @property
     def quiet(self) -> bool:
         """True while all that the peer has sent is settled, as far as anybody can know."""
-        return self._listening and self._settled == self._submitted and not is_readable(self._stream.socket)
+        if (
+            not self._receiver.listening
+            or self._settled < self._submitted
+            or is_readable(self._stream.socket)
+        ):
+            return False
+        # What is not to be read any more, the writer may have read.
+        return self._loan is None or self._hub.writer.lone.is_settled(self._loan)
 
     async def supersede(self) -> None:
         """Close this connection for a newer one of the same producer; returns when all is settled."""
@@ -146,21 +145,31 @@ class Session:
         ]
         lines = max(outcome.lines, self._acked_before)
         answers.append(b'{"ack":{"lines":%d,"seq":%d}}\n' % (lines, outcome.seq))
-        self._out.post(b"".join(answers))
+        self.out.post(b"".join(answers))
         self.wake()
 
     def wake(self) -> None:
         """Let what waits for progress look again."""
-        self._progress.set()
-        self._progress = trio.Event()
+        self._progress.unpark_all()
+
+    def takes_lone(self, size_bytes: int) -> bool:
+        """Say whether the writer may take lines of this size that it has read (on its thread)."""
+        limit = min(LONE_BYTES, self._hub.config.line_limit_bytes)
+        return size_bytes < limit and self._hub.fault is None and not self.user.rated
+
+    def settle_lent(self, answer: bytes) -> None:
+        """Take the answer to lines that the writer had read when it was no longer to."""
+        self._settled += 1
+        self.out.post(answer)
+        self.wake()
 
     def busy(self, fault: StorageFault) -> None:
         """Tell the peer that the daemon keeps what came and reads no more until this clears."""
-        if self._submitted > self._settled:
+        if self._submitted > self._settled or (self._loan is not None and self._loan.unsettled):
             self._say_busy(fault)
 
     def _say_busy(self, fault: StorageFault) -> None:
-        self._out.post(reply_line(busy=Busy(code=fault.state)))
+        self.out.post(reply_line(busy=Busy(code=fault.state)))
 
     async def _serve(self) -> None:
         while True:
@@ -173,9 +182,7 @@ class Session:
                 await self._take_rest()
                 return
             await self._take(self._splitter.feed(data), terminated=True)
-            if self._began:
-                self._user.spend(time.perf_counter() - self._began)
-                self._began = 0.0
+            self._receiver.taken()
             await self._room()
 
     async def _take_rest(self) -> None:
@@ -197,38 +204,40 @@ class Session:
             await self._submit(lines, terminated=terminated)
 
     async def _receive(self) -> bytes:
-        """Return what is there to read, b"" at the end, when this user may be read from.
-
-        Waits first: `receive_some` tries first, and with a peer that waits for each ack that is in vain
-        every time.
-        """
-        fd = self._stream.socket.fileno()
-        while True:
-            await self._readable(fd)
-            if not self._user.free:
-                await self._user.turn()
-                self._began = time.perf_counter()
-            try:
-                data = os.read(fd, SHARED_RECEIVE_BYTES if self._hub.users.several else RECEIVE_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError from error
-            # No checkpoint since the turn: of many connections the next one knows of this.
-            self._user.use(data.count(b"\n"), len(data))
+        """Return what is there to read, b"" at the end, when it is to be read."""
+        if self._is_plain and (data := await self._lend()) is not None:
             return data
+        data = await self._receiver.receive(unfinished=self._splitter.unfinished)
+        self._habit.came(len(data))
+        return data
 
-    async def _readable(self, fd: int) -> None:
-        """Return when there is something to read; half a line must find its other half in time."""
-        timeout_s = math.inf
-        if self._splitter.unfinished:
-            timeout_s = self._hub.config.line_timeout_ms / 1000
-        with trio.move_on_after(timeout_s):
-            self._listening = True
-            await trio.lowlevel.wait_readable(fd)
-            self._listening = False
-            return
-        raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_s * 1000:.0f} ms")
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the writer may read what comes next by itself."""
+        if not (self._habit.lone and self.producer and self.takes_lone(0)):
+            return False
+        between = self._splitter.unfinished or self._said_bye or self._repeater is not None
+        return not between and self._settled == self._submitted and self._known_line < self._next_line
+
+    async def _lend(self) -> bytes | None:
+        """Let the writer read until there is something that is not plain; return that."""
+        lone = self._hub.writer.lone
+        loan = self._loan = lone.lend(self, self._stream.socket.fileno(), self._next_line)
+        self._receiver.listening = True
+        try:
+            await loan.returned()
+        finally:
+            self._submitted += lone.take_back(loan)
+            self._loan = None
+            self._next_line = loan.next_line
+            self._known_line = loan.next_line - 1
+        self._receiver.listening = False
+        self._habit.returned(plain=loan.plain)
+        if loan.error is not None:
+            raise trio.BrokenResourceError from loan.error
+        if loan.found:
+            self.user.use(loan.found.count(b"\n"), len(loan.found))
+        return loan.found
 
     async def _greet(self, line: bytes | Oversize) -> bool:
         """Take the first line's hello, or name the peer; True when the line was a hello."""
@@ -282,7 +291,7 @@ class Session:
         self._say_ready(0)
 
     def _say_ready(self, acked: int) -> None:
-        self._out.post(
+        self.out.post(
             reply_line(
                 ready=Ready(
                     protocol=PROTOCOL_VERSION, producer=self.producer, acked=acked, log_id=self._hub.log_id
@@ -310,7 +319,7 @@ class Session:
     def _settle_repeated(self, size_bytes: int, answers: bytes) -> None:
         self._settled += 1
         self._queued_bytes -= size_bytes
-        self._out.post(answers)
+        self.out.post(answers)
         self.wake()
 
     async def _submit(self, lines: list[bytes | Oversize], *, terminated: bool) -> None:
@@ -329,8 +338,8 @@ class Session:
         if not lines and bye is None:
             return
         parts = decode_lines(lines, self._hub.config.line_limit_bytes, self._hub.masker)
-        if self._user.bounds.shed and self._user.overdrawn:
-            parts = iter(shed_newest(list(parts), first_line, self.producer, self._user))
+        if self.user.bounds.shed and self.user.overdrawn:
+            parts = iter(shed_newest(list(parts), first_line, self.producer, self.user))
         for part in parts:
             end_line = first_line + len(part.lines) - 1
             last = end_line == self._next_line - 1
@@ -369,19 +378,19 @@ class Session:
         )
         answers = [reply_line(refused=refusal) for refusal in refusals]
         answers.append(reply_line(ack=Ack(lines=self._acked_before, seq=self._hub.head.seq)))
-        self._out.post(b"".join(answers))
+        self.out.post(b"".join(answers))
 
     async def _room(self) -> None:
         """Stop reading while this peer has too much underway or does not read its answers."""
         limit = self._hub.config.connection_queue_limit_bytes
         while self._queued_bytes >= limit:
-            await self._progress.wait()
-        if self._out.congested:
-            await self._out.drained()
+            await self._progress.park()
+        if self.out.congested:
+            await self.out.drained()
 
     async def _all_settled(self) -> None:
         while self._settled < self._submitted and not self._hub.abandoned:
-            await self._progress.wait()
+            await self._progress.park()
 
     def _stop(self, code: ErrorCode, reason: str) -> None:
         """End the reading; the last word follows the last ack."""

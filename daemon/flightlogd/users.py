@@ -156,7 +156,12 @@ class User:
     @property
     def free(self) -> bool:
         """True where nothing holds this user back: neither a rate nor anybody else who is there."""
-        return not (self._lines.per_s or self._bytes.per_s or self._users.several)
+        return not (self.rated or self._users.several)
+
+    @property
+    def rated(self) -> bool:
+        """True where a rate holds for this user."""
+        return bool(self._lines.per_s or self._bytes.per_s)
 
     def use(self, lines: int, size_bytes: int) -> None:
         """Note what was read."""

@@ -11,12 +11,12 @@ import trio
 
 from flightlog_schemas.codec import encode_event
 from flightlog_schemas.events import Event
-from flightlogd.append import Outcome, Submission
 from flightlogd.decode import Mixed
 from flightlogd.errors import QuestionError
 from flightlogd.peer import Peer
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store.database import is_storage_error
+from flightlogd.submission import Outcome, Submission
 from flightlogd.writer import Writer
 
 logger = structlog.get_logger(__name__)

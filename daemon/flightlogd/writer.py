@@ -11,7 +11,6 @@ producer can say hello.
 """
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,21 +21,21 @@ import apsw
 import structlog
 import trio
 
-from flightlogd.append import Committed, Submission, Transaction
-from flightlogd.company import Company
+from flightlogd.append import Committed, Transaction
+from flightlogd.company import NOTHING, Gathering
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
-from flightlogd.inbox import NOTHING, Inbox
+from flightlogd.inbox import Inbox
+from flightlogd.lone import LoneLines
+from flightlogd.masking import Masker
 from flightlogd.store.database import cut_wal, is_outcome_unknown, restart_wal, set_limit, storage_fault
 from flightlogd.store.keys import MERGE_KEYS
 from flightlogd.store.reserve import Reserve
+from flightlogd.submission import Submission
 
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-COMMIT_LIMIT_LINES: Final = 4000
-"""Lines after which a transaction takes no more: this bounds how long an ack waits for others' lines."""
 
 MERGE_ROWS: Final = 4096
 """Recent rows of the index above which they are merged: what a question looks through, about 0.3 ms."""
@@ -52,6 +51,7 @@ class Writer:
         transaction: What settles submissions; the thread's alone once it runs.
         inbox: Where submissions come from.
         reserve: Space that is given up when the disk is full.
+        masker: Masks what is secret in lines that the thread reads itself.
         on_commit: Called on trio's thread after each commit, before the sources are told.
         on_fault: Called on trio's thread when storage begins to fail, and with None when it works again.
         on_wal_limit: Called on the writer's thread when readers keep the WAL from shrinking.
@@ -62,6 +62,7 @@ class Writer:
         transaction: Transaction,
         inbox: Inbox,
         reserve: Reserve,
+        masker: Masker,
         *,
         on_commit: Callable[[Committed], None],
         on_fault: Callable[[StorageFault | None], None],
@@ -74,6 +75,8 @@ class Writer:
         self._on_commit = on_commit
         self._on_fault = on_fault
         self._on_wal_limit = on_wal_limit
+        self.lone = LoneLines(masker, self._tell, inbox.wake_fd)
+        """Connections that the thread reads itself."""
         self._page_size = int(transaction.db.pragma("page_size"))
         self._wal_pages = 0
         self._checkpoint_at_pages = self._pages(transaction.config.checkpoint_bytes)
@@ -167,40 +170,24 @@ class Writer:
 
     def _loop(self) -> None:
         items = self._inbox.items
-        company = Company()
+        gathering = Gathering(self._inbox, self.lone)
         if not self._reserve.make():
             logger.warning("no room for what is to be kept aside", reserve_bytes=self._reserve.wanted_bytes)
             self._reserve_given_up = self._reserve.free_bytes < self._reserve.wanted_bytes
         while not self._giving_up:
             self.phase = "idle"
-            try:
-                item = items.get(timeout=None if self.tidy_fault is None else self._retry_s)
-            except queue.Empty:
+            if items.empty() and not self.lone.wait(None if self.tidy_fault is None else self._retry_s):
                 self._tidy()
                 continue
+            self._inbox.woken()
             if self._run_ahead():
                 self._tidy()
-            submissions: list[Submission] = []
-            lines = 0
-            in_vain = False
-            while isinstance(item, Submission):
-                submissions.append(item)
-                lines += len(item.part.lines)
-                if lines >= COMMIT_LIMIT_LINES:
-                    item = NOTHING
-                    break
-                patience_s = company.patience_s(submissions)
-                try:
-                    item = items.get(timeout=patience_s)
-                except queue.Empty:
-                    item = NOTHING
-                    in_vain = patience_s > 0
+            submissions, item = gathering.gather()
             if submissions:
-                company.committed(submissions, in_vain=in_vain)
                 self._settle(submissions)
             if item is None:
                 break
-            if item is not NOTHING and not isinstance(item, Submission):
+            if item is not NOTHING:
                 self.phase = "job"
                 item()
                 self._tidy()  # it may have committed, too
@@ -248,7 +235,11 @@ class Writer:
                 return
         if known is not None:
             self._tell(partial(self._on_fault, None))
+        # First of all: who is acked may ask at once.
         self._tell(lambda: self._report(submissions, committed, queued=queued))
+        for submission, outcome in zip(submissions, committed.outcomes, strict=True):
+            if submission.shares is not None:
+                self.lone.ack(submission, outcome)
         self._tidy()
 
     def _commit_fault(self) -> StorageFault | None:
@@ -330,7 +321,7 @@ class Writer:
     def _report(self, submissions: list[Submission], committed: Committed, *, queued: bool) -> None:
         self._on_commit(committed)
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
-            if queued:
+            if queued and submission.shares is None:
                 self._inbox.release(submission)
             submission.source.settle(outcome)
 

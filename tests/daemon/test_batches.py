@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flightlog_schemas.codec import decode_line
-from flightlogd.batch import Batch, Run, cuts, decode_spans, encode_spans, make_batches, seal
+from flightlogd.batch import Run, Span, cuts, decode_spans, encode_spans, make_batches, seal
 from flightlogd.facts import facts_of
 from flightlogd.lines import (
     JOIN_LIMIT_BYTES,
@@ -58,7 +58,8 @@ def runs_of(pieces: list[list[bytes]], *, sealed: bool) -> list[Run]:
         for end in cuts([len(line) for line in piece]):
             lines = piece[start:end]
             facts = facts_of(map(decode_line, lines))
-            run = Run(producer, 1, 2, next_line[producer], lines, facts)
+            span = Span(0, producer, next_line[producer], len(lines), 1, 2)
+            run = Run([span], lines, facts)
             run.sealed = seal(join_lines(lines), lines, facts) if sealed else None
             runs.append(run)
             next_line[producer] += len(lines)
@@ -66,9 +67,15 @@ def runs_of(pieces: list[list[bytes]], *, sealed: bool) -> list[Run]:
     return runs
 
 
-def check(batches: list[Batch], runs: list[Run], first_seq: int) -> None:
+def check(runs: list[Run], first_seq: int) -> None:
     """Assert that batches hold exactly these runs, and that their index finds every line."""
-    sent = [(run.producer, run.first_line + n, line) for run in runs for n, line in enumerate(run.lines)]
+    sent = [
+        (span.producer, span.first_line + n, run.lines[span.index + n])
+        for run in runs
+        for span in run.spans
+        for n in range(span.count)
+    ]
+    batches = make_batches(runs, first_seq, RECEIVED)
     found = []
     next_seq = first_seq
     for batch in batches:
@@ -113,7 +120,7 @@ def test_every_line_is_where_the_index_says(pieces: list[list[tuple[str, str, in
     """Runs of any lines become batches within their limits, and spans, tallies and offsets find each line."""
     runs = runs_of([[line(*drawn) for drawn in piece] for piece in pieces], sealed=sealed)
 
-    check(make_batches(runs, 7, RECEIVED), runs, 7)
+    check(runs, 7)
 
 
 def test_the_fullest_batches() -> None:
@@ -124,7 +131,7 @@ def test_the_fullest_batches() -> None:
     ] * 3
     for sealed in (True, False):
         runs = runs_of([shortest, longest, shortest], sealed=sealed)
-        check(make_batches(runs, 1, RECEIVED), runs, 1)
+        check(runs, 1)
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda data: b"\n" not in data), min_size=1, max_size=30))

@@ -2,17 +2,10 @@
 
 from typing import cast
 
-from flightlogd.append import Source, Submission
 from flightlogd.company import PATIENCE_S, Company
-from flightlogd.decode import Mixed
+from flightlogd.submission import Source
 
-
-def submission(source: str) -> Submission:
-    """Return a submission of a source; only who it is matters here."""
-    return Submission(source=cast(Source, source), first_line=1, part=Mixed([], [], 0))
-
-
-A, B = submission("a"), submission("b")
+A, B = cast(Source, "a"), cast(Source, "b")  # only who it is matters here
 
 
 def test_nobody_waits_for_company_that_never_was() -> None:

@@ -6,10 +6,10 @@ from typing import cast
 import pytest
 import trio
 
-from flightlogd.append import Outcome, Source, Submission
 from flightlogd.decode import Mixed
 from flightlogd.inbox import Inbox
 from flightlogd.peer import Peer
+from flightlogd.submission import Outcome, Source, Submission
 
 SIZE = 50_000
 

@@ -15,7 +15,8 @@ from support.lines import event, log
 
 def run(producer: str, uid: int, pid: int, first_line: int, lines: list[bytes]) -> batch.Run:
     """Return lines of one producer as they come to be stored."""
-    return batch.Run(producer, uid, pid, first_line, lines, facts_of(decode_line(line) for line in lines))
+    span = batch.Span(0, producer, first_line, len(lines), uid, pid)
+    return batch.Run([span], lines, facts_of(decode_line(line) for line in lines))
 
 
 ELSEWHERE = batch.Place("0192f0c1a2b37c4d8e5f60718293a4b5", "build-3", 99, 4)
@@ -23,15 +24,17 @@ ELSEWHERE = batch.Place("0192f0c1a2b37c4d8e5f60718293a4b5", "build-3", 99, 4)
 
 def stored() -> dict[str, Any]:
     """Return the columns of three batches of three producers' lines, as they are stored."""
+    alone = "p2", 1001, 43, 7, [log("f", "one", level="WARN")]
     runs = [
         run("p1", 1000, 42, 1, [event("execution.started", "e"), log("e", "ü")]),
-        run("p2", 1001, 43, 7, [log("f", "one", level="WARN")]),
+        run(*alone),
         run("p1", 1000, 42, 3, [b'{"type":"my.own","x": [1, 2]}']),
     ]
     (first,) = batch.make_batches(runs, 1, 1_790_000_000_000_000)
-    (second,) = batch.make_batches(runs[1:2], first.last_seq + 1, 1_790_000_000_000_001)
-    runs[1].origin = ELSEWHERE
-    (third,) = batch.make_batches(runs[1:2], second.last_seq + 1, 1_790_000_000_000_002)
+    (second,) = batch.make_batches([run(*alone)], first.last_seq + 1, 1_790_000_000_000_001)
+    elsewhere = run(*alone)
+    elsewhere.spans = [batch.OriginSpan(0, "p2", 7, 1, 1001, 43, ELSEWHERE)]
+    (third,) = batch.make_batches([elsewhere], second.last_seq + 1, 1_790_000_000_000_002)
     chain = seal.GENESIS
     columns = []
     for row in (first, second, third):
