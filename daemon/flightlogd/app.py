@@ -29,7 +29,7 @@ from flightlog_schemas.events import DaemonStarted, DaemonStopped
 from flightlog_schemas.wire.ingest import IngestError
 from flightlog_schemas.wire.reply import QueryError
 from flightlogd import __version__
-from flightlogd.append import Committed, Transaction
+from flightlogd.append import Transaction
 from flightlogd.batch import Batch
 from flightlogd.catch_up import catch_up
 from flightlogd.clock import SteadyStamp, system_clock
@@ -197,10 +197,6 @@ def _assemble(
     head = Head(stored.seq, config.recent_limit_bytes)
     readers = Readers(path, config.reader_limit, config.query_timeout_ms)
 
-    def tell(committed: Committed) -> None:
-        head.advance(committed.batches)
-        on_commit(committed.batches)
-
     masker = Masker(
         builtin=config.mask_builtin, patterns=config.mask_patterns, scrub_rules=config.scrub_rules
     )
@@ -209,7 +205,8 @@ def _assemble(
         inbox,
         Reserve(Path(config.state_dir), config.reserve_bytes),
         masker,
-        on_commit=tell,
+        head,
+        on_commit=on_commit,
         on_fault=lambda fault: hub.on_fault(fault),
         on_wal_limit=readers.interrupt,
     )

@@ -101,7 +101,6 @@ class Gathering:
             if not lone.wait(patience_s):
                 in_vain = True
                 break
-            self._inbox.woken()
         if here:
             company.committed(here, in_vain=in_vain)
         assert not isinstance(item, Submission)

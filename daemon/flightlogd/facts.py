@@ -50,7 +50,11 @@ class Tally(Struct, gc=False):
     @property
     def level_mask(self) -> int:
         """One bit for each level range present, TRACE lowest."""
-        return sum(1 << place for place, count in enumerate(self.levels) if count)
+        mask = 0
+        for place, count in enumerate(self.levels):
+            if count:
+                mask |= 1 << place
+        return mask
 
 
 class Facts(Struct, gc=False):

@@ -1,8 +1,12 @@
 """The log grew: wakes who waits, and keeps what was committed last in memory.
 
 The database is the buffer of every tail; the recent batches here only save the reading.
+
+The writer's thread puts a commit here before anybody is told of it: who is acked finds it. All else is of
+trio's thread.
 """
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 
@@ -12,7 +16,7 @@ from flightlogd.batch import Batch
 
 
 class Head:
-    """The end of the log as trio's thread sees it.
+    """The end of the log as readers see it.
 
     Args:
         seq: Position of the last event.
@@ -24,19 +28,29 @@ class Head:
         self._limit = limit_bytes
         self._size = 0
         self._recent: deque[Batch] = deque()
+        self._lock = threading.Lock()
+        self._waiting = 0
         self._grew = trio.Event()
 
     def advance(self, batches: Sequence[Batch]) -> None:
-        """Take the batches of a commit and wake all who wait."""
-        if not batches:
-            return
-        for batch in batches:
-            batch.sealed = None  # the lines are here already
-            self._recent.append(batch)
-            self._size += _size(batch)
-        while self._size > self._limit and len(self._recent) > 1:
-            self._size -= _size(self._recent.popleft())
-        self.seq = batches[-1].last_seq
+        """Take the batches of a commit (on the writer's thread); `wake` is to follow where somebody waits."""
+        with self._lock:
+            for batch in batches:
+                batch.sealed = None  # the lines are here already
+                self._recent.append(batch)
+                self._size += _size(batch)
+            while self._size > self._limit and len(self._recent) > 1:
+                self._size -= _size(self._recent.popleft())
+        if batches:
+            self.seq = batches[-1].last_seq
+
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for the log to grow; whoever begins to later sees what is here by now."""
+        return self._waiting > 0
+
+    def wake(self) -> None:
+        """Wake all who wait."""
         self._grew.set()
         self._grew = trio.Event()
 
@@ -44,24 +58,30 @@ class Head:
         """Return the batches with positions above `after`; None when memory does not go back so far."""
         if after >= self.seq:
             return []
-        if not self._recent or self._recent[0].first_seq > after + 1:
-            return None
         found: list[Batch] = []
-        for batch in reversed(self._recent):
-            if batch.last_seq <= after:
-                break
-            found.append(batch)
+        with self._lock:
+            if not self._recent or self._recent[0].first_seq > after + 1:
+                return None
+            for batch in reversed(self._recent):
+                if batch.last_seq <= after:
+                    break
+                found.append(batch)
         return found[::-1]
 
     def forget(self, seq: int) -> None:
         """Keep nothing in memory that begins at or below a position: the log has changed there."""
-        while self._recent and self._recent[0].first_seq <= seq:
-            self._size -= _size(self._recent.popleft())
+        with self._lock:
+            while self._recent and self._recent[0].first_seq <= seq:
+                self._size -= _size(self._recent.popleft())
 
     async def wait_past(self, seq: int) -> None:
         """Return once the log has a position above `seq`."""
-        while self.seq <= seq:
-            await self._grew.wait()
+        self._waiting += 1  # before the look at `seq`: the writer looks the other way round
+        try:
+            while self.seq <= seq:
+                await self._grew.wait()
+        finally:
+            self._waiting -= 1
         await trio.lowlevel.checkpoint_if_cancelled()
 
 

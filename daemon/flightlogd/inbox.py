@@ -9,7 +9,6 @@ import os
 import queue
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import trio
@@ -134,11 +133,6 @@ class Inbox(trio.abc.Instrument):
 
     def _wake(self) -> None:
         os.eventfd_write(self.wake_fd, 1)
-
-    def woken(self) -> None:
-        """Note that the writer looks (on its thread)."""
-        with suppress(BlockingIOError):
-            os.eventfd_read(self.wake_fd)
 
     def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002  # trio's signature
         """Hand over at the end of a turn of the loop (called by trio)."""

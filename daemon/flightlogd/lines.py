@@ -25,6 +25,8 @@ _INDEX_BITS: Final = 11
 """An offset packs where a line starts (21 bits) and its index in the blob (11 bits) into 32."""
 _INDEX_MASK: Final = (1 << _INDEX_BITS) - 1
 
+_PACK_ONE: Final = struct.Struct("=I").pack
+
 assert LINES_LIMIT <= _INDEX_MASK
 assert JOIN_LIMIT_BYTES + len(SEPARATOR) * LINES_LIMIT < 1 << (32 - _INDEX_BITS)
 
@@ -50,6 +52,8 @@ def line_offsets(lines: Sequence[bytes]) -> list[int]:
 
 def pack_offsets(indexes: Sequence[int], offsets: Sequence[int]) -> bytes:
     """Return the offsets at some indexes, four bytes for each, in this machine's order."""
+    if len(indexes) == 1:
+        return _PACK_ONE(offsets[indexes[0]])
     return array("I", [offsets[index] for index in indexes]).tobytes()
 
 

@@ -101,7 +101,7 @@ class LoneLines:
     Args:
         masker: Masks what is secret in lines.
         tell: Has a function called on trio's thread.
-        wake_fd: Readable when the writer has something else to do.
+        wake_fd: An eventfd, readable when the writer has something else to do.
     """
 
     def __init__(self, masker: Masker, tell: Callable[[Callable[[], None]], None], wake_fd: int) -> None:
@@ -109,6 +109,7 @@ class LoneLines:
         self._tell = tell
         self._poll = select.epoll()
         self._poll.register(wake_fd, select.EPOLLIN)
+        self._wake_fd = wake_fd
         self._polls: dict[int, select.epoll] = {}
         """One for each user: they take turns."""
         self._loans: dict[int, dict[int, Loan]] = {}
@@ -156,12 +157,15 @@ class LoneLines:
 
     def read(self) -> None:
         """Read what is there, of each user as much."""
+        if self._wake_fd in dict(self._poll.poll(0)):
+            os.eventfd_read(self._wake_fd)  # what it says is looked at next
         with self._lock:
             most = max(1, (_AT_ONCE - len(self._read)) // max(1, len(self._polls)))
             for uid, poll in list(self._polls.items()):
                 loans = self._loans[uid]
+                limit = next(iter(loans.values())).session.lone_limit_bytes
                 for fd, _ in poll.poll(0, most):
-                    self._read_one(loans[fd])
+                    self._read_one(loans[fd], limit)
 
     @property
     def sources(self) -> "list[Session]":
@@ -180,6 +184,7 @@ class LoneLines:
         """Tell the peers that their lines are settled, after the commit."""
         together = submission.source
         assert isinstance(together, _Together)
+        together.loans[0].session.user.lone_lines += outcome.lines
         seq = outcome.seq - outcome.lines
         with self._lock:
             for loan, share in zip(together.loans, together.shares, strict=True):
@@ -192,7 +197,7 @@ class LoneLines:
                     self._tell(partial(loan.session.out.post, answer[sent:]))
                     self._return(loan, None)
 
-    def _read_one(self, loan: Loan) -> None:
+    def _read_one(self, loan: Loan, limit_bytes: int) -> None:
         if loan.unsettled:
             return  # the next ones are for the next commit
         try:
@@ -202,7 +207,7 @@ class LoneLines:
         except OSError as error:
             loan.error = error
             data = b""
-        if data[-1:] == b"\n" and data.count(b"\n") <= _LINES and loan.session.takes_lone(len(data)):
+        if data[-1:] == b"\n" and len(data) < limit_bytes and data.count(b"\n") <= _LINES:
             loan.unsettled = True
             self._read.append((loan, data))
         else:
@@ -257,5 +262,4 @@ class _Together:
         self.peer = loans[0].session.peer
 
     def settle(self, outcome: Outcome) -> None:
-        """Note what was read; the writer has acked it itself."""
-        self.loans[0].session.user.use(outcome.lines, outcome.size_bytes)
+        """Nothing: the writer has acked it itself."""

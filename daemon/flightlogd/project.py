@@ -189,12 +189,14 @@ def _quiet(batches: Sequence[Batch]) -> list[Quiet]:
     for batch in batches:
         states = {index for index, event in batch.facts.singles if type(event) not in QUIET_TYPES}
         for execution_id, entry in batch.facts.tallies.items():
-            if entry.state_count == len(entry.indexes):
+            indexes = entry.indexes
+            if entry.state_count == len(indexes):
                 continue
             first_time, _ = entry.bounds(batch.received)
-            first_seq = batch.first_seq + entry.indexes[0]
+            first_seq = batch.first_seq + indexes[0]
             # Not a state event's: which of them shares a batch with log lines is no fact to be kept.
-            last_seq = batch.first_seq + next(i for i in reversed(entry.indexes) if i not in states)
+            last = next(i for i in reversed(indexes) if i not in states) if states else indexes[-1]
+            last_seq = batch.first_seq + last
             known = found.get(execution_id)
             if known is None:
                 found[execution_id] = Quiet(execution_id, list(entry.levels), first_seq, last_seq, first_time)

@@ -152,10 +152,12 @@ class Session:
         """Let what waits for progress look again."""
         self._progress.unpark_all()
 
-    def takes_lone(self, size_bytes: int) -> bool:
-        """Say whether the writer may take lines of this size that it has read (on its thread)."""
-        limit = min(LONE_BYTES, self._hub.config.line_limit_bytes)
-        return size_bytes < limit and self._hub.fault is None and not self.user.rated
+    @property
+    def lone_limit_bytes(self) -> int:
+        """Below how many bytes the writer may take what it has read of this user; 0: nothing."""
+        if self._hub.fault is not None or self.user.rated:
+            return 0
+        return min(LONE_BYTES, self._hub.config.line_limit_bytes)
 
     def settle_lent(self, answer: bytes) -> None:
         """Take the answer to lines that the writer had read when it was no longer to."""
@@ -214,10 +216,10 @@ class Session:
     @property
     def _is_plain(self) -> bool:
         """Whether the writer may read what comes next by itself."""
-        if not (self._habit.lone and self.producer and self.takes_lone(0)):
+        if not (self._habit.lone and self.producer and self.lone_limit_bytes):
             return False
         between = self._splitter.unfinished or self._said_bye or self._repeater is not None
-        return not between and self._settled == self._submitted and self._known_line < self._next_line
+        return not between and self._settled == self._submitted and self._known_line == self._next_line - 1
 
     async def _lend(self) -> bytes | None:
         """Let the writer read until there is something that is not plain; return that."""

@@ -122,6 +122,8 @@ class User:
         self._limited_since: int | None = None
         self._limited_at = -math.inf
         self._read_lines = 0
+        self.lone_lines = 0
+        """Lines that the writer has read itself; counted on its thread."""
         self._samples = deque([(now, 0)], maxlen=_SAMPLES)
         self._shed = Shed()
 
@@ -171,7 +173,7 @@ class User:
 
     def sample(self) -> None:
         """Note how much there was until now, every few seconds."""
-        self._samples.append((trio.current_time(), self._read_lines))
+        self._samples.append((trio.current_time(), self._read_lines + self.lone_lines))
 
     @property
     def overdrawn(self) -> bool:
@@ -224,7 +226,7 @@ class User:
         return UserStatus(
             uid=self.uid,
             connections=dict(self.connections),
-            lines_per_s=round((self._read_lines - before) / max(now - since, 1.0), 1),
+            lines_per_s=round((self._read_lines + self.lone_lines - before) / max(now - since, 1.0), 1),
             queued_bytes=queued_bytes,
             limited_since=self._limited_since if now - self._limited_at < _LIMITED_S else None,
             suppressed=self.shed_lines,

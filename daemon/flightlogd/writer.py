@@ -13,7 +13,7 @@ producer can say hello.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NoReturn, TypeVar
 
@@ -22,9 +22,11 @@ import structlog
 import trio
 
 from flightlogd.append import Committed, Transaction
+from flightlogd.batch import Batch
 from flightlogd.company import NOTHING, Gathering
 from flightlogd.config import Config
 from flightlogd.errors import StorageFault
+from flightlogd.head import Head
 from flightlogd.inbox import Inbox
 from flightlogd.lone import LoneLines
 from flightlogd.masking import Masker
@@ -52,7 +54,8 @@ class Writer:
         inbox: Where submissions come from.
         reserve: Space that is given up when the disk is full.
         masker: Masks what is secret in lines that the thread reads itself.
-        on_commit: Called on trio's thread after each commit, before the sources are told.
+        head: The end of the log for readers.
+        on_commit: Called on trio's thread after each commit of more than log lines, before sources are told.
         on_fault: Called on trio's thread when storage begins to fail, and with None when it works again.
         on_wal_limit: Called on the writer's thread when readers keep the WAL from shrinking.
     """
@@ -63,8 +66,9 @@ class Writer:
         inbox: Inbox,
         reserve: Reserve,
         masker: Masker,
+        head: Head,
         *,
-        on_commit: Callable[[Committed], None],
+        on_commit: Callable[[Sequence[Batch]], None],
         on_fault: Callable[[StorageFault | None], None],
         on_wal_limit: Callable[[], None],
     ) -> None:
@@ -72,6 +76,7 @@ class Writer:
         self._inbox = inbox
         self._reserve = reserve
         self._reserve_given_up = False
+        self._head = head
         self._on_commit = on_commit
         self._on_fault = on_fault
         self._on_wal_limit = on_wal_limit
@@ -179,7 +184,6 @@ class Writer:
             if items.empty() and not self.lone.wait(None if self.tidy_fault is None else self._retry_s):
                 self._tidy()
                 continue
-            self._inbox.woken()
             if self._run_ahead():
                 self._tidy()
             submissions, item = gathering.gather()
@@ -236,10 +240,15 @@ class Writer:
         if known is not None:
             self._tell(partial(self._on_fault, None))
         # First of all: who is acked may ask at once.
-        self._tell(lambda: self._report(submissions, committed, queued=queued))
+        self._head.advance(committed.batches)
+        others = False
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
             if submission.shares is not None:
                 self.lone.ack(submission, outcome)
+            else:
+                others = True
+        if others or self._head.awaited or any(batch.facts.singles for batch in committed.batches):
+            self._tell(lambda: self._report(submissions, committed, queued=queued))
         self._tidy()
 
     def _commit_fault(self) -> StorageFault | None:
@@ -319,7 +328,8 @@ class Writer:
             logger.info("tidied up after a fault", reason=before.reason)
 
     def _report(self, submissions: list[Submission], committed: Committed, *, queued: bool) -> None:
-        self._on_commit(committed)
+        self._head.wake()
+        self._on_commit(committed.batches)
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
             if queued and submission.shares is None:
                 self._inbox.release(submission)

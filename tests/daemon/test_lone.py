@@ -137,6 +137,8 @@ class Lender:
         self.producer = f"{uid}-{number}"
         self.out = self
         self.user = self
+        self.lone_limit_bytes = 4096
+        self.lone_lines = 0
         self.settled: list[bytes] = []
         self.posted: list[bytes] = []
         self.settle_lent = self.settled.append
@@ -148,10 +150,6 @@ class Lender:
             return self.near.send(data)
         except BlockingIOError:
             return 0
-
-    def takes_lone(self, _size_bytes: int) -> bool:
-        """Take all."""
-        return True
 
 
 @contextmanager

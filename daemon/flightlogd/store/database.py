@@ -58,7 +58,8 @@ def open_writer(path: Path | str, *, limit_bytes: int = 0) -> apsw.Connection:
         path: The database file; made where there is none.
         limit_bytes: Largest size of the file; 0 leaves it to the disk.
     """
-    db = apsw.Connection(str(path))
+    # A statement for each number of rows, up to some, in each of a few tables (see `rows`).
+    db = apsw.Connection(str(path), statementcachesize=256)
     # Fewer, larger writes for batches; small commits stay small (measured: 4 KiB and 16 KiB are slower).
     db.execute("pragma page_size = 8192")
     # Before the first table: space that governance frees can then go back to the file system in small steps.

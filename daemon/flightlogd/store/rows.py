@@ -12,6 +12,9 @@ from typing import Any
 
 import apsw
 
+_EXACT = 32
+"""Rows up to which each number has a statement of its own."""
+
 _LARGEST = 128
 """Rows in one statement; with 33 columns far below SQLite's limit of 32,766 parameters."""
 
@@ -51,8 +54,10 @@ def _groups(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[objec
     """Yield the rows in groups of few sizes: each size is a statement to be prepared."""
     start, size = 0, _LARGEST
     while start < len(rows):
-        while size > len(rows) - start:
+        left = len(rows) - start
+        while size > max(left, _EXACT):
             size //= 2
+        size = min(size, left)
         yield rows[start : start + size]
         start += size
 
