@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from flightlog.cli.follow import Said
-from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern
+from flightlog.cli.options import ID, LEVELS, PATTERN, TIME, Pattern, host_option
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.wire.reply import Pruned
 
@@ -46,6 +46,7 @@ def choice_options(text: str) -> Callable[[Function], Function]:
             multiple=True,
             help=f"In whose {text} this is not found; of several, none.",
         ),
+        host_option,
         click.option("-S", "--since", type=TIME, help="At or after: 5m, 2h, 1d, today, RFC 3339."),
         click.option("-U", "--until", type=TIME, help="Before; as --since."),
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from flightlog.cli.output import Output, width_chars
 from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, pairs_text, short_id
@@ -295,6 +295,8 @@ class RecordedText:
     def __call__(self, recorded: Recorded) -> str:
         """Return what is shown of an event, without the newline at its end."""
         event = self._decode(recorded.event)
+        if recorded.execution_id is not UNSET:
+            event["execution_id"] = recorded.execution_id
         event_type = event["type"]
         fields = task_id = None
         if event_type == "log":

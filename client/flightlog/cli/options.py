@@ -299,6 +299,17 @@ def execution_argument(function: Function) -> Function:
     )(function)
 
 
+def host_option(function: Function) -> Function:
+    """Add the option --host as `hosts`, which may be given several times."""
+    return click.option(
+        "--host",
+        "hosts",
+        metavar="NAME",
+        multiple=True,
+        help="Recorded by this machine; of several, by any. `flightlog hosts` lists them.",
+    )(function)
+
+
 def any_execution_argument(function: Function) -> Function:
     """Add the argument EXEC as above, for a verb that goes without one, too."""
     return click.argument(

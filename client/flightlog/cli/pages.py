@@ -8,14 +8,14 @@ from msgspec.structs import replace
 from flightlog.query import Connection
 from flightlog_schemas.answers import Execution
 from flightlog_schemas.wire.lines import Cursors, Events
-from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Executions, Tasks
+from flightlog_schemas.wire.query import Agents, Artifacts, Audit, Executions, HostsRequest, Tasks
 from flightlog_schemas.wire.reply import Recorded
 
 T = TypeVar("T")
 
 
 def pages(
-    daemon: Connection, request: Audit | Tasks | Agents | Artifacts | Cursors, kind: type[T]
+    daemon: Connection, request: Audit | Tasks | Agents | Artifacts | Cursors | HostsRequest, kind: type[T]
 ) -> Iterator[T]:
     """Yield all answers, oldest first; a page is asked for when the one before it is used up."""
     yield from daemon.all(request, kind)

@@ -18,7 +18,7 @@ SECTIONS: Final = {
     "Steer": ("advance", "cancel", "set", "agent", "artifact", "plan"),
     "Read": ("list", "current", "phase", "logs", "events", "inspect", "task", "stats", "audit", "search"),
     "Follow": ("tail", "wait", "cursor"),
-    "Many machines": ("relay", "collect"),
+    "Many machines": ("hosts", "relay", "collect"),
     "The daemon and its language": ("status", "doctor", "spool", "schema", "web", "mcp"),
 }
 """All verbs, as the help shows them; each is `verbs/NAME.py` with its `command`."""

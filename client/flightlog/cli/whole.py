@@ -60,7 +60,7 @@ def ask_whole(daemon: Connection, request: Inspect) -> Whole:
     What it is now comes in as many pages as it takes; a question about the past has one answer.
     """
     if request.as_of is None and request.as_of_time is None:
-        found = daemon.one(Inspect(execution_id=request.execution_id), Execution)
+        found = daemon.one(Inspect(execution_id=request.execution_id, host=request.host), Execution)
         name = found.execution_id
         return Whole(
             execution=found,

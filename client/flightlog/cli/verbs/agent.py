@@ -8,7 +8,7 @@ import msgspec
 
 from flightlog import commands
 from flightlog.cli.lists import AGENT_COLUMNS
-from flightlog.cli.options import ID, TOKENS, execution_and, execution_argument
+from flightlog.cli.options import ID, TOKENS, execution_and, execution_argument, host_option
 from flightlog.cli.output import shown
 from flightlog.cli.pages import pages
 from flightlog.cli.verb import Session, family, json_option, verb
@@ -70,13 +70,14 @@ def add(
 @verb("list", "flightlog agent list EXEC --status active")
 @execution_argument
 @click.option("--status", type=click.Choice(STATUSES), help="Only those.")
+@host_option
 @json_option
-def list_(session: Session, execution: str, status: Any, as_json: bool) -> None:
+def list_(session: Session, execution: str, status: Any, hosts: tuple[str, ...], as_json: bool) -> None:
     """List the agents of an execution.
 
     They come in the order in which they were added. Piped: tab-separated id, type, status, name.
     """
-    request = Agents(execution_id=execution, status=status)
+    request = Agents(execution_id=execution, status=status, host=hosts)
     output = session.output()
     with session.ask() as daemon:
         if as_json:

@@ -7,7 +7,7 @@ import msgspec
 
 from flightlog import commands
 from flightlog.cli.lists import ARTIFACT_COLUMNS
-from flightlog.cli.options import ID, execution_and, execution_argument, surrounding_task
+from flightlog.cli.options import ID, execution_and, execution_argument, host_option, surrounding_task
 from flightlog.cli.output import Output, shown
 from flightlog.cli.pages import pages
 from flightlog.cli.tables import Column
@@ -84,6 +84,7 @@ def add(
 @click.option("--phase", help="Of this phase.")
 @click.option("--type", "artifact_type", help="Of this type.")
 @click.option("--agent", type=ID, metavar="ID", help="Of this agent.")
+@host_option
 @json_option
 def list_(
     session: Session,
@@ -91,13 +92,14 @@ def list_(
     phase: str | None,
     artifact_type: str | None,
     agent: str | None,
+    hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """List the files that an execution produced.
 
     They come in the order in which they were written. Piped: tab-separated id, phase, type, path.
     """
-    request = Artifacts(execution_id=execution, phase=phase, type=artifact_type, agent_id=agent)
+    request = Artifacts(execution_id=execution, phase=phase, type=artifact_type, agent_id=agent, host=hosts)
     output = session.output()
     with session.ask() as daemon:
         if as_json:
@@ -109,8 +111,9 @@ def list_(
 @command.member
 @verb("why", "flightlog artifact why docs/plan.md")
 @click.argument("path")
+@host_option
 @json_option
-def why(session: Session, path: str, as_json: bool) -> int:
+def why(session: Session, path: str, hosts: tuple[str, ...], as_json: bool) -> int:
     """Show who wrote a file: each execution, agent and task, in order.
 
     Piped: tab-separated time, execution, agent, task, size in bytes, SHA-256. Exit code 1 if nobody did.
@@ -118,7 +121,7 @@ def why(session: Session, path: str, as_json: bool) -> int:
     name = normal_path(path)
     output = session.output()
     with session.ask() as daemon:
-        written = list(pages(daemon, Artifacts(path=name), Artifact))
+        written = list(pages(daemon, Artifacts(path=name, host=hosts), Artifact))
     if as_json:
         output.json_array(shown(msgspec.to_builtins(artifact)) for artifact in written)
     elif written:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from flightlog.cli.lists import audit_columns
-from flightlog.cli.options import ID, TIME, any_execution_argument
+from flightlog.cli.options import ID, TIME, any_execution_argument, host_option
 from flightlog.cli.output import shown
 from flightlog.cli.pages import pages
 from flightlog.cli.verb import Session, json_option, verb
@@ -30,6 +30,7 @@ def _types(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 @click.option("--all", "everything", is_flag=True, help="Of everything, also within an execution.")
 @click.option("--task", type=ID, metavar="ID", help="Entries about this task.")
 @click.option("--type", "types", callback=_types, metavar="A,B", help="Entries of any of these types.")
+@host_option
 @click.option("-S", "--since", type=TIME, help="Recorded at or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option("-U", "--until", type=TIME, help="Recorded before.")
 @click.option(
@@ -42,6 +43,7 @@ def command(
     everything: bool,
     task: str | None,
     types: tuple[str, ...],
+    hosts: tuple[str, ...],
     since: int | None,
     until: int | None,
     count: int | None,
@@ -57,6 +59,7 @@ def command(
         execution_id=None if everything else execution,
         task_id=task,
         type=types,
+        host=hosts,
         since=since,
         until=until,
         last=count,

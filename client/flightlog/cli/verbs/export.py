@@ -1,6 +1,5 @@
 """`flightlog export`: what was recorded, for another daemon or for later; or rows of a read model."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -103,7 +102,7 @@ def command(
     if format_name is not None:
         raise UsageError("events are JSON lines", "--format goes with executions, tasks, logs and the like")
     with session.ask() as daemon:
-        log_id = daemon.one(StatusRequest(), DaemonStatus).log_id
+        status_now = daemon.one(StatusRequest(), DaemonStatus)
         ids: list[str | None] = [None]  # everything
         if execution is not None:
             ids = [session.daemon.execution(execution).execution_id]
@@ -114,7 +113,7 @@ def command(
             if not ids:
                 session.say("no executions match, nothing was written")
                 return EXIT_NEGATIVE
-        export = Export(Log(log_id, socket.gethostname()))
+        export = Export(Log(status_now.log_id, status_now.host))
         with writing(target) as out, progress("export", None) as advance:
             size = 0
             for line in export.lines(_found(daemon, ids)):

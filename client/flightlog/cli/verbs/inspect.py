@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from flightlog.cli.lists import AGENT_COLUMNS, ARTIFACT_COLUMNS, audit_columns, inspected_task_columns
-from flightlog.cli.options import AS_OF, AsOf, execution_argument
+from flightlog.cli.options import AS_OF, AsOf, execution_argument, host_option
 from flightlog.cli.output import Output, height_lines, width_chars
 from flightlog.cli.render import LEVEL_STYLES, STATUS_STYLES, running_for
 from flightlog.cli.tables import Column, Row
@@ -51,6 +51,7 @@ Facts = Iterator[tuple[str, str | None]]
 @click.option(
     "--no-truncate", is_flag=True, help=f"Show values of over {VALUE_LIMIT_CHARS} characters whole."
 )
+@host_option
 @json_option
 def command(
     session: Session,
@@ -62,6 +63,7 @@ def command(
     audit: bool,
     as_of: AsOf | None,
     no_truncate: bool,
+    hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Show what is known of an execution, and its tasks.
@@ -78,6 +80,7 @@ def command(
         audit=audit or as_json,
         as_of=None if as_of is None else as_of.seq,
         as_of_time=None if as_of is None else as_of.time_us,
+        host=hosts,
     )
     output = session.output()
     with session.ask() as daemon:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 import click
 from msgspec.structs import replace
 
-from flightlog.cli.options import TIME, ChoicesType
+from flightlog.cli.options import TIME, ChoicesType, host_option
 from flightlog.cli.output import Output, shown, width_chars
 from flightlog.cli.project import project_named
 from flightlog.cli.render import STATUS_STYLES, duration, running_for, short_id
@@ -30,6 +30,7 @@ T = TypeVar("T")
 @click.option("--status", type=ChoicesType(get_args(Status)), help="Any of these, comma-separated.")
 @click.option("--project", metavar="DIR", help="Of this project, named by its root directory.")
 @click.option("--name", help="Of exactly this name.")
+@host_option
 @click.option("-S", "--since", type=TIME, help="Started at or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option("-U", "--until", type=TIME, help="Started before.")
 @click.option(
@@ -45,6 +46,7 @@ def command(
     status: tuple[Any, ...] | None,
     project: str | None,
     name: str | None,
+    hosts: tuple[str, ...],
     since: int | None,
     until: int | None,
     count: int | None,
@@ -58,6 +60,7 @@ def command(
         status=status or (),
         project=None if project is None else project_named(project),
         name=name,
+        host=hosts,
         since=since,
         until=until,
     )
@@ -73,7 +76,9 @@ def command(
 
 
 def _show(output: Output, found: Iterator[Execution], session: Session) -> None:
-    if not output.rows(_columns(output), found):
+    rows = list(found) if output.terminal else found
+    several = isinstance(rows, list) and len({row.host for row in rows}) > 1
+    if not output.rows(_columns(output, several=several), rows):
         session.say("no executions match")
 
 
@@ -89,10 +94,11 @@ def _pages(daemon: Connection, request: Executions, kind: type[T], wanted: int) 
         before = str(daemon.end.next)
 
 
-def _columns(output: Output) -> list[Column[Execution]]:
+def _columns(output: Output, *, several: bool) -> list[Column[Execution]]:
+    """Return the columns; with several machines a person sees whose each is."""
     now = now_us()
     wide = width_chars() >= FULL_ID_CHARS
-    return [
+    columns: list[Column[Execution]] = [
         Column(
             head="ID",
             value=lambda e: e.execution_id,
@@ -104,6 +110,9 @@ def _columns(output: Output) -> list[Column[Execution]]:
         Column(head="TOOK", value=duration, seen=lambda e: running_for(e, now), right=True),
         Column(head="NAME", value=lambda e: e.name, wraps=True),
     ]
+    if several:
+        columns.insert(1, Column(head="HOST", value=lambda e: e.host))
+    return columns
 
 
 def _time(output: Output, micros: int | None) -> str | None:

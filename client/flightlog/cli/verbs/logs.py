@@ -52,6 +52,7 @@ def command(
     source: str | None,
     grep: tuple[Pattern, ...],
     exclude: tuple[Pattern, ...],
+    hosts: tuple[str, ...],
     since: int | None,
     until: int | None,
     after: int | None,
@@ -75,7 +76,7 @@ def command(
     --check tells what producers numbered and what came of it: all is here, or what is missing and why.
     """
     if check:
-        said = (task, agent, level, grep, exclude, since, until, source, after, cursor_name, count)
+        said = (task, agent, level, grep, exclude, hosts, since, until, source, after, cursor_name, count)
         if any(value not in (None, ()) for value in said) or reverse or follow:
             raise UsageError("--check is about a whole execution: it goes with EXEC and --json alone")
         return run_check(session, execution or _surrounding(None) or "", as_json=as_json)
@@ -91,6 +92,7 @@ def command(
         cursor=cursor_name if resumed else None,
         task_id=task,
         agent_id=agent,
+        host=hosts,
         level=level or (),
         since=since,
         until=until,

@@ -7,7 +7,7 @@ import click
 from msgspec.structs import replace
 
 from flightlog.cli.emphasis import emphasis
-from flightlog.cli.options import ID, LEVELS, TIME
+from flightlog.cli.options import ID, LEVELS, TIME, host_option
 from flightlog.cli.output import shown
 from flightlog.cli.project import project_named
 from flightlog.cli.render import log_text, short_id
@@ -34,6 +34,7 @@ T = TypeVar("T")
 @click.option("--level", type=LEVELS, metavar="A,B", help="Lines of exactly these levels.")
 @click.option("--source", help="Lines of exactly this source.")
 @click.option("--project", metavar="DIR", help="Of this project, named by its root directory.")
+@host_option
 @click.option("-S", "--since", type=TIME, help="At or after: 5m, 2h, 1d, today, RFC 3339.")
 @click.option("-U", "--until", type=TIME, help="Before.")
 @click.option(
@@ -52,6 +53,7 @@ def command(
     level: tuple[int, ...] | None,
     source: str | None,
     project: str | None,
+    hosts: tuple[str, ...],
     since: int | None,
     until: int | None,
     count: int | None,
@@ -76,6 +78,7 @@ def command(
         level=level or (),
         source=source,
         project=None if project is None else project_named(project),
+        host=hosts,
         since=since,
         until=until,
     )

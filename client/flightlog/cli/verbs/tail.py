@@ -74,6 +74,7 @@ def command(
     source: str | None,
     grep: tuple[Pattern, ...],
     exclude: tuple[Pattern, ...],
+    hosts: tuple[str, ...],
     since: int | None,
     until: int | None,
     after: int | None,
@@ -114,6 +115,7 @@ def command(
         execution_id=None if execution is None else _whole_id(session, execution),
         task_id=task,
         agent_id=agent,
+        host=hosts,
         level=level or (),
         source=source,
         grep=tuple(map(as_stored, literals(grep))),
@@ -183,6 +185,8 @@ def _json(said: Said) -> bytes:
     if isinstance(said, Pruned):
         return msgspec.json.encode({"pruned": said})
     shown = msgspec.structs.asdict(said) | {"received": rfc3339(said.received)}
+    if said.execution_id is UNSET:
+        del shown["execution_id"]
     if said.origin is UNSET:
         del shown["origin"]
     else:

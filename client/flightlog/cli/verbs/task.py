@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from flightlog import commands
 from flightlog.cli.follow import Patience
 from flightlog.cli.lists import task_columns
-from flightlog.cli.options import ID, TIME
+from flightlog.cli.options import ID, TIME, host_option
 from flightlog.cli.output import Output, shown
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.render import STATUS_STYLES, duration, error_text
@@ -64,6 +64,7 @@ def _hex(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 @click.option("--slug", help="Of tasks of this slug.")
 @click.option("--status", type=click.Choice(get_args(TaskStatus)), help="In this status.")
 @click.option("--provenance", type=click.Choice(get_args(Provenance)), help="That came here in this way.")
+@host_option
 @click.option("-S", "--since", type=TIME, help="First heard of at or after: 5m, 2h, 1d, today, RFC 3339.")
 @_count
 @json_option
@@ -74,6 +75,7 @@ def list_(
     slug: str | None,
     status: Any,
     provenance: Any,
+    hosts: tuple[str, ...],
     since: int | None,
     count: int,
     as_json: bool,
@@ -88,6 +90,7 @@ def list_(
         slug=slug,
         status=status,
         provenance=provenance,
+        host=hosts,
         since=since,
         limit=count,
     )
@@ -113,14 +116,16 @@ def trace(session: Session, trace_id: str, as_json: bool) -> int:
 @command.member
 @verb("failed", "flightlog task failed --task extract -n 3")
 @click.option("--task", "task_id", type=ID, metavar="ID", help="Of this task.")
+@host_option
 @_count
 @json_option
-def failed(session: Session, task_id: str | None, count: int, as_json: bool) -> None:
+def failed(session: Session, task_id: str | None, hosts: tuple[str, ...], count: int, as_json: bool) -> None:
     """List the attempts that failed last, newest first, with what went wrong.
 
     Piped: the columns of `task list`, and the error.
     """
-    if not _show(session, Tasks(task_id=task_id, status="failed", limit=count), as_json) and not as_json:
+    request = Tasks(task_id=task_id, status="failed", host=hosts, limit=count)
+    if not _show(session, request, as_json) and not as_json:
         session.say("nothing failed")
 
 

@@ -1,0 +1,87 @@
+"""`flightlog hosts`, and `--host` of verbs that read."""
+
+import json
+
+import pytest
+
+from cli.runner import Cli
+from support.daemon import Daemon, DaemonFactory
+from support.lines import event, log
+from support.origins import id_here, ran, repeat
+from support.peers import IngestPeer
+
+HERE = "here"
+
+
+@pytest.fixture
+def daemon(daemon_factory: DaemonFactory) -> Daemon:
+    """Give a daemon on a machine called `here`, which has been told what two others recorded."""
+    daemon = daemon_factory(host_name=HERE)
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.settle(event("execution.started", "build-7"), log("build-7", "said here"))
+    for host, outcome in (("far", "succeeded"), ("farther", "failed")):
+        task = event("task.ended", "build-7", task_id="t", outcome=outcome)
+        wrote = event("artifact.added", "build-7", path="/p/a", artifact_id="a")
+        agent = event("agent.added", "build-7", agent_id=host, agent_type="worker")
+        repeat(
+            daemon, *ran(host, "build-7", log("build-7", f"said {host}"), task, wrote, agent, outcome=outcome)
+        )
+    return daemon
+
+
+@pytest.mark.covers("P18")
+def test_hosts(daemon: Daemon, flightlog: Cli) -> None:
+    """Each machine is a line, this one first; --json has times and what ids of its executions end with."""
+    rows = [line.split("\t") for line in flightlog.ok("hosts").lines]
+    assert [(row[0], *row[2:6]) for row in rows[1:]] == [
+        ("far", "6", "1", "0", "0"),
+        ("farther", "6", "1", "0", "1"),
+    ]
+    assert (rows[0][0], rows[0][3:6]) == (HERE, ["1", "1", "0"])
+    (far,) = flightlog.ok("hosts", "--host", "far", "--json").json
+    assert f"build-7{far['mark']}" == id_here("far", "build-7")
+    assert far["last_at"] == "2023-11-14T22:13:20.000000Z"
+    assert flightlog("hosts", "--host", "nowhere").code == 1
+
+
+@pytest.mark.covers("P18")
+def test_verbs_keep_to_a_machine(daemon: Daemon, flightlog: Cli) -> None:
+    """`--host` narrows lists, finds the execution that an id alone does not, and follows."""
+    name = id_here("far", "build-7")
+    assert [line.split("\t")[0] for line in flightlog.ok("list", "--host", "far").lines] == [name]
+    several = flightlog.ok("list", "--host", "far", "--host", HERE, "--json").json
+    assert {one["host"] for one in several} == {"far", HERE}
+    assert [one["execution_id"] for one in flightlog.ok("task", "list", "--host", "far", "--json").json] == [
+        name
+    ]
+    assert flightlog.ok("task", "failed", "--host", "far", "--json").json == []
+    assert len(flightlog.ok("task", "failed", "--host", "farther").lines) == 1
+    assert "said far" in flightlog.ok("logs", "build-7", "--host", "far").out
+    assert "said farther" not in flightlog.ok("logs", "build-7", "--host", "far").out
+    assert flightlog.ok("inspect", "build-7", "--host", "far", "--json").json["execution_id"] == name
+    assert flightlog.ok("inspect", "build-7", "--json").json["execution_id"] == "build-7"
+    assert [
+        one["host"] for one in flightlog.ok("artifact", "why", "/p/a", "--host", "far", "--json").json
+    ] == ["far"]
+    assert len(flightlog.ok("artifact", "list", "build-7", "--host", "far").lines) == 1
+    assert flightlog.ok("agent", "list", "build-7", "--host", "far").lines[0].startswith("far\t")
+    trail = flightlog.ok("audit", "--host", "far", "--json").json
+    assert {one["execution_id"] for one in trail} == {name}
+    tail = flightlog.ok("tail", "--no-follow", "--host", "far", "--after", "0", "-o", "json").lines
+    assert {json.loads(line)["execution_id"] for line in tail} == {name}
+    assert name in flightlog.ok("tail", "--no-follow", "--host", "far", "-n", "1").out
+    assert flightlog("list", "--host", "nowhere").code == 1
+    refused = flightlog("log", name, "hello")
+    assert refused.code != 0
+    assert "other machines" in refused.err
+
+
+@pytest.mark.covers("P18")
+def test_an_export_has_the_name_of_the_machine(daemon: Daemon, flightlog: Cli) -> None:
+    """What is exported is from where its daemon says that it is, what was told by others from there."""
+    origins = [
+        json.loads(line)["origin"]["host"]
+        for line in flightlog.ok("export").lines
+        if '"origin":{"log_id' in line
+    ]
+    assert origins == [HERE, "far", "farther"]
