@@ -29,6 +29,7 @@ _DIAL_S: Final = 2.0
 _LAST_WORD_BYTES: Final = 4096
 _CLOCK_US: Final = 1_000_000
 """A clock that is behind by less is nobody's trouble."""
+_PROBE_BYTES: Final = 4096
 _ROOM_BYTES: Final = 1_000_000_000
 _ROOM_SHARE: Final = 0.05
 _WAL_BYTES: Final = 512 * 1024 * 1024
@@ -203,7 +204,8 @@ def _trouble_with(directory: Path) -> str | None:
     """Return why nobody can write in a directory, or make it; None where that works."""
     try:
         if directory.exists():
-            with TemporaryFile(dir=directory):
+            with TemporaryFile(dir=directory, buffering=0) as file:
+                file.write(bytes(_PROBE_BYTES))  # on a full disk a file can be made, and nothing written
                 return None
         parent = next(parent for parent in directory.parents if parent.exists())
         if not parent.is_dir():

@@ -1,6 +1,7 @@
 """`flightlogd`: the daemon in the foreground, and its operator's verbs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,22 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         print(_MISSING, file=sys.stderr)  # noqa: T201  # no logger without its library
         raise SystemExit(2) from None
-    raise SystemExit(verbs.run(arguments))
+    if arguments.verb is None:
+        raise SystemExit(verbs.run(arguments))
+    try:
+        code = verbs.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered goes nowhere, quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"flightlogd {arguments.verb}: {where}{error.strerror or error}"
+        print(f"{said}\nhint: look at where it reads from and writes to", file=sys.stderr)  # noqa: T201  # as above
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 2
+    raise SystemExit(code)
 
 
 class _Parser(argparse.ArgumentParser):

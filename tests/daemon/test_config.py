@@ -1,5 +1,8 @@
 """Settings: file, environment, command line; checked before anything is opened, printed on request."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -122,3 +125,18 @@ def test_version_and_help() -> None:
     assert (version.returncode, shown.returncode) == (0, 0)
     assert "flightlogd 0." in version.stdout
     assert all(verb in shown.stdout for verb in ("check-config", "print-config", "rebuild", "sql", "version"))
+
+
+@pytest.mark.covers("P14")
+@pytest.mark.parametrize("verb", ["print-config", "version"])
+def test_output_that_cannot_be_written(verb: str) -> None:
+    """On a full disk a verb fails and says why; a reader that has seen enough is no failure."""
+    command = [sys.executable, "-P", "-m", "flightlogd", verb]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, b"No space left" in done.stderr, b"Traceback" in done.stderr) == (2, True, False)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        done = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -4,13 +4,14 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from support.daemon import Daemon, DaemonFactory
+from support.daemon import Daemon, DaemonFactory, clean_environment
 from support.govern import ask, govern
 from support.lines import event, log
 from support.peers import IngestPeer, Json
@@ -176,3 +177,32 @@ def test_a_file_that_may_not_grow(daemon_factory: DaemonFactory) -> None:
         peer.until_ack(sent)
     daemon.wait_for_entry("storage works again")
     assert status(daemon)["state"] == "ok"
+
+
+@pytest.mark.covers("P11", "P15")
+def test_a_disk_without_a_byte(disk: SmallDisk, home: Path) -> None:
+    """A first start there says that it cannot, in a sentence; `doctor` says that nothing can be spooled."""
+    disk.fill()
+    with suppress(OSError):
+        (disk.root / "rest").write_bytes(bytes(MIB))
+    state, runtime = home / "state", home / "run"
+    command = [*disk.prefix, sys.executable, "-P", "-m"]
+    where = ["--state-dir", str(state), "--runtime-dir", str(runtime)]
+    environment = clean_environment(FLIGHTLOG_SPOOL_DIR=str(state / "spool"))
+    done = subprocess.run(
+        [*command, "flightlogd", *where], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "hint: free" in done.stderr, "Traceback" in done.stderr) == (2, True, False), (
+        done
+    )
+    (disk.root / "spool").mkdir()
+    done = subprocess.run(
+        [*command, "flightlog", "doctor", "--runtime-dir", str(runtime)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    [spool] = [line.split("\t") for line in done.stdout.splitlines() if "\tspool\t" in line]
+    assert (done.returncode, spool[0], "No space left on device" in spool[2]) == (1, "bad", True), done

@@ -1,5 +1,6 @@
 """The group of all verbs, and the way from an error to a message and an exit code."""
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -12,6 +13,8 @@ from flightlog.cli.verb import ABOUT_LIMIT_CHARS, Session, shared_options
 from flightlog.errors import EXIT_FAILURE, EXIT_USAGE, FlightlogError
 
 INTERRUPTED: Final = 130
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 SECTIONS: Final = {
     "Record": ("exec", "start", "finish", "log", "emit", "backfill", "import", "export"),
@@ -105,7 +108,9 @@ def run(arguments: list[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
-        _tell(session.verb, f"{error.filename}: {error.strerror}" if error.filename else str(error), None)
+        reason = error.strerror or str(error)
+        hint = "free some space where it writes to" if error.errno in _FULL else None
+        _tell(session.verb, f"{error.filename}: {reason}" if error.filename else reason, hint)
         return EXIT_FAILURE
     return code if isinstance(code, int) else 0
 

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -163,6 +163,7 @@ def lock_state_dir(state_dir: Path) -> int:
             f"{state_dir}: another flightlogd (pid {owner}) has this state directory",
             "stop that one, or name another --state-dir",
         ) from None
-    os.truncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    with suppress(OSError):  # on a full disk nobody is told who has it
+        os.truncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
