@@ -1,7 +1,7 @@
 """`python -m fuzz [TARGET...] [--seconds N] [--seed N]`: fuzz for a while, say how much was tried.
 
-Inputs are mutations of good ones. Coverage does not guide it: what decodes is mostly C code inside msgspec, of
-which a guide for Python sees nothing. `fuzz.guided` is for what is ours.
+Inputs are mutations of good ones. Coverage does not guide it: what decodes is mostly C code inside msgspec,
+of which a guide for Python sees nothing. `fuzz.guided` is for what is ours.
 """
 
 import argparse

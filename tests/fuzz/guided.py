@@ -1,6 +1,6 @@
 """`python -m fuzz.guided TARGET [-max_total_time=60 ...]`: the same targets under atheris, by coverage.
 
-It sees the branches of our own Python; what msgspec decodes is C, where it is as blind as `python -m fuzz` is.
+It sees the branches of our own Python; what msgspec decodes is C, where it is as blind as `python -m fuzz`.
 The options are libFuzzer's. `pip install --group fuzz` installs it.
 """
 
