@@ -5,8 +5,9 @@ from typing import Final
 CONNECTION_LIMIT: Final = 256
 """Connections at once; one more is told so and closed."""
 
-CLIENT_CONNECTION_LIMIT: Final = 64
-"""Connections at once from one address. A browser makes six for a page."""
+CLIENT_CONNECTION_LIMIT: Final = 128
+"""Connections at once from one address, which all users of a machine have in common. A browser makes six for
+a page, and those that it has closed count until the server has come to them."""
 
 HEADER_LIMIT_BYTES: Final = 16 * 1024
 """Longest request line with its headers."""
