@@ -55,7 +55,15 @@ from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.search import Search
 from flightlogd.session import Session
-from flightlogd.store.database import DATABASE, check_sqlite, is_storage_error, open_writer, sync_wal
+from flightlogd.store.database import (
+    DATABASE,
+    SALVAGE_HINT,
+    check_sqlite,
+    is_damage,
+    is_storage_error,
+    open_writer,
+    sync_wal,
+)
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.origins import name_here
 from flightlogd.store.producers import find_producer
@@ -120,9 +128,8 @@ def _refusing(path: Path) -> Iterator[None]:
     except apsw.Error as error:
         if not is_storage_error(error):
             raise
-        raise StartError(
-            f"{path}: {error}", "free disk space, look at the disk's health, or restore a backup"
-        ) from None
+        hint = "free disk space, look at the disk's health, or restore a backup"
+        raise StartError(f"{path}: {error}", SALVAGE_HINT if is_damage(error) else hint) from None
 
 
 def _name_host(db: apsw.Connection, config: Config) -> None:

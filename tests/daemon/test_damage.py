@@ -88,6 +88,36 @@ def test_a_damaged_read_model(daemon: Daemon, name: str) -> None:
     assert len(messages(daemon, "later")) == 100
 
 
+@pytest.mark.covers("D5", "S0.8")
+@pytest.mark.parametrize("name", ["line_gap", "refused", "cursor"])
+def test_a_damaged_table_beside_the_log(daemon: Daemon, name: str) -> None:
+    """`status` tells what it can, and that something is damaged; the log is read."""
+    recorded(daemon)
+    with closing(apsw.Connection(str(daemon.database))) as db:
+        page = db.execute("select rootpage from sqlite_schema where name = ?", (name,)).get
+    garble(daemon, page)
+    daemon.start()
+    found = ask(daemon, "status").one("status")
+    assert (found["state"], "malformed" in found["state_reason"]) == ("storage_failing", True)
+    assert found["head_seq"] > 12_000
+    assert len(messages(daemon, "f")) == 2000
+
+
+@pytest.mark.covers("S0.8")
+@pytest.mark.parametrize("name", ["producer", "projection", "log_head"])
+def test_a_damaged_table_that_a_start_needs(daemon: Daemon, name: str) -> None:
+    """Without it no daemon starts; it says what else can be done."""
+    recorded(daemon)
+    with closing(apsw.Connection(str(daemon.database))) as db:
+        page = db.execute("select rootpage from sqlite_schema where name = ?", (name,)).get
+    garble(daemon, page)
+    with pytest.raises(StartFailedError) as caught:
+        daemon.start()
+    assert caught.value.returncode == 2
+    assert "flightlogd salvage" in caught.value.stderr
+    assert "Traceback" not in caught.value.stderr
+
+
 @pytest.mark.covers("S0.8")
 @pytest.mark.parametrize("damage", ["header", "schema", "cut"])
 def test_what_cannot_be_opened_is_left_alone(daemon: Daemon, damage: str) -> None:

@@ -1,12 +1,14 @@
 """How the daemon is, in one answer."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
 from flightlog_schemas import SCHEMA_VERSION
-from flightlog_schemas.answers import DaemonStatus, ProjectionStatus, SearchStatus
+from flightlog_schemas.answers import DaemonStatus, LateCursor, ProjectionStatus, SearchStatus
 from flightlogd import __version__
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
@@ -14,11 +16,13 @@ from flightlogd.lag import late_cursors
 from flightlogd.project import read_positions
 from flightlogd.store.cold import stored
 from flightlogd.store.cursors import sum_up_cursors
-from flightlogd.store.database import DATABASE
+from flightlogd.store.database import DAMAGE_HINT, DATABASE, is_damage
 from flightlogd.store.eventlog import read_head
 from flightlogd.store.reserve import RESERVE
 from flightlogd.store.searchfeed import unindexed_since
 from flightlogd.store.sizes import file_size
+
+T = TypeVar("T")
 
 _SHOWN_USERS = 100
 
@@ -27,8 +31,14 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 async def daemon_status(hub: Hub) -> DaemonStatus:
     """Return the daemon's state, positions, sizes and queues."""
-    head_seq, received, projections, running, refused, line_gaps = await hub.readers.run(_from_database)
-    cursors, cursor_lag = await hub.readers.run(_cursors)
+    head_seq, received, projections = await hub.readers.run(_from_database)
+    damage: set[str] = set()
+    running = await _unless_damaged(hub, _running, 0, damage)
+    refused = await _unless_damaged(hub, _refused, 0, damage)
+    line_gaps = await _unless_damaged(hub, _line_gaps, 0, damage)
+    cursors, cursor_lag = await _unless_damaged(hub, _cursors, (0, 0), damage)
+    nobody: list[LateCursor] = []
+    late = await _unless_damaged(hub, lambda db: late_cursors(db, hub.config, system_clock()), nobody, damage)
     fault = hub.fault or hub.writer.tidy_fault
     search = await _search_status(hub, head_seq)
     database = Path(hub.config.state_dir) / DATABASE
@@ -36,6 +46,8 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     state, reason = "ok", None
     if fault is not None:
         state, reason = fault.state, f"{fault.reason}; {fault.hint}"
+    elif damage:
+        state, reason = "storage_failing", f"{'; '.join(sorted(damage))}; {DAMAGE_HINT}"
     elif broken:
         state, reason = "degraded", f"read models stopped: {', '.join(broken)}; flightlogd rebuild"
     elif search.state == "failing":
@@ -68,7 +80,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         followers=hub.followers,
         cursors=cursors,
         cursor_lag=cursor_lag,
-        late_cursors=await hub.readers.run(lambda db: late_cursors(db, hub.config, system_clock())),
+        late_cursors=late,
         queued_lines=hub.inbox.queued_lines,
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,
@@ -81,7 +93,20 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     )
 
 
-def _from_database(db: apsw.Connection) -> tuple[int, int, list[ProjectionStatus], int, int, int]:
+async def _unless_damaged(
+    hub: Hub, question: Callable[[apsw.Connection], T], otherwise: T, damage: set[str]
+) -> T:
+    """Return an answer, or note that what it needs is damaged: the rest is told all the same."""
+    try:
+        return await hub.readers.run(question)
+    except apsw.Error as error:
+        if not is_damage(error):
+            raise
+        damage.add(str(error))
+        return otherwise
+
+
+def _from_database(db: apsw.Connection) -> tuple[int, int, list[ProjectionStatus]]:
     head = read_head(db)
     head_seq = head.seq
     projections = [
@@ -94,11 +119,20 @@ def _from_database(db: apsw.Connection) -> tuple[int, int, list[ProjectionStatus
         )
         for found in read_positions(db).values()
     ]
-    running = db.execute("select count(*) from execution where status = 'running'").get
+    return head_seq, head.received, projections
+
+
+def _running(db: apsw.Connection) -> int:
+    return int(db.execute("select count(*) from execution where status = 'running'").get)
+
+
+def _refused(db: apsw.Connection) -> int:
     # Who lost a race was told, and that is all there is to it.
-    refused = db.execute("select count(*) from refused where code <> 'conflict'").get
-    gaps = db.execute("select count(*) from line_gap where cause = 'missing'").get
-    return head_seq, head.received, projections, running, refused, gaps
+    return int(db.execute("select count(*) from refused where code <> 'conflict'").get)
+
+
+def _line_gaps(db: apsw.Connection) -> int:
+    return int(db.execute("select count(*) from line_gap where cause = 'missing'").get)
 
 
 def _cursors(db: apsw.Connection) -> tuple[int, int]:

@@ -15,6 +15,11 @@ DATABASE: Final = "flightlog.db"
 DAMAGE_HINT: Final = "`flightlogd verify` names what is damaged; docs/storage.md says what can be done"
 """What an operator is told where the file is not what was written."""
 
+SALVAGE_HINT: Final = (
+    "restore a backup, or see what `flightlogd salvage FILE` gets out of it; the file was left as it is"
+)
+"""What an operator is told where it cannot be opened."""
+
 _BUSY_TIMEOUT_MS: Final = 5000
 """Only the short reads of a shell or a backup can be in the way."""
 

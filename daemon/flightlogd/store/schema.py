@@ -12,7 +12,7 @@ import apsw
 
 from flightlogd.errors import StartError
 from flightlogd.seal import GENESIS
-from flightlogd.store.database import begin, commit, rollback
+from flightlogd.store.database import SALVAGE_HINT, begin, commit, rollback
 
 APPLICATION_ID: Final = 0x666C6F67
 """`flog`, in the file's header: another program's database is not taken for ours."""
@@ -48,9 +48,7 @@ def check_database(path: Path) -> None:
             # begun is undone by opening it, which cannot be done without writing.
             found, application, empty = _header(path, apsw.SQLITE_OPEN_READWRITE)
     except apsw.Error as error:
-        raise StartError(
-            f"{path}: {error}", "restore a backup, or name another --state-dir; the file was left as it is"
-        ) from None
+        raise StartError(f"{path}: {error}", SALVAGE_HINT) from None
     if not empty and application != APPLICATION_ID:
         raise StartError(f"{path}: not a database of flightlog", "name another --state-dir")
     if found > schema_version():
