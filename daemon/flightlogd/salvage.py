@@ -36,6 +36,7 @@ from flightlogd.store.tombstones import Tombstone, holes_between, last_digest
 
 _DAMAGED: Final = "damaged"
 _GOVERNED: Final = "retention"
+_NEEDED: Final = "'event_batch', 'log_head', 'tombstone', 'cold_dictionary'"
 _PAGE_COUNT_AT: Final = 28
 """Where the first page says how many there are (sqlite.org/fileformat.html)."""
 
@@ -87,10 +88,10 @@ def open_damaged(database: Path, scratch: Path) -> Iterator[apsw.Connection]:
         copy, fresh = Path(directory, "copy.db"), Path(directory, "fresh.db")
         with closing(open_writer(fresh)) as db:
             migrate(db, fresh)
-            # So that what is left of the schema is in the first page alone.
-            parts = db.execute("select type, name from sqlite_schema where type in ('view', 'trigger')")
-            for kind, name in parts.fetchall():
-                db.execute(f"drop {kind} {name}")
+            # What is left of the schema is in the first page alone.
+            db.execute("pragma writable_schema = on")
+            db.execute(f"delete from sqlite_schema where tbl_name not in ({_NEEDED}) or type = 'trigger'")
+            db.execute("pragma writable_schema = reset")
             page_size = int(db.pragma("page_size"))
         shutil.copyfile(database, copy)
         wal = database.with_name(f"{database.name}-wal")
