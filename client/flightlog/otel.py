@@ -11,11 +11,11 @@ They write with a client of flightlog, which never waits for the daemon and keep
 docs/opentelemetry.md says what becomes of what. Needs opentelemetry-sdk (the extra `otel`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -116,6 +116,30 @@ class FlightlogSpanProcessor(SpanProcessor):
         if scope is not None:
             found[EXECUTION_ID] = scope.execution_id
         span.set_attributes({name: value for name, value in found.items() if name not in given})
+
+
+class FlightlogLogProcessor(LogRecordProcessor):
+    """Notes on each log record which execution its caller is in; put it before the one that exports.
+
+    That is the one of flightlog around, else the one that the span around belongs to.
+    """
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Note it (called by the SDK)."""
+        scope, span = context.get_current(), get_current_span()
+        execution_id: object = None if scope is None else scope.execution_id
+        if execution_id is None and isinstance(span, ReadableSpan):
+            execution_id = (span.attributes or {}).get(EXECUTION_ID)
+        attributes = log_record.log_record.attributes
+        if isinstance(attributes, MutableMapping) and isinstance(execution_id, str):
+            attributes.setdefault(EXECUTION_ID, execution_id)
+
+    def shutdown(self) -> None:
+        """Do nothing: it keeps nothing."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002  # as the SDK calls it
+        """Do nothing, likewise."""
+        return True
 
 
 def _span(span: ReadableSpan) -> model.Span:

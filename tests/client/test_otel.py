@@ -13,14 +13,19 @@ from opentelemetry import trace
 from opentelemetry._logs import LogRecord as Record
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Tracer
 
 from flightlog import Client
-from flightlog.otel import FlightlogLogExporter, FlightlogSpanExporter, FlightlogSpanProcessor
+from flightlog.otel import (
+    FlightlogLogExporter,
+    FlightlogLogProcessor,
+    FlightlogSpanExporter,
+    FlightlogSpanProcessor,
+)
 from support.daemon import Daemon, clean_environment
 from support.peers import QueryPeer
 from support.programs import events
@@ -215,17 +220,24 @@ def test_agents_tools_and_tokens(
 def test_spans_within_an_execution_belong_to_it(
     daemon: Daemon, client: Client, provider: TracerProvider, tracer: Tracer
 ) -> None:
-    """Within an execution of flightlog spans are its tasks and begin no other."""
+    """Within an execution of flightlog spans are its tasks, records its lines; they begin no other."""
+    records = LoggerProvider(shutdown_on_exit=False)
+    for processor in (FlightlogLogProcessor(), BatchLogRecordProcessor(FlightlogLogExporter(client))):
+        records.add_log_record_processor(processor)
     with (
         client.execution(execution_id="mine"),
         tracer.start_as_current_span("outer"),
         tracer.start_as_current_span("inner"),
     ):
-        pass
+        records.get_logger("t").emit(Record(body="hello"))
 
+    assert records.force_flush()
     flush(client, provider)
+    [line] = events(daemon, type=["log"])
+    assert (line["execution_id"], line.get("fields")) == ("mine", None)
     assert [one["execution_id"] for one in ask(daemon, "executions", "execution")] == ["mine"]
     assert {one["name"] for one in ask(daemon, "tasks", "task", execution_id="mine")} == {"outer", "inner"}
+    records.shutdown()
 
 
 @pytest.mark.covers("P9", "P10")

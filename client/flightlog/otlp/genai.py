@@ -45,7 +45,7 @@ class Agents:
             execution_id: Its execution.
             reason: Why it failed, where it did.
         """
-        operation = span.attributes.get(OPERATION)
+        operation = _first(span.attributes, OPERATION)
         # What an agent's span sums up, its calls of models say one by one; not so where it runs elsewhere.
         counts = operation in _MODEL or (operation == _AGENT and span.kind == KIND_CLIENT)
         tokens = _tokens(span.attributes) if counts else (0, 0)

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from flightlog.importing.shorten import cut_text, cut_value
-from flightlog.otlp.execution import Executions, service_of
+from flightlog.otlp.execution import EXECUTION_ID, Executions, service_of
 from flightlog.otlp.genai import OPERATION, TOOL, Agents
 from flightlog.otlp.model import KINDS, STATUS_ERROR, Attributes, Span, SpanEvent
 from flightlog.outcome import MESSAGE_LIMIT_CHARS, STACK_LIMIT_CHARS
@@ -209,8 +209,9 @@ def exception_of(attributes: Attributes) -> dict[str, str | None]:
 
 
 def kept(attributes: Attributes) -> dict[str, Any]:
-    """Return attributes as a line can hold them."""
-    found: dict[str, Any] = cut_value(attributes, TEXT_LIMIT_CHARS, VALUE_LIMIT_CHARS)
+    """Return attributes as a line can hold them; which execution it is of has a place of its own there."""
+    told = {name: value for name, value in attributes.items() if name != EXECUTION_ID}
+    found: dict[str, Any] = cut_value(told, TEXT_LIMIT_CHARS, VALUE_LIMIT_CHARS)
     return found
 
 
