@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,8 +27,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import format_trace_id
 
+from cli.runner import TIMEOUT_S
+from flightlog.web.doors.door import Posted
+from flightlog.web.doors.otlp import DOORS, PROTOBUF
 from flightlog.web.limits import INTAKE_LIMIT_BYTES, UNPACKED_LIMIT_BYTES
+from flightlog.web.problem import Problem
 from support.daemon import Daemon
+from support.fake_daemon import FakeDaemon
 from support.programs import events
 from support.web import Web
 
@@ -213,3 +221,33 @@ def test_a_daemon_that_is_away(daemon: Daemon, web: Web) -> None:
 
     assert post(web, request(span(spanId=PARENT))).status_code == 200
     assert {one["span_id"] for one in events(daemon, type=["task.ended"])} == {SPAN, PARENT}
+
+
+@pytest.mark.covers("P9", "P15")
+def test_a_daemon_whose_disk_is_full(home: Path) -> None:
+    """Where the daemon waits out a full disk the answer is 503 at once, for who posts has a deadline."""
+    daemon = FakeDaemon(home)
+    with daemon.listener, Web(home) as web, ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(post, web, request(span()))
+        with daemon.accept() as producer:
+            producer.said()
+            producer.say(busy={"code": "storage_full"})
+            answer = posting.result(TIMEOUT_S)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"]["code"] == "storage_full"
+
+
+@pytest.mark.covers("P9")
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing reads protobuf, it is refused with what to do, and JSON is taken all the same."""
+    monkeypatch.delitem(sys.modules, "flightlog.otlp.otlp_protobuf", raising=False)
+    monkeypatch.setitem(sys.modules, "google.protobuf.message", None)
+    traces, _ = DOORS
+
+    with pytest.raises(Problem) as refused:
+        traces.read(Posted(PROTOBUF, {}, b"", 0))
+
+    assert refused.value.status == 415
+    assert "flightlog[otel]" in str(refused.value.error.hint)
+    assert traces.read(Posted("application/json", {}, b"{}", 0)).count == 0

@@ -33,11 +33,11 @@ def _protobuf() -> ModuleType:
     """
     try:
         from flightlog.otlp import otlp_protobuf  # an extra of its own
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError:
         raise Problem(
             415,
             "unsupported_media_type",
-            f"{error.name} is not installed here",
+            "opentelemetry-proto is not installed here",
             "pip install 'flightlog[otel]', or send JSON: OTEL_EXPORTER_OTLP_PROTOCOL=http/json",
         ) from None
     return otlp_protobuf
