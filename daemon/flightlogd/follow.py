@@ -17,13 +17,14 @@ from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
 from flightlogd.queries.execution import one_execution
-from flightlogd.queries.log import Page, log_page, log_page_back, start_after
+from flightlogd.queries.log import Page, last_page, log_page, log_page_back, start_after
 from flightlogd.queries.of_host import name_hosts
 from flightlogd.store.eventlog import read_head
 
 Send = Callable[[bytes], Awaitable[None]]
 
 _encode = msgspec.json.encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def answer_line(name: str, answer: object) -> bytes:
@@ -86,7 +87,13 @@ async def _run_back(request: Logs, hub: Hub, send: Send, uid: int) -> End:
 
 
 def _first_page(db: apsw.Connection, request: Logs, uid: int) -> Page:
-    return log_page(db, request, start_after(db, request, uid), _page_limit(request.limit, 0))
+    limit = _page_limit(request.limit, 0)
+    if request.last is not None and 0 < request.last <= limit:
+        after = start_after(db, replace(request, last=None), uid)
+        page = last_page(db, request, after, request.last)
+        if page is not None:
+            return page
+    return log_page(db, request, start_after(db, request, uid), limit)
 
 
 def _page_limit(limit: int | None, sent: int) -> int:
@@ -95,7 +102,7 @@ def _page_limit(limit: int | None, sent: int) -> int:
 
 async def _send_lines(lines: list[LogLine], send: Send) -> None:
     if lines:
-        await send(b"".join(answer_line("log", line) for line in lines))
+        await send(_encode_lines([{"log": line} for line in lines]))
 
 
 async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_only: bool = False) -> None:

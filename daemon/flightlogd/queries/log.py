@@ -75,6 +75,8 @@ class Filter:
         self._level_mask = sum(1 << (number - 1) // 4 for number in set(request.level))
         self._names = {levels.level_name(number) for number in request.level}
         self._grep = substrings(request.grep)
+        narrowed = request.level, request.task_id, request.agent_id, request.source, request.since
+        self._all = not any((*narrowed, self._grep, request.exclude)) and request.until is None
 
     def may_match(self, row: IndexRow) -> bool:
         """Say, from the index alone, whether a batch can hold a line that matches."""
@@ -88,7 +90,7 @@ class Filter:
     def matches(self, line: LogLine) -> bool:
         """Say whether a line is wanted."""
         request = self._request
-        return (
+        return self._all or (
             (not self._names or line.level in self._names)
             and (request.task_id is None or line.task_id == request.task_id)
             and (request.agent_id is None or line.agent_id == request.agent_id)
@@ -147,6 +149,29 @@ def log_page(db: apsw.Connection, request: Logs, after: int, limit: int = PAGE_L
     ended = execution_id is not None and status_of(db, execution_id) in TERMINAL
     pruned = _pruned(db, execution_id)
     return Page(execution_id, lines, head, complete=True, ended=ended, pruned=pruned)
+
+
+def last_page(db: apsw.Connection, request: Logs, after: int, count: int) -> Page | None:
+    """Return the last `count` lines after a position, oldest first; None where that is too much for a page.
+
+    Raises:
+        QuestionError: `not_found`, `ambiguous` or `projection_broken`.
+    """
+    head = read_head(db).seq
+    execution_id, runs = _find_runs(db, request, after)
+    wanted = Filter(request)
+    lines: list[LogLine] = []
+    size = 0
+    for _, rows in _batches(db, runs, after, head, newest_first=True):
+        found = [line for line in _lines(db, rows, wanted) if line.seq > after]
+        lines += found[: -(count - len(lines)) - 1 : -1]
+        size += sum(len(line.message) for line in found)
+        if len(lines) == count:
+            break
+        if size >= PAGE_BYTES:
+            return None
+    ended = execution_id is not None and status_of(db, execution_id) in TERMINAL
+    return Page(execution_id, lines[::-1], head, True, ended, _pruned(db, execution_id))
 
 
 def log_page_back(db: apsw.Connection, request: Logs, after: int, before: int, limit: int) -> Page:
