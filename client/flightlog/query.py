@@ -11,7 +11,7 @@ import msgspec
 from flightlog.dial import away, dial
 from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
-from flightlog_schemas.wire.lines import Events, Tail
+from flightlog_schemas.wire.lines import Events, OneEvent, Tail
 from flightlog_schemas.wire.query import REQUESTS
 from flightlog_schemas.wire.reply import End, Passed, Pruned, QueryError, Recorded
 from flightlog_schemas.wire.request import Request
@@ -168,8 +168,8 @@ class Connection:
             except ValueError as error:
                 raise _not_understood(error) from error
 
-    def recorded(self, request: Events) -> Iterator[Recorded]:
-        """Ask for a page of one execution's recorded events and yield them in order.
+    def recorded(self, request: Events | OneEvent) -> Iterator[Recorded]:
+        """Ask for a page of one execution's recorded events, or for one event, and yield them in order.
 
         Raises:
             DaemonAway: as `all` does.

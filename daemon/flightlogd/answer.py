@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.stats import Stats
 from flightlog_schemas.wire import query as wire
-from flightlog_schemas.wire.lines import Cursor, Cursors, Events, Search
+from flightlog_schemas.wire.lines import Cursor, Cursors, Events, OneEvent, Search
 from flightlog_schemas.wire.query import REQUESTS
 from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import Request
@@ -26,7 +26,7 @@ from flightlogd.queries.agent import agent_page
 from flightlogd.queries.artifact import artifact_page
 from flightlogd.queries.audit import audit_entries
 from flightlogd.queries.cursor import change_cursor, cursor_page
-from flightlogd.queries.event import event_page
+from flightlogd.queries.event import event_page, one_event
 from flightlogd.queries.execution import list_executions, one_execution, phase_position
 from flightlogd.queries.host import host_page
 from flightlogd.queries.of_host import name_hosts
@@ -80,6 +80,12 @@ def _hosted(read: Read) -> Read:
         return found, more
 
     return named
+
+
+async def _event(request: OneEvent, hub: Hub, send: Send, uid: int) -> End:
+    seq = hub.head.seq
+    await send(await hub.readers.run(lambda db: one_event(db, request, uid)))
+    return End(count=1, seq=seq)
 
 
 async def _events(request: Events, hub: Hub, send: Send) -> End:
@@ -226,6 +232,7 @@ ASK: Final[dict[str, Ask]] = {
 """By verb."""
 
 ASK_AS: Final[dict[str, AskAs]] = {
+    "event": _event,
     "tail": run_tail,
     "logs": run_logs,
     "cursor": _cursor,

@@ -63,6 +63,15 @@ def unpack_offsets(packed: bytes) -> Iterator[tuple[int, int]]:
         yield value & _INDEX_MASK, value >> _INDEX_BITS
 
 
+def nth_line(blob: bytes, index: int, count: int) -> bytes:
+    """Return the line of that index in a blob of so many; the blob is taken apart from its nearer end."""
+    if index < count // 2:
+        part = blob.split(SEPARATOR, index + 1)[index]
+    else:
+        part = blob.rsplit(SEPARATOR, count - index)[-(count - index)]
+    return part[index == 0 : len(part) - (index == count - 1)]
+
+
 def line_at(blob: bytes, start: int) -> bytes:
     """Return the line that starts there: up to the separator, or the closing bracket."""
     end = blob.find(SEPARATOR, start)

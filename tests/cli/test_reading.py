@@ -10,6 +10,7 @@ import pytest
 from cli.runner import Cli
 from flightlog_schemas.events import BY_TAG
 from support.daemon import Daemon
+from support.govern import record
 from support.lines import event, log
 from support.peers import IngestPeer
 
@@ -326,3 +327,19 @@ def test_a_filter_that_nothing_fits_says_so(told: Daemon, tmp_path: Path) -> Non
         found = flightlog.ok(*arguments)
         assert found.err.endswith(f": {said}\n"), arguments
         assert flightlog.ok(*arguments, "--json").err == ""
+
+
+@pytest.mark.covers("P21", "S0.5")
+def test_one_event(daemon: Daemon) -> None:
+    """One event is found by its position, or by its user's key; where there is none the exit code is 1."""
+    flightlog = Cli(daemon.runtime_dir)
+    record(daemon, "e", log("e", "first", id="key-1"), log("e", "second"))
+    told = flightlog.ok("event", "--id", "key-1").json
+    assert (told["event"]["message"], told["event"]["id"]) == ("first", "key-1")
+    assert flightlog.ok("event", str(told["seq"])).json == told
+    assert flightlog.ok("event", "--id", "key-1", "--uid", str(told["uid"])).json == told
+    assert flightlog.ok("event", str(told["seq"] + 1)).json["event"]["message"] == "second"
+    missing = (("--id", "key-2"), ("--id", "key-1", "--uid", "4242"), ("999",))
+    assert [flightlog("event", *arguments).code for arguments in missing] == [1, 1, 1]
+    assert "the log does not go there" in flightlog("event", "999").err
+    assert [flightlog("event").code, flightlog("event", "1", "--id", "k").code] == [3, 3]

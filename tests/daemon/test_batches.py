@@ -14,6 +14,7 @@ from flightlogd.lines import (
     join_lines,
     line_at,
     line_offsets,
+    nth_line,
     pack_offsets,
     split_lines,
     unpack_offsets,
@@ -141,4 +142,5 @@ def test_lines_are_joined_and_taken_apart(lines: list[bytes]) -> None:
     packed = pack_offsets(range(len(lines)), line_offsets(lines))
 
     assert split_lines(blob) == lines
+    assert [nth_line(blob, index, len(lines)) for index in range(len(lines))] == lines
     assert [line_at(blob, start) for _, start in unpack_offsets(packed)] == lines

@@ -160,6 +160,8 @@ REQUESTS: list[Request] = [
         before=3,
         limit=4,
     ),
+    lines.OneEvent(seq=1),
+    lines.OneEvent(id="k", uid=2),
     query.Audit(),
     query.Audit(execution_id="e", after=1, limit=2),
     query.Audit(task_id="t", type=("TASK_FAILED",), since=1, until=2, last=3, after="4:5"),

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import UNSET
 
 from flightlog_schemas.events import QUIET_TYPES, Event
-from flightlog_schemas.wire.lines import Events
+from flightlog_schemas.wire.lines import Events, OneEvent
 from flightlog_schemas.wire.origin import Origin
 from flightlog_schemas.wire.reply import Pruned, Recorded
 from flightlogd.batch import Batch, Span, decode_spans, origin_of
 from flightlogd.elsewhere import mark_here
+from flightlogd.errors import QuestionError
 from flightlogd.lines import GONE
 from flightlogd.match import Match
 from flightlogd.queries.find import find_execution, require
@@ -24,7 +25,9 @@ from flightlogd.store.eventlog import (
     read_batches,
     read_head,
     read_index,
+    read_line,
 )
+from flightlogd.store.keys import find_key
 from flightlogd.store.tombstones import holes_between, taken_ranges
 
 PAGE_BYTES: Final = 512 * 1024
@@ -129,6 +132,34 @@ def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]
         ):
             sent.append(event_line(picked.first_seq, picked.received, spans[place], index, line))
     return sent
+
+
+def one_event(db: apsw.Connection, request: OneEvent, uid: int) -> bytes:
+    """Return one recorded event as it is sent.
+
+    Args:
+        db: A connection that reads.
+        request: Which.
+        uid: Who asks.
+
+    Raises:
+        QuestionError: `invalid`: neither a position nor a key, or both; `not_found`.
+    """
+    seq = request.seq
+    if (seq is None) == (request.id is None):
+        raise QuestionError("invalid", "which event? Name its position or its key")
+    if request.id is not None:
+        uid = uid if request.uid is None else request.uid
+        seq = find_key(db, uid, request.id)
+        if seq is None:
+            raise QuestionError("not_found", f"no event of uid {uid} has the key {request.id}")
+    assert seq is not None
+    found = read_line(db, seq)
+    if found is None:
+        known = "it has left the log" if 0 < seq <= read_head(db).seq else "the log does not go there"
+        raise QuestionError("not_found", f"no event at position {seq}: {known}")
+    received, span, index, line = found
+    return event_line(seq - index, received, span, index, line)
 
 
 def event_page(db: apsw.Connection, request: Events) -> tuple[list[bytes], int | None]:

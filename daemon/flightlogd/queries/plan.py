@@ -163,7 +163,7 @@ def _candidates(
 def _read(db: apsw.Connection, seq: int) -> Plan | None:
     """Return the plan that an event of the log holds, None where that is none."""
     found = read_line(db, seq)
-    event = None if found is None else decode_stored(found[2])
+    event = None if found is None else decode_stored(found[-1])
     if not isinstance(event, PlanBuilt) or event.plan is None:
         return None
     try:
@@ -203,7 +203,7 @@ def _adjusted(
         found = read_line(db, at)
         if found is None:
             continue
-        received, span, line = found
+        received, span, _, line = found
         left_bytes -= len(line)
         if left_bytes < 0:
             break

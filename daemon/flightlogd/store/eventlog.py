@@ -19,7 +19,7 @@ from flightlog_schemas.limits import INT64_MAX
 from flightlogd.batch import Batch, Span, decode_spans, encode_spans
 from flightlogd.elsewhere import GIVEN_PREFIX, mark_event, mark_facts, mark_here
 from flightlogd.facts import Facts, note, tally_logs
-from flightlogd.lines import GONE, line_at, split_lines, unpack_offsets
+from flightlogd.lines import GONE, line_at, nth_line, split_lines, unpack_offsets
 from flightlogd.seal import extend_chain
 from flightlogd.store.damage import UNREADABLE, damaged_range, naming
 from flightlogd.store.database import begin, commit, rollback
@@ -163,21 +163,29 @@ def received_after(db: apsw.Connection, seq: int) -> int | None:
     return None if found is None else int(found)
 
 
-def read_line(db: apsw.Connection, seq: int) -> tuple[int, Span, bytes] | None:
-    """Return one line of the log with when it was received and the span it is in, None where it is gone."""
-    row = db.execute(
-        f"select first_seq, received, spans, {LINES} from event_batch where first_seq <= ?"
-        " order by first_seq desc limit 1",
-        (seq,),
-    ).fetchone()
-    if row is None:
+def read_line(db: apsw.Connection, seq: int) -> tuple[int, Span, int, bytes] | None:
+    """Return one line of the log: when it was received, its span, its index in the batch, its bytes.
+
+    None where it is gone.
+
+    Raises:
+        DamagedRangeError: it cannot be read.
+    """
+    with naming(seq, seq):
+        row = db.execute(
+            f"select first_seq, last_seq, received, spans, {LINES} from event_batch where first_seq <= ?"
+            " order by first_seq desc limit 1",
+            (seq,),
+        ).fetchone()
+    if row is None or row[1] < seq:
         return None
-    first_seq, received, spans, blob = row
-    index, lines = seq - first_seq, split_lines(blob)
-    if index >= len(lines) or lines[index] == GONE:
+    first_seq, last_seq, received, spans, blob = row
+    index = seq - first_seq
+    line = nth_line(blob, index, last_seq - first_seq + 1)
+    if line == GONE:
         return None
     span = next(span for span in reversed(decode_spans(spans)) if span.index <= index)
-    return received, span, lines[index]
+    return received, span, index, line
 
 
 def first_available(db: apsw.Connection, after: int) -> int:

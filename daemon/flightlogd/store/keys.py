@@ -64,6 +64,17 @@ class Keys:
         return len(rows)
 
 
+def find_key(db: apsw.Connection, uid: int, key: str) -> int | None:
+    """Return the position of the event that had a user's key, None where none did."""
+    for table in ("event_key_recent", "event_key"):
+        found = db.execute(
+            f"select seq from {table} where uid = ? and key_digest = ?", (uid, _digest(key.encode()))
+        ).get
+        if found is not None:
+            return int(found)
+    return None
+
+
 def unmerged_keys(db: apsw.Connection) -> int:
     """Return how many recent keys wait to be merged."""
     return int(db.execute("select count(*) from event_key_recent").get)

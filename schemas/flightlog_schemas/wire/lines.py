@@ -48,6 +48,20 @@ class Tail(Request, kw_only=True):
     host: Hosts = ()
 
 
+class OneEvent(Request, kw_only=True):
+    """One recorded event, by its position or by its key.
+
+    Attributes:
+        seq: Its position.
+        id: Its key; `seq` is left out then.
+        uid: Whose key; the asker's own unless given.
+    """
+
+    seq: Count | None = None
+    id: Id | None = None
+    uid: Count | None = None
+
+
 class Events(Request, kw_only=True):
     """Recorded events of one execution, oldest first, a page at a time; log lines only if asked for."""
 

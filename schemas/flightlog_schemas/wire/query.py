@@ -11,7 +11,7 @@ from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import Provenance
 from flightlog_schemas.limits import Count, ExecutionRef, Id, Micros, TraceId
 from flightlog_schemas.statuses import Status, TaskStatus
-from flightlog_schemas.wire.lines import Check, Cursor, Cursors, Events, Logs, Search, Tail
+from flightlog_schemas.wire.lines import Check, Cursor, Cursors, Events, Logs, OneEvent, Search, Tail
 from flightlog_schemas.wire.request import PAGE_LIMIT, Hosts, Limit, Request, StatsLimit, WaitMs
 
 
@@ -276,6 +276,7 @@ class StatusRequest(Request, kw_only=True):
 
 REQUESTS: Final[dict[str, type[Request]]] = {
     "tail": Tail,
+    "event": OneEvent,
     "events": Events,
     "executions": Executions,
     "inspect": Inspect,
