@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from flightlog_schemas import levels
-from flightlog_schemas.bulk import PlainLog
+from flightlog_schemas.bulk import LogMention, PlainLog
 from flightlog_schemas.codec import is_id
 from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.events import QUIET_TYPES, Event, Log, UserEvent
@@ -104,8 +104,8 @@ def note(facts: Facts, index: int, event: Event) -> None:
         entry.state_count += 1
 
 
-def tally_logs(logs: Iterable[PlainLog]) -> Facts | None:
-    """Return what plain log lines say, or None where one has an id that is none."""
+def tally_logs(logs: Iterable[PlainLog | LogMention]) -> Facts | None:
+    """Return what log lines say, or None where one has an id that is none."""
     facts = Facts({}, [])
     tallies = facts.tallies
     ids: set[str] = set()

@@ -36,7 +36,18 @@ class PlainLog(Struct, kw_only=True, omit_defaults=True, gc=False, tag="log", fo
     fields: dict[str, _Value] | None = None
 
 
+class LogMention(Struct, kw_only=True, gc=False, tag="log"):
+    """What a `log` event that has a time says of others than itself: whose it is, when, of which level."""
+
+    execution_id: Id
+    time: Micros
+    level: str | UnsetType = UNSET
+    task_id: Id | None = None
+    agent_id: Id | None = None
+
+
 _DECODER: Final = msgspec.json.Decoder(list[PlainLog])
+_MENTION_DECODER: Final = msgspec.json.Decoder(list[LogMention])
 _ENCODER: Final = msgspec.json.Encoder()
 
 _FIRST: Final = itemgetter(0)
@@ -74,3 +85,18 @@ def decode_logs(blob: bytes, lines: Sequence[bytes]) -> list[PlainLog] | None:
     ):
         return None
     return events
+
+
+def decode_mentions(blob: bytes) -> list[LogMention] | None:
+    """Decode of stored lines what read models count; they were proved when they came.
+
+    Args:
+        blob: The lines, joined to a JSON array.
+
+    Returns:
+        A mention for each line; None where any is another event, has no time, or another kind of level.
+    """
+    try:
+        return _MENTION_DECODER.decode(blob)
+    except _UNDECODABLE:
+        return None

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from flightlogd.lines import (
     split_lines,
     unpack_offsets,
 )
+from flightlogd.store.eventlog import split_batch
 from support.lines import event, log
 
 RECEIVED = 1_790_000_000_000_000
@@ -144,3 +146,23 @@ def test_lines_are_joined_and_taken_apart(lines: list[bytes]) -> None:
     assert split_lines(blob) == lines
     assert [nth_line(blob, index, len(lines)) for index in range(len(lines))] == lines
     assert [line_at(blob, start) for _, start in unpack_offsets(packed)] == lines
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        log("e", "m", time=5, fields={"deep": {"a": [1.50]}}, id="k", unknown=1, task_id="t"),
+        log("e", "m", time=5, level=13),
+        log("e", "m", level="ERROR"),
+        log("e", "m", time=7, level="strange", expect_seq=0),
+        event("task.started", "f", task_id="t", time=1),
+        event("my.own", "f", time=9),
+    ],
+)
+def test_stored_lines_say_what_they_said(odd: bytes) -> None:
+    """Lines of any form that are read again count as they did when they came."""
+    lines = [log("e", "m", time=3, level="WARN"), odd, log("f", "m", time=2)]
+    blob = join_lines(lines)
+    spans = encode_spans([Span(0, "p", 1, len(lines), 0, 0)])
+
+    assert split_batch(1, RECEIVED, spans, blob).facts == facts_of(map(decode_line, lines))

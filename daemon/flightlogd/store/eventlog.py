@@ -12,7 +12,7 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
-from flightlog_schemas.bulk import decode_logs
+from flightlog_schemas.bulk import decode_mentions
 from flightlog_schemas.codec import decode_stored
 from flightlog_schemas.events import QUIET_TYPES, Event
 from flightlog_schemas.limits import INT64_MAX
@@ -228,8 +228,8 @@ def split_batch(first_seq: int, received: int, spans: str, blob: bytes) -> Batch
     lines = split_lines(blob)
     batch = Batch(first_seq, received, decode_spans(spans), lines, Facts({}, []))
     marks = {mark_here(span.producer) for span in batch.spans}
-    logs = decode_logs(blob, lines) if len(marks) == 1 else None
-    facts = None if logs is None else tally_logs(logs)
+    logs = decode_mentions(blob) if len(marks) == 1 else None
+    facts = None if logs is None or len(logs) != len(lines) else tally_logs(logs)
     if facts is not None:
         mark_facts(facts, marks.pop())
     else:
