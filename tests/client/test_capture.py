@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import flightlog
+from flightlog.capture.child import spawn
 from flightlog.capture.lines import RawLine
 from flightlog.capture.quota import Quota
+from flightlog.capture.record import Recorder
 from support.daemon import Daemon
 from support.programs import events, run_program
 
@@ -42,6 +44,17 @@ def test_a_command_in_a_task(shared_daemon: Daemon) -> None:
     ]
     assert all((said["task_id"], said["source"]) == ("load", "plugin:core/csv.load") for said in found[:3])
     assert ("task_id" in found[3], found[3]["source"]) == (False, "exec:echo")
+
+
+@pytest.mark.covers("S0.7")
+def test_a_duration_begins_with_the_command() -> None:
+    """How long a command took counts from its start, however late anybody begins to read."""
+    child = spawn(["true"], os.environ, frozenset())
+    child.started -= 5
+    ended = Recorder(child, lambda _: None, lambda: False, lambda: False, None, passing=False).run()
+    child.close()
+
+    assert 5_000_000 <= ended.duration_us < 60_000_000
 
 
 @pytest.mark.covers("P10")

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -34,10 +35,12 @@ class Child:
         stdout: Reading end of its stdout.
         stderr: Reading end of its stderr.
         pidfd: Descriptor that is readable once the process has ended.
+        started: When it was about to start, by the monotonic clock, in seconds.
     """
 
-    def __init__(self, pid: int, stdout: int, stderr: int) -> None:
+    def __init__(self, pid: int, stdout: int, stderr: int, started: float) -> None:
         self.pid = pid
+        self.started = started
         self.stdout = stdout
         self.stderr = stderr
         self.pidfd = os.pidfd_open(pid)
@@ -70,6 +73,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], blocked: froze
     Raises:
         SpawnError: there is no such program, or it cannot be executed.
     """
+    started = time.monotonic()
     stdout, its_stdout = os.pipe()
     stderr, its_stderr = os.pipe()
     try:
@@ -91,7 +95,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], blocked: froze
     finally:
         os.close(its_stdout)
         os.close(its_stderr)
-    return Child(pid, stdout, stderr)
+    return Child(pid, stdout, stderr, started)
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str], **options: object) -> int:

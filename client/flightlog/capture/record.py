@@ -161,7 +161,8 @@ class Recorder:
         self._take = take
         self._pause = pause
         self._told_to_end = told_to_end
-        self._started = time.monotonic()
+        # A short command may have ended before anybody came to look.
+        self._started = child.started
         self._next_kill = None if timeout_s is None else self._started + timeout_s
         self._kills = [signal.SIGTERM, signal.SIGKILL]
         self._streams = [
