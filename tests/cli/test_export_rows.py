@@ -13,7 +13,7 @@ import pytest
 
 from cli.runner import COMMAND, TIMEOUT_S, Cli
 from flightlog.cli.models import MODELS
-from flightlog_schemas.answers import Execution, TaskAttempt
+from flightlog_schemas.answers import Execution, LogLine, TaskAttempt
 from support.daemon import Daemon
 from support.lines import event, logs
 from support.peers import IngestPeer
@@ -169,6 +169,7 @@ def test_columns_are_the_fields_of_answers() -> None:
     """A column is a field of the answer, by its type; what is neither text nor number is JSON."""
     executions = dict(MODELS["executions"].columns)
     assert list(executions) == list(Execution.__struct_fields__)
+    assert set(LogLine.__struct_fields__) - set(dict(MODELS["logs"].columns)) == {"host"}
     assert [executions[name] for name in ("status", "args", "owner", "deadline", "cost_usd", "uid")] == [
         "text", "json", "json", "time", "number", "integer"
     ]  # fmt: skip

@@ -54,8 +54,12 @@ class Row(NamedTuple):
 
 
 def columns_of(kind: type[msgspec.Struct]) -> list[Column]:
-    """Return the columns of a kind of answer."""
-    return [Column(field.name, _kind_of(field.name, field.type)) for field in fields(kind)]
+    """Return the columns of a kind of answer: fields that it always has."""
+    return [
+        Column(field.name, _kind_of(field.name, field.type))
+        for field in fields(kind)
+        if field.default is not msgspec.UNSET
+    ]
 
 
 def _kind_of(name: str, declared: Any) -> Kind:
