@@ -81,12 +81,12 @@ printf '%s\n' "$urls"
 
 say 'Three machines and a centre, each with a daemon; a relay on each machine, a collector at the centre.'
 for machine in "${machines[@]}" centre; do
-    background "$machine" flightlogd --state-dir "$home/$machine/state" --runtime-dir "$home/$machine/run"
+    FLIGHTLOG_HOST_NAME=$machine background "$machine" flightlogd --state-dir "$home/$machine/state" --runtime-dir "$home/$machine/run"
 done
 for machine in "${machines[@]}" centre; do await on "$machine" flightlog status; done
 for machine in "${machines[@]}"; do
-    printf '%s$ flightlog relay --to %s --replicas 3 --host-name %s &%s\n' "$bold" "$urls" "$machine" "$plain"
-    on "$machine" background "relay-$machine" flightlog relay --to "$urls" --replicas 3 --host-name "$machine"
+    printf '%s$ flightlog relay --to %s --replicas 3 &%s\n' "$bold" "$urls" "$plain"
+    on "$machine" background "relay-$machine" flightlog relay --to "$urls" --replicas 3
 done
 printf '%s$ flightlog collect --from %s &%s\n' "$bold" "$urls" "$plain"
 background collect flightlog collect --from "$urls"

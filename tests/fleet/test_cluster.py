@@ -19,7 +19,7 @@ from support.fleet import collected, held, say, told
 from support.lines import log
 from support.nats import NatsServer, cluster_of, nats_program, until
 
-SEED = 20261121
+SEEDS = range(20261121, 20261121 + int(os.environ.get("FLEET_SEEDS", "1")))
 
 
 @pytest.fixture
@@ -149,9 +149,10 @@ def _caught_up(cluster: list[NatsServer]) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.covers("P12", "D3", "D4", "D5")
-def test_whoever_is_killed(daemon_factory: DaemonFactory, cluster: list[NatsServer]) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whoever_is_killed(daemon_factory: DaemonFactory, cluster: list[NatsServer], seed: int) -> None:
     """Relays, collectors, daemons and servers killed at random: the centre has each event once, in order."""
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     origins = [daemon_factory(name=name) for name in ("a", "b")]
     centre = daemon_factory(name="centre")
     urls = ",".join(server.url for server in cluster)

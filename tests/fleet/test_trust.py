@@ -12,7 +12,7 @@ import nkeys
 import pytest
 
 from cli.runner import Cli
-from support.daemon import Daemon
+from support.daemon import Daemon, DaemonFactory
 from support.fleet import collected, say, told
 from support.lines import logs
 from support.nats import NatsServer
@@ -111,7 +111,7 @@ def _base64(data: bytes) -> str:
 
 @pytest.mark.slow
 @pytest.mark.covers("P12")
-def test_credentials(origin: Daemon, centre: Daemon, there: Cli, here: Cli, home: Path) -> None:
+def test_credentials(daemon_factory: DaemonFactory, centre: Daemon, here: Cli, home: Path) -> None:
     """Permissions as the docs have them are enough, and a machine cannot speak for another one."""
     operator, account, system = map(
         Issuer, (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_ACCOUNT)
@@ -138,14 +138,16 @@ def test_credentials(origin: Daemon, centre: Daemon, there: Cli, here: Cli, home
             stream[0],
         ],
     )
+    origin = daemon_factory(name="origin", host_name="web-3")
+    there = Cli(origin.runtime_dir)
     say(origin, "p", *logs("e", 10))
     with NatsServer(home / "nats", extra=trust).start() as nats:
-        passed = there("relay", "--to", nats.url, "--creds", str(relay), "--once", "--host-name", "web-3")
+        passed = there("relay", "--to", nats.url, "--creds", str(relay), "--once")
         assert passed.code == 0, (passed, (home / "nats/nats.log").read_text()[-3000:])
         here.ok("collect", "--from", nats.url, "--creds", str(collect), "--once")
-        other = there(
-            "relay", "--to", nats.url, "--creds", str(relay), "--once", "--host-name", "db-1", "--after", "0"
-        )
+        origin.config["host_name"] = "db-1"
+        origin.restart()
+        other = there("relay", "--to", nats.url, "--creds", str(relay), "--once", "--after", "0")
         assert other.code == 2
         assert "takes nothing" in other.err
         assert 'permissions violation for publish to "flightlog.db-1.' in other.err.lower()

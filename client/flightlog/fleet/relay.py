@@ -68,7 +68,6 @@ class Relay:
         daemon: Whose log.
         servers: Where the stream is.
         wanted: Which stream, and what it is to be if it has to be made.
-        host: What this machine is called.
         cursor: Name of the cursor that says up to where the stream has the log.
         after: Begin after this position instead, and set the cursor back.
         linger_s: How long lines wait for others to share a message with.
@@ -85,7 +84,6 @@ class Relay:
         servers: Servers,
         wanted: Wanted,
         *,
-        host: str,
         cursor: str,
         after: int | None,
         linger_s: float,
@@ -101,7 +99,6 @@ class Relay:
         self._linger_s = linger_s
         self._once = once
         self._say = say
-        self._host = host
         self._log: Log | None = None
         self._back = after is not None
         self._saving = Trouble(say, f"cursor {cursor} moves again")
@@ -147,9 +144,9 @@ class Relay:
     async def _begin(self) -> tuple[Client, int]:
         """Find out where to begin, and connect."""
         await self._find()
-        client = await connect(
-            self._servers, f"flightlog relay {self._host}", self._say, patient=not self._once
-        )
+        assert self._log is not None
+        name = f"flightlog relay {self._log.host}"
+        client = await connect(self._servers, name, self._say, patient=not self._once)
         opening = open_stream(jetstream(client), self._wanted, self._say)
         return client, await within(
             opening, ONCE_LIMIT_S if self._once else None, "the stream does not answer"
@@ -160,7 +157,7 @@ class Relay:
         trouble = Trouble(self._say, "flightlogd is back")
         while True:
             try:
-                log_id, seq = await asyncio.to_thread(self._ask)
+                log, seq = await asyncio.to_thread(self._ask)
             except DaemonAway as error:
                 if self._once:
                     raise
@@ -168,16 +165,16 @@ class Relay:
                 continue
             trouble.clear()
             if self._log is None:
-                self._log = Log(log_id, self._host)
+                self._log = log
                 self.told.seq = seq
-            elif self._log.log_id != log_id:
+            elif self._log != log:
                 raise FlightlogError(
-                    f"another daemon answers: its log is {log_id}, not {self._log.log_id}",
-                    "start the relay again for that log",
+                    f"another log answers: {log.log_id} of {log.host}, not {self._log.log_id}",
+                    "start the relay again for that one",
                 )
             return
 
-    def _ask(self) -> tuple[str, int]:
+    def _ask(self) -> tuple[Log, int]:
         try:
             with self._daemon.ask() as connection:
                 status = connection.one(StatusRequest(), DaemonStatus)
@@ -185,7 +182,9 @@ class Relay:
         except QueryFailed as failed:
             raise passing(failed) from failed
         mine = [cursor.seq for cursor in found if cursor.uid == os.geteuid()]
-        return status.log_id, self._after if self._after is not None else max(mine, default=0)
+        return Log(status.log_id, status.host), self._after if self._after is not None else max(
+            mine, default=0
+        )
 
     async def _read(self, pending: Pending) -> None:
         """Read the log into memory as far as there is room; a daemon that goes away is waited for."""
@@ -226,7 +225,8 @@ class Relay:
 
     async def _publish(self, client: Client, js: JetStreamContext, pending: Pending, number: int) -> None:
         """Publish the messages of a partition, one after the other."""
-        subject = subject_of(self._wanted.name, self._host, number)
+        assert self._log is not None
+        subject = subject_of(self._wanted.name, self._log.host, number)
         trouble = Trouble(self._say, f"stream {self._wanted.name} takes messages again")
         while True:
             message = await pending.take(number, 0 if self._once else self._linger_s)

@@ -1,7 +1,6 @@
 """`flightlog relay`: what is recorded here, to a stream that machines share, or to OpenTelemetry."""
 
 import signal
-import socket
 from pathlib import Path
 from typing import Final
 
@@ -49,12 +48,6 @@ _ID_LIMIT_CHARS: Final = 128
     metavar="NAME",
     help="Where it is [default: of the first server and stream].",
 )
-@click.option(
-    "--host-name",
-    metavar="NAME",
-    default=socket.gethostname,
-    help="Call this machine so [default: its name].",
-)
 @click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Begin after this position instead.")
 @click.option(
     "--linger",
@@ -77,7 +70,6 @@ def command(
     partitions: int | None,
     limit_bytes: int | None,
     cursor_name: str | None,
-    host_name: str,
     after: int | None,
     linger: int,
     once: bool,
@@ -119,7 +111,6 @@ def command(
         session.daemon,
         servers,
         Wanted(stream, partitions, replicas, limit_bytes),
-        host=host_name,
         cursor=cursor_name or f"relay:{servers.names[0]}/{stream}"[:_ID_LIMIT_CHARS],
         after=after,
         linger_s=min(linger, _LINGER_LIMIT_US) / 1_000_000,
