@@ -28,6 +28,7 @@ TIMES: Final = frozenset(
         "first_at",
         "last_at",
         "last_seen",
+        "received_at",
     }
 )
 """Keys of answers that hold microseconds since the epoch."""

@@ -17,6 +17,7 @@ from flightlog.web.params import (
     Exclude,
     ExecutionId,
     Grep,
+    Hosts,
     Levels,
     Limit,
     Source,
@@ -48,6 +49,7 @@ class StreamAsked(Struct, kw_only=True):
     source: Source | None = None
     grep: Grep = ()
     exclude: Exclude = ()
+    host: Hosts = ()
     after: Annotated[Count, Meta(description="Events after this position; default: from now on.")] | None = (
         None
     )
@@ -97,6 +99,7 @@ def question_of(asked: StreamAsked, after: int | None) -> Question:
         "source": asked.source,
         "grep": asked.grep,
         "exclude": asked.exclude,
+        "host": asked.host,
         "after": asked.after if after is None else after,
         "last": asked.last if after is None and asked.after is None else None,
         "follow": asked.follow,

@@ -12,10 +12,12 @@ from flightlog.cli.times import parse_time
 from flightlog.errors import UsageError
 from flightlog.web.limits import PARAMETER_LIMIT
 from flightlog_schemas.levels import FATAL, NAMES, level_number
-from flightlog_schemas.limits import Id
+from flightlog_schemas.limits import ExecutionRef, Id
 from flightlog_schemas.wire.request import PAGE_LIMIT
 
-ExecutionId = Annotated[Id, Meta(description="Id of an execution, or a beginning of one that fits no other.")]
+ExecutionId = Annotated[
+    ExecutionRef, Meta(description="Id of an execution, or a beginning of one that fits no other.")
+]
 TaskId = Annotated[Id, Meta(description="Id of a task.")]
 AgentId = Annotated[Id, Meta(description="Id of an agent.")]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
@@ -24,6 +26,10 @@ Since = Annotated[
     Meta(max_length=64, description="At or after: 5m, 2h, 1d ago, today, yesterday, or RFC 3339."),
 ]
 Until = Annotated[str, Meta(max_length=64, description="Before: as since.")]
+Hosts = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...],
+    Meta(max_length=64, description="Recorded by any of these machines, as /hosts lists them."),
+]
 Project = Annotated[Text, Meta(description="Root directory of exactly this project.")]
 Source = Annotated[Text, Meta(description="Lines of exactly this source.")]
 Levels = Annotated[

@@ -8,9 +8,11 @@ from msgspec import Meta
 from flightlog.cli.project import project_named
 from flightlog.errors import UsageError
 from flightlog_schemas.levels import FATAL, level_number
-from flightlog_schemas.limits import Id
+from flightlog_schemas.limits import ExecutionRef, Id
 
-ExecutionId = Annotated[Id, Meta(description="Id of an execution, or a beginning of one that fits no other.")]
+ExecutionId = Annotated[
+    ExecutionRef, Meta(description="Id of an execution, or a beginning of one that fits no other.")
+]
 TaskId = Annotated[Id, Meta(description="Id of a task.")]
 AgentId = Annotated[Id, Meta(description="Id of an agent within an execution.")]
 Since = Annotated[

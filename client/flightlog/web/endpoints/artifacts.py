@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from flightlog.web.endpoint import listing
-from flightlog.web.params import ExecutionId, Limit, Text
+from flightlog.web.params import ExecutionId, Hosts, Limit, Text
 from flightlog_schemas.answers import Artifact
 from flightlog_schemas.limits import Count
 from flightlog_schemas.wire.query import Artifacts
@@ -16,12 +16,19 @@ class ArtifactsAsked(Struct, kw_only=True):
 
     path: Annotated[Text, Meta(description="Exactly this file, absolute.")]
     execution_id: ExecutionId | None = None
+    host: Hosts = ()
     after: Annotated[Count, Meta(description="The `next` of the page before.")] = 0
     limit: Limit = 1000
 
 
 def _artifacts(asked: ArtifactsAsked, _: int) -> Artifacts:
-    return Artifacts(path=asked.path, execution_id=asked.execution_id, after=asked.after, limit=asked.limit)
+    return Artifacts(
+        path=asked.path,
+        execution_id=asked.execution_id,
+        host=asked.host,
+        after=asked.after,
+        limit=asked.limit,
+    )
 
 
 ENDPOINTS: Final = (

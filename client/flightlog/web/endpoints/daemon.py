@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 from flightlog.cli.output import shown
 from flightlog.web.asker import Row
 from flightlog.web.endpoint import Call, Endpoint, Nothing, listing
-from flightlog.web.params import Limit
-from flightlog_schemas.answers import DaemonStatus, NamedCursor
+from flightlog.web.params import Hosts, Limit
+from flightlog_schemas.answers import DaemonStatus, Host, NamedCursor
 from flightlog_schemas.limits import Count
 from flightlog_schemas.wire.lines import Cursors
+from flightlog_schemas.wire.query import HostsRequest
 
 
 class CursorsAsked(Struct, kw_only=True):
@@ -20,11 +21,23 @@ class CursorsAsked(Struct, kw_only=True):
     limit: Limit = 1000
 
 
+class HostsAsked(Struct, kw_only=True):
+    """Which machines, and which page of the list."""
+
+    host: Hosts = ()
+    after: Annotated[str, Meta(max_length=300, description="The `next` of the page before.")] = ""
+    limit: Limit = 1000
+
+
 async def _status(call: Call, _: Nothing) -> Row:
     told = await call.asker.status()
     if told["retention"] is not None:
         shown(told["retention"])
     return told
+
+
+def _hosts(asked: HostsAsked, _: int) -> HostsRequest:
+    return HostsRequest(host=asked.host, after=asked.after, limit=asked.limit)
 
 
 def _cursors(asked: CursorsAsked, _: int) -> Cursors:
@@ -39,6 +52,14 @@ ENDPOINTS: Final = (
         asked=Nothing,
         item=DaemonStatus,
         run=_status,
+    ),
+    listing(
+        "/hosts",
+        "hosts",
+        "Machines whose logs are here, this one first: how much of each, how its executions stand.",
+        HostsAsked,
+        Host,
+        _hosts,
     ),
     listing(
         "/cursors",

@@ -7,11 +7,11 @@ from msgspec import Meta, Struct
 from flightlog.cli.output import shown
 from flightlog.web.asker import Row
 from flightlog.web.endpoint import Call, Endpoint, listing, one
-from flightlog.web.params import ExecutionId, Limit, Project, Since, Text, Until, Words, moment
+from flightlog.web.params import ExecutionId, Hosts, Limit, Project, Since, Text, Until, Words, moment
 from flightlog_schemas.answers import Agent, Artifact, AuditEntry, Execution, PhasePosition, TaskAttempt
 from flightlog_schemas.completeness import Completeness
 from flightlog_schemas.events.agent import AgentStatus
-from flightlog_schemas.limits import Count, Id
+from flightlog_schemas.limits import Count, ExecutionRef
 from flightlog_schemas.statuses import Status, TaskStatus
 from flightlog_schemas.wire.lines import Check, Events
 from flightlog_schemas.wire.query import (
@@ -32,9 +32,10 @@ class ExecutionsAsked(Struct, kw_only=True):
     status: Annotated[tuple[Status, ...], Meta(description="In any of these.")] = ()
     project: Project | None = None
     name: Annotated[Text, Meta(description="Of exactly this name.")] | None = None
-    parent_id: Annotated[Id, Meta(description="Started by this execution.")] | None = None
+    parent_id: Annotated[ExecutionRef, Meta(description="Started by this execution.")] | None = None
     since: Since | None = None
     until: Until | None = None
+    host: Hosts = ()
     limit: Limit = 50
     before: Annotated[Text, Meta(description="The `next` of the page before.")] | None = None
 
@@ -87,6 +88,7 @@ def _executions(asked: ExecutionsAsked, now_us: int) -> Executions:
         parent_id=asked.parent_id,
         since=moment("since", asked.since, now_us),
         until=moment("until", asked.until, now_us),
+        host=asked.host,
         limit=asked.limit,
         before=asked.before,
     )

@@ -11,6 +11,7 @@ from flightlog.web.params import (
     Exclude,
     ExecutionId,
     Grep,
+    Hosts,
     Levels,
     Limit,
     Project,
@@ -56,6 +57,7 @@ class SearchAsked(Struct, kw_only=True):
     project: Project | None = None
     since: Since | None = None
     until: Until | None = None
+    host: Hosts = ()
     before: Annotated[Count, Meta(description="The `next` of the page before.")] | None = None
     limit: Limit = 50
 
@@ -92,6 +94,7 @@ def _search(asked: SearchAsked, now_us: int) -> Search:
         since=moment("since", asked.since, now_us),
         until=moment("until", asked.until, now_us),
         before=asked.before,
+        host=asked.host,
         limit=asked.limit,
     )
 

@@ -8,7 +8,7 @@ from flightlog.cli.output import shown
 from flightlog.errors import UsageError
 from flightlog.web.asker import Row
 from flightlog.web.endpoint import Call, Endpoint, listing, one, page
-from flightlog.web.params import ExecutionId, Limit, Project, Since, TaskId, Text, Until, moment
+from flightlog.web.params import ExecutionId, Hosts, Limit, Project, Since, TaskId, Text, Until, moment
 from flightlog.web.problem import Problem
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import Provenance
@@ -32,6 +32,7 @@ class TasksAsked(Struct, kw_only=True):
     status: InStatus | None = None
     provenance: ByWay | None = None
     since: Since | None = None
+    host: Hosts = ()
     before: Annotated[Count, Meta(description="The `next` of the page before.")] | None = None
     limit: Limit = 50
 
@@ -65,6 +66,7 @@ def _tasks(asked: TasksAsked, now_us: int) -> Tasks:
         status=asked.status,
         provenance=asked.provenance,
         since=moment("since", asked.since, now_us),
+        host=asked.host,
         before=asked.before,
         limit=asked.limit,
     )

@@ -4,7 +4,7 @@ import { compact, money, number } from "./format.js";
 import { copyable } from "./parts.js";
 import { to } from "./router.js";
 import { chip, isActive } from "./status.js";
-import { baseName, harmless, oneLine } from "./text.js";
+import { baseName, harmless, oneLine, split } from "./text.js";
 import { ago, took } from "./ticks.js";
 
 // What is longer scrolls by itself, and has to be reached by keyboard for that.
@@ -37,6 +37,7 @@ function facts(item) {
     fact("Took", took(item.duration_us, item.started_at, isActive(item.status))),
     item.finished_at && fact("Ended", ago(item.finished_at)),
     isActive(item.status) && item.deadline && fact("Deadline", ago(item.deadline)),
+    split(id).mark && fact("Host", h("a", { href: to([], { host: item.host }) }, oneLine(item.host ?? "?", 60))),
     item.project && fact("Project", h("a", { href: to([], { project: item.project }), title: item.project }, baseName(item.project))),
     item.tool && fact("Tool", oneLine([item.tool, item.tool_version].filter(Boolean).join(" "), 60)),
     item.trigger && item.trigger !== "manual" && fact("Trigger", item.trigger),

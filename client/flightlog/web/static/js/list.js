@@ -8,7 +8,7 @@ import { empty, filled, pageLink } from "./parts.js";
 import { here, to, withParams } from "./router.js";
 import { ACTIVE, chip, isActive } from "./status.js";
 import { coalesced, follow } from "./stream.js";
-import { baseName, oneLine } from "./text.js";
+import { baseName, oneLine, split } from "./text.js";
 import { ago, took } from "./ticks.js";
 
 const PAGE = 50;
@@ -23,7 +23,7 @@ const GROUPS = [
   ["Cancelled", "cancelled"],
 ];
 const SINCE = [["Any time", ""], ["Last hour", "1h"], ["Last 24 hours", "24h"], ["Last 7 days", "7d"], ["Last 30 days", "30d"]];
-const NAMES = ["status", "project", "name", "since", "before"];
+const NAMES = ["status", "project", "name", "host", "since", "before"];
 
 /** @type {(place: HTMLElement, route: import("./router.js").Route, signal: AbortSignal) => Object} */
 export function listView(place, route, signal) {
@@ -35,9 +35,10 @@ export function listView(place, route, signal) {
   const project = projectField(signal);
   const name = field("Name", "name", "Name", (value) => withParams({ name: value, before: null }, { replace: true }));
   const since = choices("Started", "since", SINCE, (value) => withParams({ since: value, before: null }));
+  const hosts = hostChoice(signal);
   const statuses = h("div.segments", { role: "group", "aria-label": "Status" });
   place.append(
-    h("div.head", {}, h("h1", {}, "Executions"), h("div.filters", {}, statuses, project.node, name.node, since.node)),
+    h("div.head", {}, h("h1", {}, "Executions"), h("div.filters", {}, statuses, hosts.node, project.node, name.node, since.node)),
     body, pager);
 
   let params = route.params;
@@ -82,6 +83,7 @@ export function listView(place, route, signal) {
     project.set(params.get("project") ?? "");
     name.set(params.get("name") ?? "");
     since.set(params.get("since") ?? "");
+    hosts.set(params.get("host") ?? "");
     if (moved) scrollTo(0, 0);
     refresh();
   };
@@ -101,6 +103,23 @@ function groups(params) {
   const { path } = here();
   return GROUPS.map(([text, status]) =>
     h("a", { href: to(path, with_(params, { status, before: null })), "aria-current": current === status ? "true" : null, "data-keep": text }, text));
+}
+
+/** A choice of the machines there are; nothing to see where there is only one. */
+function hostChoice(signal) {
+  const node = h("span.hosts");
+  let made = null;
+  let value = "";
+  get("/hosts", { limit: 200 }, signal)
+    .then(({ hosts }) => {
+      const names = [...new Set(hosts.map(({ host }) => host))];
+      if (names.length < 2) return;
+      made = choices("Host", "host", [["Any host", ""], ...names.map((host) => [oneLine(host, 40), host])], (host) => withParams({ host, before: null }));
+      made.set(value);
+      swap(node, made.node);
+    })
+    .catch(() => { /* without it one can still see whose each is */ });
+  return { node, set: (next) => { value = next; made?.set(next); } };
 }
 
 /** A field that offers the projects there are. */
@@ -126,7 +145,7 @@ function frame(rows) {
 
 function row(item) {
   const { levels, execution_id: id } = item;
-  const title = item.name ?? id;
+  const title = item.name ?? split(id).id;
   const bad = levels.ERROR + levels.FATAL;
   const said = item.error ? `${item.error.type ?? "error"}: ${item.error.message ?? ""}` : item.outcome_reason ?? item.goal ?? "";
   const cell = (name, ...children) => h(`td.${name}`, { role: "cell" }, children);
@@ -134,8 +153,9 @@ function row(item) {
     cell("state", chip(item.status)),
     cell("what",
       h("a", { href: to(["executions", id]), "data-row": "" }, oneLine(title, 120)),
+      split(id).mark ? h("a.host", { href: to([], { host: item.host }), title: `recorded by ${item.host}` }, oneLine(item.host ?? "?", 40)) : null,
       item.phase ? h("span.phase", { title: "phase" }, oneLine(item.phase, 40)) : null,
-      item.name ? h("code.id", {}, oneLine(id, 60)) : null,
+      item.name ? h("code.id", {}, oneLine(split(id).id, 60)) : null,
       said ? h(item.error ? "div.said.is-bad" : "div.said", {}, oneLine(said, 200)) : null),
     cell("project", item.project ? h("a", { href: to([], { project: item.project }), title: item.project }, baseName(item.project)) : h("span.soft", {}, "–")),
     cell("when", ago(item.started_at)),

@@ -9,8 +9,9 @@ import { listView } from "./list.js";
 import { planView, projectsView } from "./plan.js";
 import { searchView } from "./search.js";
 import { daemonView } from "./daemon.js";
+import { hostsView } from "./hosts.js";
 
-const NAV = [["Executions", []], ["Plans", ["plans"]], ["Search", ["search"]], ["Status", ["status"]]];
+const NAV = [["Executions", []], ["Plans", ["plans"]], ["Search", ["search"]], ["Hosts", ["hosts"]], ["Status", ["status"]]];
 
 /**
  * A view is `(place, route, signal) => {update?}`: it fills a place, listens until the signal, and may take a
@@ -21,6 +22,7 @@ function chosen({ path: [first, second, tab] }) {
   if (first === "plans" && second) return { key: `plan/${second}`, make: planView, part: "plans" };
   if (first === "plans") return { key: "plans", make: projectsView, part: "plans" };
   if (first === "search") return { key: "search", make: searchView, part: "search" };
+  if (first === "hosts") return { key: "hosts", make: hostsView, part: "hosts" };
   if (first === "status") return { key: "status", make: daemonView, part: "status" };
   if (first === undefined || (first === "executions" && !tab)) return { key: "list", make: listView, part: "" };
   return { key: "nowhere", make: nowhere, part: null };

@@ -49,3 +49,9 @@ export function around(text, needle) {
   }
   return [...parts, text.slice(from)];
 }
+
+/** An execution's id as its own machine has it, and the mark of that machine's log where it is another one. */
+export function split(id) {
+  const [, own, mark] = /^(.+)(~[0-9a-f]{12})$/s.exec(id) ?? [null, id, ""];
+  return { id: own, mark };
+}
