@@ -160,7 +160,10 @@ class LoneLines:
         if self._wake_fd in dict(self._poll.poll(0)):
             os.eventfd_read(self._wake_fd)  # what it says is looked at next
         with self._lock:
-            most = max(1, (_AT_ONCE - len(self._read)) // max(1, len(self._polls)))
+            left = _AT_ONCE - len(self._read)
+            if left <= 0:
+                return  # more would not fit a batch
+            most = max(1, left // max(1, len(self._polls)))
             for uid, poll in list(self._polls.items()):
                 loans = self._loans[uid]
                 limit = next(iter(loans.values())).session.lone_limit_bytes

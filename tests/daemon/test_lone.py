@@ -186,6 +186,19 @@ def test_of_each_user_as_many_are_read() -> None:
         assert 2 in uids
 
 
+def test_what_is_read_for_one_commit_fits_a_batch() -> None:
+    """However often it is looked before a commit, and however many lines each sends, no more is taken."""
+    with lenders(*[1] * 300) as (lone, sessions, _):
+        for one in sessions:
+            lone.lend(cast(Session, one), one.near.fileno(), 1)
+            one.far.sendall((log("e", "m") + b"\n") * 16)
+        for _ in range(300):
+            lone.read()
+        [submission] = lone.take()
+
+        assert len(submission.part.lines) == 64 * 16
+
+
 @pytest.mark.covers("D1")
 def test_lines_that_were_read_before_a_connection_was_taken_back_are_settled_by_the_session() -> None:
     """Their ack goes to the session, once, and the writer does not touch the connection any more."""
