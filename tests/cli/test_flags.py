@@ -22,6 +22,8 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("logs", "--check"): "cli.test_check",
     ("logs", "--cursor"): "cli.test_cursor",
     ("tail", "--cursor"): "cli.test_cursor",
+    ("tail", "--to-journal"): "cli.test_journal",
+    **{(verb, "--host"): "cli.test_hosts" for verb in EXAMPLES},
 }
 """What depends on more than one run of a command, and where its output is shown."""
 

@@ -9,6 +9,7 @@ from support.daemon import Daemon, DaemonFactory
 from support.lines import event, log
 from support.origins import id_here, ran, repeat
 from support.peers import IngestPeer
+from support.searching import search
 
 HERE = "here"
 
@@ -70,6 +71,9 @@ def test_verbs_keep_to_a_machine(daemon: Daemon, flightlog: Cli) -> None:
     tail = flightlog.ok("tail", "--no-follow", "--host", "far", "--after", "0", "-o", "json").lines
     assert {json.loads(line)["execution_id"] for line in tail} == {name}
     assert name in flightlog.ok("tail", "--no-follow", "--host", "far", "-n", "1").out
+    search(daemon, "said")  # once it is searchable
+    found = flightlog.ok("search", "said", "--host", "far", "--json").lines
+    assert [json.loads(line)["message"] for line in found] == ["said far"]
     assert flightlog("list", "--host", "nowhere").code == 1
     refused = flightlog("log", name, "hello")
     assert refused.code != 0
