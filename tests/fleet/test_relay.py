@@ -30,7 +30,7 @@ def test_there_and_here(origin: Daemon, centre: Daemon, there: Cli, here: Cli, n
     done = here.ok("collect", "--from", nats.url, "--once", "--json").json
     assert (done["events"], done["known"], done["refused"]) == (out["events"], 0, 0)
     assert collected(centre) == told([origin])
-    assert here.ok("list", "--json").json[0]["status"] == "succeeded"
+    assert "succeeded" in [row["status"] for row in here.ok("list", "--json").json]
     assert is_whole(centre)
 
 
