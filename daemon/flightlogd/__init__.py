@@ -2,7 +2,8 @@
 
 - `listen`: bind or inherit the three sockets, accept, ask the kernel who is there (`peer`)
 - `users`: who is connected, by user; `access`: what each may do, and how much; `loopshare`, `turns`: how they
-  share the loop and the readers; `shedding`: what of a user over a rate is not stored
+  share the loop and the readers, `interpreter`: and Python's lock; `shedding`: what of a user over a rate is
+  not stored
 - `framing`: bytes to whole lines
 - `session`: one ingest connection: hello, lines in, acks out; `receive`: its blocks; `greeting`: what is said
   besides events; `repeat`: what was recorded elsewhere first, with where and by whom

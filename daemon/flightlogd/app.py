@@ -292,7 +292,7 @@ class Daemon:
                 accepting.start_soon(self._compressor.run)
                 living.start_soon(feed_watchdog, hub, self._notifier)
                 living.start_soon(self._report_shed)
-                trio.lowlevel.add_instrument(hub.users.loop_turns)
+                living.start_soon(hub.users.share.run)
                 living.start_soon(watch_cursors, hub)
                 with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                     logger.info(
@@ -374,7 +374,7 @@ class Daemon:
         await Session(stream, peer, self._hub, nursery).run()
 
     async def _query(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
-        asking.set(peer.uid)
+        asking.set(peer)
         await serve_query(stream, peer, self._hub)
 
     async def _control(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:

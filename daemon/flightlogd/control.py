@@ -109,7 +109,7 @@ async def serve_control(
         await stream.send_all(b"".join(lines))
         await stream.send_all(b'{"end":' + _encode(End(count=len(lines), seq=hub.head.seq)) + b"}\n")
 
-    await serve_requests(stream, hub, answer)
+    await serve_requests(stream, peer, hub, answer)
 
 
 async def run_retention(hub: Hub, governor: Governor, request: Retention, by: str, say: Say) -> list[bytes]:

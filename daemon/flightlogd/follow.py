@@ -108,7 +108,7 @@ async def _send_lines(lines: list[LogLine], send: Send) -> None:
 async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_only: bool = False) -> None:
     """Return once the log has an event of this execution above a position (or may have: look again)."""
     while True:
-        await hub.head.wait_past(after)
+        await hub.grown(after)
         recent = hub.head.recent(after)
         if recent is None:
             return
@@ -122,7 +122,7 @@ async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_on
 async def _wait_for_text(hub: Hub, text: bytes, after: int) -> None:
     """Return once the log has a line above a position that holds a text (or may have: look again)."""
     while True:
-        await hub.head.wait_past(after)
+        await hub.grown(after)
         recent = hub.head.recent(after)
         if recent is None or any(text in line for batch in recent for line in batch.lines):
             return

@@ -15,6 +15,7 @@ from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
 from flightlogd.masking import Masker
 from flightlogd.store.database import storage_fault
+from flightlogd.turns import asking
 from flightlogd.users import Users
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class Hub:
         self.sessions.discard(session)
         if self._by_producer.get(session.producer) is session:
             del self._by_producer[session.producer]
+
+    async def grown(self, seq: int) -> None:
+        """Return once the log has a position above `seq`, and it is the turn of who asks."""
+        await self.head.wait_past(seq)
+        await self.users.share.turn(asking.get())
 
     def abandon(self) -> None:
         """Wait for the writer no longer: what is not settled by now was not acked."""

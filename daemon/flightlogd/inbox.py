@@ -7,6 +7,7 @@ hardly held back.
 
 import os
 import queue
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +26,9 @@ _AHEAD: Final = 192 * 1024
 
 _AHEAD_ALONE: Final = 4 * 1024 * 1024
 """The same while there is one user: a few commits. Whoever comes then waits for no more than these."""
+
+_RECENTLY_S: Final = 1.0
+"""Who said something so long ago is expected to go on."""
 
 _QUANTUM: Final = 32 * 1024
 """What a lane may hand over more in each round."""
@@ -57,6 +61,8 @@ class Inbox(trio.abc.Instrument):
         self._deficits: dict[int, int] = {}
         self._held: dict[int, int] = {}
         """Bytes of each user, in lanes and with the writer."""
+        self._heard: dict[int, float] = {}
+        """When each user put something last."""
         self._gathered_lines = 0
         self._ahead = 0
         self._jobs_ahead: deque[Job] = deque()
@@ -88,6 +94,7 @@ class Inbox(trio.abc.Instrument):
         lines = len(submission.part.lines)
         self.queued_lines += lines
         self._held[uid] = self._held.get(uid, 0) + size
+        self._heard[uid] = time.monotonic()
         lane = self._lanes.get(uid)
         if lane is None:
             lane = self._lanes[uid] = deque()
@@ -119,7 +126,7 @@ class Inbox(trio.abc.Instrument):
 
     def hand_over(self) -> None:
         """Let the writer have what was put so far, not too much; of several users each their share."""
-        most = _AHEAD if len(self._held) > 1 else _AHEAD_ALONE
+        most = _AHEAD if self._several() else _AHEAD_ALONE
         while self._lanes and self._ahead < most:
             uid, lane = next(iter(self._lanes.items()))
             left = self._deficits.get(uid, 0) + _QUANTUM
@@ -153,6 +160,13 @@ class Inbox(trio.abc.Instrument):
             self._held.pop(uid, None)
             self._deficits.pop(uid, None)
         self._wake_one()
+
+    def _several(self) -> bool:
+        """Say whether more than one user has something to say these days."""
+        if len(self._heard) > 1:
+            before = time.monotonic() - _RECENTLY_S
+            self._heard = {uid: at for uid, at in self._heard.items() if at > before}
+        return len(self._heard) > 1
 
     def _has_room(self, uid: int) -> bool:
         if self.queued_bytes < self._limit:

@@ -207,6 +207,7 @@ async def _serve_one(
     name: str, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery, serve: Serve
 ) -> None:
     try:
+        await hub.users.share.turn(peer)
         await serve(stream, peer, nursery)
     finally:
         hub.connections[name] -= 1

@@ -233,7 +233,8 @@ class Owners:
         """
         accepted = False
         for _ in range(READ_OUT_LOOKS):
-            if not accepted and not is_readable(self._ingest):
+            waiting = is_readable(self._ingest) or self._hub.users.share.in_line(pids)
+            if not accepted and not waiting:
                 accepted = True
                 for _ in range(_TURNS):
                     await trio.lowlevel.checkpoint()

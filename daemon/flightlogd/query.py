@@ -3,8 +3,10 @@
 A reader that half-closes (as `nc` does) gets its answers; one that is gone is noticed while it waits.
 """
 
+import os
 import select
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import apsw
@@ -33,6 +35,9 @@ _WAITING_REQUESTS: Final = 16
 _GONE_CHECK_S: Final = 1.0
 """How often a half-closed reader is looked at: it may have closed for good without a word."""
 
+_SHORT_BYTES: Final = 16 * 1024
+"""What the socket's buffer takes as a rule: it is written without leaving it to another turn of the loop."""
+
 _encode = msgspec.json.encode
 
 
@@ -57,24 +62,39 @@ def decode_request(line: bytes, requests: Mapping[str, type[T]]) -> tuple[str, T
 
 async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
     """Answer one reader until it closes."""
-    user = hub.users.of(peer.uid)
+    fd = stream.socket.fileno()
+    share = hub.users.share
+
+    async def send(data: bytes) -> None:
+        sent = 0
+        if len(data) <= _SHORT_BYTES:
+            try:
+                sent = os.write(fd, data)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise trio.BrokenResourceError from error
+        if sent < len(data):
+            await stream.send_all(data[sent:])
 
     async def answer(line: bytes) -> None:
-        await user.question()
         verb, request = decode_request(line, REQUESTS)
         await _wait_readable(request, hub)
         following = getattr(request, "follow", False)
+        holds = not following and share.hold(peer)
         hub.followers += following
         try:
             if verb in ASK_AS:
-                end = await ASK_AS[verb](request, hub, stream.send_all, peer.uid)
+                end = await ASK_AS[verb](request, hub, send, peer.uid)
             else:
-                end = await ASK[verb](request, hub, stream.send_all)
+                end = await ASK[verb](request, hub, send)
         finally:
             hub.followers -= following
-        await stream.send_all(b'{"end":' + _encode(end) + b"}\n")
+            if holds:
+                share.let_go()
+        await send(b'{"end":' + _encode(end) + b"}\n")
 
-    await serve_requests(stream, hub, answer)
+    await serve_requests(stream, peer, hub, answer)
 
 
 async def _wait_readable(request: Request, hub: Hub) -> None:
@@ -92,18 +112,20 @@ async def _wait_readable(request: Request, hub: Hub) -> None:
 
 
 async def serve_requests(
-    stream: trio.SocketStream, hub: Hub, answer: Callable[[bytes], Awaitable[None]]
+    stream: trio.SocketStream, peer: Peer, hub: Hub, answer: Callable[[bytes], Awaitable[None]]
 ) -> None:
     """Read request lines and answer them one after the other; errors are answered too.
 
     What goes wrong on our side while answering one question is logged and answered with `internal`: a reader
     must not be able to stop the recorder.
     """
-    send_line, receive_line = trio.open_memory_channel[bytes | Oversize](_WAITING_REQUESTS)
+    send_line, receive_line = trio.open_memory_channel[tuple[bytes | Oversize, bool]](_WAITING_REQUESTS)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_read_requests, stream, hub, send_line, nursery.cancel_scope)
+        nursery.start_soon(_read_requests, stream, peer, hub, send_line, nursery.cancel_scope)
         try:
-            async for line in receive_line:
+            async for line, first in receive_line:
+                if not first:
+                    await hub.users.share.turn(peer)
                 try:
                     await answer(_whole(line))
                 except QuestionError as error:
@@ -143,22 +165,32 @@ async def _send_error(stream: trio.SocketStream, error: QuestionError) -> None:
     await stream.send_all(b'{"error":' + _encode(said) + b"}\n")
 
 
+async def _receive(stream: trio.SocketStream, peer: Peer, hub: Hub) -> bytes:
+    """Return what is there to read, b"" at the end, when it is this peer's turn."""
+    fd = stream.socket.fileno()
+    while True:
+        await hub.users.share.readable(fd, peer)
+        with suppress(BlockingIOError):
+            return os.read(fd, 16 * 1024)
+
+
 async def _read_requests(
     stream: trio.SocketStream,
+    peer: Peer,
     hub: Hub,
-    lines: "trio.MemorySendChannel[bytes | Oversize]",
+    lines: "trio.MemorySendChannel[tuple[bytes | Oversize, bool]]",
     whole: trio.CancelScope,
 ) -> None:
     splitter = LineSplitter(_LINE_LIMIT_BYTES, hub.unfinished)
     try:
         async with lines:
-            while data := await stream.receive_some(16 * 1024):
-                for line in splitter.feed(data):
-                    await lines.send(line)
+            while data := await _receive(stream, peer, hub):
+                for number, line in enumerate(splitter.feed(data)):
+                    await lines.send((line, number == 0))
             last = splitter.finish()
             if last is not None:
-                await lines.send(last)
-    except (trio.BrokenResourceError, PeerError):
+                await lines.send((last, True))
+    except (OSError, trio.BrokenResourceError, PeerError):
         whole.cancel()
         return
     finally:

@@ -2,20 +2,12 @@
 
 import math
 import os
-import time
-from typing import Final
 
 import trio
 
 from flightlogd.errors import PeerError
 from flightlogd.hub import Hub
-from flightlogd.users import User
-
-SHARED_RECEIVE_BYTES: Final = 32 * 1024
-"""Smaller blocks while several users are there: what is read at once is decoded and committed at once."""
-
-RECEIVE_BYTES: Final = 256 * 1024
-"""Read large blocks: a call costs microseconds, whatever it brings."""
+from flightlogd.peer import Peer
 
 
 class Receiver:
@@ -23,16 +15,16 @@ class Receiver:
 
     Args:
         stream: The connection.
-        user: Whose it is.
+        peer: Whose it is.
         hub: What all connections share.
     """
 
-    def __init__(self, stream: trio.SocketStream, user: User, hub: Hub) -> None:
+    def __init__(self, stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
         self._stream = stream
-        self._user = user
+        self._peer = peer
+        self._user = hub.users.of(peer.uid)
+        self._share = hub.users.share
         self._hub = hub
-        self._began = 0.0
-        """When the block that is being taken was begun to be read, 0 where nobody wants to know."""
         self.listening = False
         """All that came was taken; more is waited for."""
 
@@ -52,11 +44,10 @@ class Receiver:
         fd = self._stream.socket.fileno()
         while True:
             await self._readable(fd, self._hub.config.line_timeout_ms / 1000 if unfinished else math.inf)
-            if not self._user.free:
+            if self._user.rated:
                 await self._user.turn()
-                self._began = time.perf_counter()
             try:
-                data = os.read(fd, SHARED_RECEIVE_BYTES if self._hub.users.several else RECEIVE_BYTES)
+                data = os.read(fd, self._share.block_bytes)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -65,16 +56,10 @@ class Receiver:
             self._user.use(data.count(b"\n"), len(data))
             return data
 
-    def taken(self) -> None:
-        """Note that what was received is decoded and handed over."""
-        if self._began:
-            self._user.spend(time.perf_counter() - self._began)
-            self._began = 0.0
-
     async def _readable(self, fd: int, timeout_s: float) -> None:
         with trio.move_on_after(timeout_s):
             self.listening = True
-            await trio.lowlevel.wait_readable(fd)
+            await self._share.readable(fd, self._peer)
             self.listening = False
             return
         raise PeerError("line_timeout", f"half a line, and nothing more for {timeout_s * 1000:.0f} ms")

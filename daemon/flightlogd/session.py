@@ -59,7 +59,7 @@ class Session:
         self._stream = stream
         self._hub = hub
         self.user = hub.users.of(peer.uid)
-        self._receiver = Receiver(stream, self.user, hub)
+        self._receiver = Receiver(stream, peer, hub)
         self.out = Outgoing(stream, nursery, hub.config.reply_limit_bytes)
         self._splitter = LineSplitter(hub.config.line_limit_bytes, hub.unfinished)
         self._next_line = 1
@@ -184,7 +184,6 @@ class Session:
                 await self._take_rest()
                 return
             await self._take(self._splitter.feed(data), terminated=True)
-            self._receiver.taken()
             await self._room()
 
     async def _take_rest(self) -> None:

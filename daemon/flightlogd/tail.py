@@ -71,7 +71,7 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
         if not follow and position >= until:
             break
         if position >= head.seq:
-            await passing.wait(partial(head.wait_past, position))
+            await passing.wait(partial(hub.grown, position))
     return End(count=sent, seq=position)
 
 
@@ -105,7 +105,7 @@ async def run_completions(request: Completions, hub: Hub, send: Send) -> End:
         if not request.follow and position >= (until, INT64_MAX):
             break
         if position >= (hub.head.seq, INT64_MAX):
-            await hub.head.wait_past(position[0])
+            await hub.grown(position[0])
     return End(count=sent, seq=position[0])
 
 

@@ -5,11 +5,13 @@ from typing import Final
 
 import trio
 
-NOBODY: Final = -1
+from flightlogd.peer import Peer
+
+NOBODY: Final = Peer(uid=-1, pid=0, gid=-1)
 """Who asks where no user does: the daemon itself."""
 
-asking: ContextVar[int] = ContextVar("asking", default=NOBODY)
-"""The user whose question a task answers."""
+asking: ContextVar[Peer] = ContextVar("asking", default=NOBODY)
+"""Whose question a task answers."""
 
 
 class Turns:

@@ -22,7 +22,7 @@ from flightlogd.access import (
 )
 from flightlogd.clock import system_clock
 from flightlogd.config import Config
-from flightlogd.loopshare import LoopShare, LoopTurns
+from flightlogd.loopshare import LoopShare
 
 logger = structlog.get_logger(__name__)
 
@@ -41,8 +41,8 @@ _LONGEST_PAUSE_S: Final = 0.5
 _REMEMBERED: Final = 1000
 """Users without a connection whose counts are kept."""
 
-_QUESTION_S: Final = 0.0005
-"""What a question costs the loop, about: it is decoded, handed to a thread, and its answer written."""
+_FEW: Final = 64
+"""So many connections of one user are no crowd."""
 
 _NAMED_PRODUCERS: Final = 100
 """How many producers one report of what was shed names."""
@@ -106,13 +106,10 @@ class User:
     Args:
         uid: Who, by the kernel.
         bounds: What holds for them.
-        users: All of them.
     """
 
-    def __init__(self, uid: int, bounds: Bounds, users: "Users") -> None:
+    def __init__(self, uid: int, bounds: Bounds) -> None:
         now = trio.current_time()
-        self._users = users
-        self._share = LoopShare(uid, users.loop_turns)
         self.uid = uid
         self.bounds = bounds
         self.connections = dict.fromkeys(RIGHTS, 0)
@@ -135,30 +132,13 @@ class User:
         self._bytes.change(bounds.bytes_per_s, now)
 
     async def turn(self) -> None:
-        """Return when more may be read from this user.
+        """Return when the rates allow to read more.
 
         What can be shed need not wait, unless what cannot is too much by itself.
         """
         while (pause_s := self._overdrawn_s() - (_BURST_S if self.bounds.shed else 0)) > 0:
             self._note_limited()
             await trio.sleep(min(pause_s, _LONGEST_PAUSE_S))
-        if self._users.several:
-            await self._share.wait()
-
-    async def question(self) -> None:
-        """Return when a question of this user is next."""
-        if self._users.several:
-            await self._share.wait()
-            self._share.spend(_QUESTION_S)
-
-    def spend(self, spent_s: float) -> None:
-        """Note how long what was read kept the loop."""
-        self._share.spend(spent_s)
-
-    @property
-    def free(self) -> bool:
-        """True where nothing holds this user back: neither a rate nor anybody else who is there."""
-        return not (self.rated or self._users.several)
 
     @property
     def rated(self) -> bool:
@@ -262,7 +242,7 @@ class Users:
     def __init__(self, config: Config) -> None:
         self._users: dict[int, User] = {}
         self._connected: Counter[int] = Counter()
-        self.loop_turns = LoopTurns()
+        self.share = LoopShare()
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -279,18 +259,14 @@ class Users:
         if user is None:
             if len(self._users) >= _REMEMBERED:
                 self._forget_idle()
-            user = self._users[uid] = User(uid, bounds_of(uid, self._rules, self._default), self)
+            user = self._users[uid] = User(uid, bounds_of(uid, self._rules, self._default))
         return user
-
-    @property
-    def several(self) -> bool:
-        """True while more than one user is connected."""
-        return len(self._connected) > 1
 
     def enter(self, socket: str, uid: int) -> None:
         """Note a connection."""
         self.of(uid).connections[socket] += 1
         self._connected[uid] += 1
+        self._note_crowd()
 
     def leave(self, socket: str, uid: int) -> None:
         """Note the end of a connection."""
@@ -298,6 +274,7 @@ class Users:
         self._connected[uid] -= 1
         if not self._connected[uid]:
             del self._connected[uid]
+        self._note_crowd()
 
     def refusal(self, socket: str, uid: int) -> Refusal | None:
         """Return why a user gets no connection on a socket, None where one may be had."""
@@ -329,6 +306,9 @@ class Users:
     def all(self) -> list[User]:
         """Return them, those with most connections first."""
         return sorted(self._users.values(), key=lambda user: -sum(user.connections.values()))
+
+    def _note_crowd(self) -> None:
+        self.share.crowded = len(self._connected) > 1 or self._connected.total() > _FEW
 
     def _forget_idle(self) -> None:
         self._users = {uid: user for uid, user in self._users.items() if not user.idle}

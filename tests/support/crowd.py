@@ -1,7 +1,7 @@
 """A crowd of hostile connections, in a process and as a user of its own; ends when its stdin does.
 
-Run with the runtime directory, the number of connections and the uid to be. It says `there` once all are
-connected.
+Run with the runtime directory, the number of connections, the uid to be, and the kinds of connections if not
+all of them. It says `there` once all are connected.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import resource
 import selectors
 import socket
 import sys
+from collections.abc import Sequence
 
 HALF = b'{"type":"log","execution_id":"hostile","message":"' + b"x" * 3000
 GARBAGE = bytes(random.Random(1).randrange(1, 256) for _ in range(60_000)).replace(b"\n", b" ")
@@ -89,13 +90,13 @@ class Hostile:
             self.sock = None
 
 
-def main(directory: str, count: int, uid: int) -> None:
+def main(directory: str, count: int, uid: int, kinds: Sequence[str] = ()) -> None:
     """Be hostile until stdin ends."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 100), hard))
     if os.geteuid() == 0:
         os.setuid(uid)
-    kinds = list(KINDS)
+    kinds = kinds or list(KINDS)
     crowd = [Hostile(directory, kinds[number % len(kinds)]) for number in range(count)]
     there = False
     with selectors.DefaultSelector() as stdin:
@@ -109,4 +110,4 @@ def main(directory: str, count: int, uid: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -12,16 +12,23 @@ from support.users import SOMEBODY, open_to_all
 
 
 @contextmanager
-def hostile_crowd(daemon: Daemon, count: int) -> Iterator["subprocess.Popen[bytes]"]:
+def hostile_crowd(
+    daemon: Daemon, count: int, *kinds: str, uid: int = SOMEBODY
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Have so many connections do what is not to be done, as another user where that is possible.
 
     All are connected when this yields; they are gone when it ends.
+
+    Args:
+        daemon: Around which.
+        count: How many.
+        kinds: Of `support.crowd.KINDS`; none: all of them.
+        uid: Who they are, where root runs this.
     """
     if os.geteuid() == 0:
         open_to_all(daemon)
-    program = "import sys; from support.crowd import main; main(sys.argv[1], *map(int, sys.argv[2:]))"
     with subprocess.Popen(
-        [sys.executable, "-P", "-c", program, str(daemon.runtime_dir), str(count), str(SOMEBODY)],
+        [sys.executable, "-P", "-m", "support.crowd", str(daemon.runtime_dir), str(count), str(uid), *kinds],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
-from flightlogd.governance.slices import say_nothing, short_turns, shrink, store
+from flightlogd.governance.slices import TURN_S, say_nothing, shrink, store
 from flightlogd.hub import Hub
+from flightlogd.interpreter import short_turns
 from flightlogd.store.cold import (
     Row,
     add_dictionary,
@@ -140,7 +141,7 @@ class Compressor:
         nothing_left_s = min(self._hub.config.compress_after_s, _PAUSE_LONGEST_S)
         try:
             async with self._busy:
-                with short_turns():
+                with short_turns(TURN_S):
                     while trio.current_time() < end and self._is_quiet_since(seq):
                         if await self._step():
                             await self._give_back()

@@ -20,8 +20,9 @@ from flightlogd.errors import QuestionError
 from flightlogd.governance.policy import Policy, Rule, parse_levels, policy_of
 from flightlogd.governance.removal import finish_removals, forget_executions, over_time, removal_step
 from flightlogd.governance.retention import begin_sweep, sweep_step, used_bytes
-from flightlogd.governance.slices import SLICE_S, Say, apply, say_nothing, seal, short_turns, shrink
+from flightlogd.governance.slices import SLICE_S, TURN_S, Say, apply, say_nothing, seal, shrink
 from flightlogd.hub import Hub
+from flightlogd.interpreter import short_turns
 from flightlogd.queries.find import require
 from flightlogd.store.database import is_storage_error
 from flightlogd.store.eventlog import count_lines, read_head
@@ -102,7 +103,7 @@ class Governor:
         hub = self._hub
         await hub.readers.run(lambda db: require(db, "execution", "log"))
         work = _Pass(hub, policy, system_clock(), dry_run=dry_run, say=say or say_nothing)
-        with short_turns():
+        with short_turns(TURN_S):
             await work.remove()
             await work.sweep()
             if not dry_run:

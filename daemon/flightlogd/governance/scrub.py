@@ -23,8 +23,9 @@ from flightlog_schemas.wire.control import Progress, Rebuild, Scrubbed
 from flightlogd.batch import Batch
 from flightlogd.governance.compression import expand
 from flightlogd.governance.rewrite import Row, rewrite
-from flightlogd.governance.slices import Say, apply, seal, short_turns
+from flightlogd.governance.slices import TURN_S, Say, apply, seal
 from flightlogd.hub import Hub
+from flightlogd.interpreter import short_turns
 from flightlogd.rebuild_live import run_rebuild
 from flightlogd.store.cold import dictionaries
 from flightlogd.store.database import DATABASE, begin, commit, cut_wal, open_reader, rollback
@@ -143,7 +144,7 @@ async def scrub(hub: Hub, voice: Voice, value: str, *, by: str, dry_run: bool, s
     done.dry_run = dry_run
     state_dir = Path(hub.config.state_dir)
     done.spools = await trio.to_thread.run_sync(_spools, await hub.readers.run(_uids))
-    with short_turns():
+    with short_turns(TURN_S):
         while look.position < hub.head.seq:
             changes = await hub.readers.run(look.step)
             if not dry_run:

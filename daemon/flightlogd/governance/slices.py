@@ -1,10 +1,8 @@
 """Changes of the log carried out between two commits, a few milliseconds at a time; sealed in the end."""
 
 import math
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -37,7 +35,7 @@ _VACUUM_PAGES: Final = 16
 _PATIENCE_S: Final = 5.0
 """How long sealing waits for storage that fails: what was freed may be what it waits for."""
 
-_TURN_S: Final = 0.000_5
+TURN_S: Final = 0.000_5
 """How long a thread that looks for what is to go keeps the interpreter while others wait for it."""
 
 
@@ -143,17 +141,6 @@ async def seal(hub: Hub, voice: Voice, cause: Cause, detail: Mapping[str, Any]) 
     if patience.cancelled_caught:
         logger.warning("what was removed is told of later: storage fails", cause=cause)
     return not patience.cancelled_caught
-
-
-@contextmanager
-def short_turns() -> Iterator[None]:
-    """Let threads take short turns at the interpreter: what is found here is in no hurry, acks are."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 async def say_nothing(_progress: Progress) -> None:

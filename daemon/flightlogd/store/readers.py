@@ -58,7 +58,7 @@ class Readers:
             QuestionError: `deadline`, when it ran longer than allowed.
             InterruptedReadError: it was ended before that, by `interrupt`; it can be asked again.
         """
-        uid = asking.get()
+        uid = asking.get().uid
         await self._turns.take(uid)
         try:
             return await trio.to_thread.run_sync(self._run, question, limiter=self._threads)
