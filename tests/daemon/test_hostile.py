@@ -1,5 +1,6 @@
 """A thousand connections that do what is not to be done hurt nobody else, and cost no more than a bound."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.crowds import hostile_crowd
 from support.daemon import Daemon, DaemonFactory
 from support.lines import log
 from support.peers import IngestPeer, QueryPeer
+from support.users import SOMEBODY
 
 CROWD = 1_000
 PATIENCE_S = 300.0
@@ -23,15 +25,16 @@ def resources(daemon: Daemon) -> tuple[int, int, int]:
 
 @pytest.mark.slow
 @pytest.mark.covers("D7", "D9", "D10", "P7")
-def test_a_thousand_hostile_connections(daemon_factory: DaemonFactory) -> None:
+@pytest.mark.parametrize("uid", [SOMEBODY, os.geteuid()], ids=["another-user", "own-user"])
+def test_a_thousand_hostile_connections(daemon_factory: DaemonFactory, uid: int) -> None:
     """Among silent, slow, garbage, huge, flooding, greeting, asking and deaf peers a good one is served.
 
     Each of its lines is acked and each of its questions answered; memory, threads and descriptors stay
     bounded, and afterwards the daemon is as it was.
     """
-    daemon = daemon_factory(ingest_mode="0666", query_mode="0666", user_connection_limit=CROWD)
+    daemon = daemon_factory(ingest_mode="0666", query_mode="0666", user_connection_limit=CROWD + 10)
     _, descriptors, _ = resources(daemon)
-    with hostile_crowd(daemon, CROWD):
+    with hostile_crowd(daemon, CROWD, uid=uid):
         with (
             IngestPeer(daemon.ingest_socket, PATIENCE_S) as peer,
             QueryPeer(daemon.query_socket, PATIENCE_S) as reader,
