@@ -72,8 +72,8 @@ def test_verbs_keep_to_a_machine(daemon: Daemon, flightlog: Cli) -> None:
     assert {json.loads(line)["execution_id"] for line in tail} == {name}
     assert name in flightlog.ok("tail", "--no-follow", "--host", "far", "-n", "1").out
     search(daemon, "said")  # once it is searchable
-    found = flightlog.ok("search", "said", "--host", "far", "--json").lines
-    assert [json.loads(line)["message"] for line in found] == ["said far"]
+    found = flightlog.ok("search", "said", "--host", "far", "--json").json
+    assert [one["message"] for one in found] == ["said far"]
     assert flightlog("list", "--host", "nowhere").code == 1
     refused = flightlog("log", name, "hello")
     assert refused.code != 0
