@@ -212,14 +212,19 @@ class _Settling:
     def _store_repeated(
         self, source: Source, first_line: int, part: Plain | Mixed, here: slice, origin: Place
     ) -> list[Refused | Duplicate]:
-        """Store some lines of a part, less those that are none; their keys are taken where they are free."""
+        """Store some lines of a part, less those that are none.
+
+        What is imported may be told here again by who told it there, so its keys are taken where they are
+        free. What a relay tells goes on elsewhere: a user of that number here is somebody else.
+        """
         lines = part.lines[here]
         if isinstance(part, Mixed):
             events = part.events[here]
         else:
             mark = mark_here(source.producer)
             events = [mark_event(decode_line(line), mark) for line in lines]
-        ids = [event.id for event in events if isinstance(event, Event) and event.id is not None]
+        taken = () if origin.relayed else events
+        ids = [event.id for event in taken if isinstance(event, Event) and event.id is not None]
         keys = Keys(self._db, source.peer.uid, ids)
         replies: list[Refused | Duplicate] = []
         kept: list[tuple[bytes, Event]] = []
@@ -237,7 +242,7 @@ class _Settling:
                 store(index)
                 replies.append(self._refuse(source, first_line + index, line, event))
                 continue
-            if event.id is not None:
+            if event.id is not None and not origin.relayed:
                 keys.take(event.id, self._next_seq + len(kept), line)
             kept.append((line, event))
         store(len(lines))

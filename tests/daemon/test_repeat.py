@@ -100,6 +100,19 @@ def test_what_is_repeated_was_accepted_before(daemon: Daemon) -> None:
     assert len(recorded(daemon)) == 4
 
 
+@pytest.mark.covers("P12", "D5")
+def test_a_relay_takes_no_keys(daemon: Daemon) -> None:
+    """Users of two machines may have one number: what one of them tells keeps nothing of the other's out."""
+    here = os.geteuid()
+    told = settle(
+        daemon, hello("p", 1, 1, uid=here, provenance="relay"), log("e", "theirs", id="k"), log("e", "plain")
+    )
+    assert told[-1]["ack"]["lines"] == 2
+    with IngestPeer(daemon.ingest_socket) as peer:
+        assert not [reply for reply in peer.settle(log("e", "mine", id="k")) if "duplicate" in reply]
+    assert [row["event"]["message"] for row in recorded(daemon)] == ["theirs", "plain", "mine"]
+
+
 @pytest.mark.covers("P12")
 def test_what_ran_elsewhere_is_not_looked_after_here(daemon: Daemon) -> None:
     """An execution of another log is not lost here, though its owner is nowhere, nor timed out."""
