@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from flightlog import paths
+from flightlog.clock import now_us
 from flightlog.daemon import Daemon
 from flightlog.dial import dial
 from flightlog.errors import DaemonAway, FlightlogError
@@ -32,6 +33,8 @@ _CLOCK_US: Final = 1_000_000
 _PROBE_BYTES: Final = 4096
 _ROOM_BYTES: Final = 1_000_000_000
 _ROOM_SHARE: Final = 0.05
+_STILL_US: Final = 600_000_000
+"""A relay moves within seconds; one of cron now and then."""
 _WAL_BYTES: Final = 512 * 1024 * 1024
 
 Level = Literal["ok", "warn", "bad"]
@@ -91,6 +94,7 @@ def examine(runtime_dir: str | None = None) -> Iterator[Finding]:
     yield from _peers(status)
     yield from _rates(status)
     yield from _cursors(status)
+    yield from _relays(status)
 
 
 def _sockets(directory: Path) -> Iterator[Finding]:
@@ -325,6 +329,21 @@ def _cursors(status: DaemonStatus) -> Iterator[Finding]:
             remedy="does its reader run? flightlog cursor remove forgets it; cursor_lag_warn_seqs and"
             " cursor_lag_warn_s say what is too far",
         )
+
+
+def _relays(status: DaemonStatus) -> Iterator[Finding]:
+    told = {(cursor.uid, cursor.name) for cursor in status.late_cursors}
+    for relay in status.relays:
+        still_us = now_us() - relay.moved_at
+        if min(still_us, relay.lag_us) > _STILL_US and (relay.uid, relay.name) not in told:
+            yield Finding(
+                level="warn",
+                about="relay",
+                text=f"the relay to {relay.target} has not moved for {duration_text(still_us)}:"
+                f" {relay.lag:,} events are not there",
+                remedy="does flightlog relay run, and what does it say? systemctl status flightlog-relay;"
+                f" one that is gone for ever: flightlog cursor remove {relay.name}",
+            )
 
 
 def _rates(status: DaemonStatus) -> Iterator[Finding]:

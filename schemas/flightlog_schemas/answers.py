@@ -8,6 +8,7 @@ from flightlog_schemas.events.agent import AgentStatus
 from flightlog_schemas.events.envelope import ErrorInfo, Provenance
 from flightlog_schemas.events.execution import Owner
 from flightlog_schemas.events.task import Retrieval, Runner, TaskIO
+from flightlog_schemas.passing import OriginStatus, RelayStatus
 from flightlog_schemas.statuses import Status, TaskStatus
 
 SearchState = Literal["ok", "starting", "failing", "off"]
@@ -309,11 +310,13 @@ class DaemonStatus(Struct, kw_only=True):
     writer does at this moment. Of the executions that run and name an owner, `watched` are lost when it dies;
     that of `unwatched` cannot be seen from here, as in another pid namespace. `cursor_lag` is how many
     positions the hindmost of the named cursors is behind, `late_cursors` are the first hundred that are
-    warned of. `masked_lines` counts those that came with secrets or personal data in them, since it
-    started. `retention` is None until a first pass has ended;
-    `table_bytes` are the sizes of tables, indexes included, as they were after it. `clock_behind_us` is how
-    far behind the newest time of receipt the clock is, for it was set back and such times never are. `users`
-    are those with most connections, a hundred at most.
+    warned of; `relays` are the hundred hindmost. Of the `origin_count` other logs whose lines are here,
+    `origins` are the hundred whose lines came latest after they were received there, `collected_at` is when
+    lines of any came last. `masked_lines` counts those that came with secrets or personal data in them, since
+    it started. `retention` is None until a first pass has ended; `table_bytes` are the sizes of tables,
+    indexes included, as they were after it. `clock_behind_us` is how far behind the newest time of receipt
+    the clock is, for it was set back and such times never are. `users` are those with most connections, a
+    hundred at most.
     `reserve_bytes` are kept aside on disk, given up when it is full; `free_bytes` are everybody's.
     """
 
@@ -345,6 +348,10 @@ class DaemonStatus(Struct, kw_only=True):
     cursors: int
     cursor_lag: int
     late_cursors: list[LateCursor]
+    relays: list[RelayStatus]
+    origins: list[OriginStatus]
+    origin_count: int
+    collected_at: int | None
     queued_lines: int
     queued_bytes: int
     projections: list[ProjectionStatus]

@@ -219,3 +219,28 @@ def test_a_spool_that_cannot_be(flightlog: Cli, home: Path) -> None:
     done = flightlog("doctor", "--json", FLIGHTLOG_SPOOL_DIR=str(home / "new" / "spool"))
     assert done.code == 0
     assert not (home / "new").exists()
+
+
+@pytest.mark.covers("P18", "P11")
+def test_a_relay_that_does_not_move(daemon_factory: DaemonFactory) -> None:
+    """Only a relay that left events for long and has not moved for long is told of, with what to do."""
+    daemon = daemon_factory(start=False)
+    daemon.clock_shift_us = -3_600_000_000
+    daemon.start()
+    with IngestPeer(daemon.ingest_socket) as peer:
+        head = peer.settle(log("e", "a"), log("e", "b"))[-1]["ack"]["seq"]
+    with QueryPeer(daemon.query_socket) as reader:
+        reader.ask("cursor", name="relay:n1/still", seq=head - 1)
+        reader.ask("cursor", name="reader", seq=head - 1)
+    daemon.terminate()
+    daemon.clock_shift_us = 0
+    daemon.start()
+    with QueryPeer(daemon.query_socket) as reader:
+        reader.ask("cursor", name="relay:n1/moves", seq=head - 1)
+
+    flightlog = Cli(daemon.runtime_dir)
+    found = [line.split("\t") for line in flightlog.ok("doctor").lines]
+    (relay,) = [row for row in found if row[1] == "relay"]
+    assert relay[0] == "warn"
+    assert "the relay to n1/still has not moved for 1h" in relay[2]
+    assert "cursor remove relay:n1/still" in relay[3]

@@ -8,7 +8,7 @@ from cli.runner import Cli
 from support.daemon import Daemon, DaemonFactory
 from support.lines import event, log
 from support.origins import id_here, ran, repeat
-from support.peers import IngestPeer
+from support.peers import IngestPeer, QueryPeer
 from support.searching import search
 
 HERE = "here"
@@ -89,3 +89,23 @@ def test_an_export_has_the_name_of_the_machine(daemon: Daemon, flightlog: Cli) -
         if '"origin":{"log_id' in line
     ]
     assert origins == [HERE, "far", "farther"]
+
+
+@pytest.mark.covers("P18")
+def test_status_of_relays_and_origins(daemon: Daemon, flightlog: Cli) -> None:
+    """`status` has a line for each relay and each other log, and says when each got on; --json, too."""
+    with QueryPeer(daemon.query_socket) as reader:
+        reader.ask("cursor", name="relay:n1/flightlog", seq=1)
+    rows = flightlog.ok("status").rows
+    (relay,) = [row[1] for row in rows if row[0] == "relay"]
+    assert relay.startswith("to n1/flightlog: up to 1, ")
+    assert " events behind, for " in relay
+    assert [
+        row[1].partition(": up to 6, received there 2023-11-14")[0] for row in rows if row[0] == "origin"
+    ] == ["farther", "far"]
+    (others,) = [row[1] for row in rows if row[0] == "origins"]
+    assert others.startswith("2 other logs, the newest lines at ")
+    status = flightlog.ok("status", "--json").json
+    assert status["origins"][0]["last_at"] == "2023-11-14T22:13:20.000000Z"
+    assert status["relays"][0]["moved_at"].endswith("Z")
+    assert status["collected_at"] in {one["received_at"] for one in status["origins"]}

@@ -87,3 +87,20 @@ def test_nobody_is_told_who_did_not_ask(daemon: Daemon) -> None:
 
     assert (plain.error, plain.lines) == (None, [])
     assert all("event" in line for line in whole.lines)
+
+
+@pytest.mark.covers("P18", "P3")
+def test_status_tells_of_relays(daemon: Daemon) -> None:
+    """A cursor of a relay's is told of with where to, how far it is and when it got on; others are not."""
+    head = settle(daemon, *logs("e", 20))
+    with QueryPeer(daemon.query_socket) as reader:
+        before = reader.ask("status").one("status")
+        for name, seq in (("relay:n1/s", head - 5), ("relay:n2/s", head), ("xrelay:", 1), ("other", 1)):
+            moved = reader.ask("cursor", name=name, seq=seq).one("cursor")
+        first, second = reader.ask("status").one("status")["relays"]
+
+    assert before["relays"] == []
+    assert (first["target"], first["name"], first["seq"], first["lag"]) == ("n1/s", "relay:n1/s", head - 5, 5)
+    assert (second["target"], second["lag"], second["lag_us"]) == ("n2/s", 0, 0)
+    assert first["lag_us"] > 0
+    assert 0 < second["moved_at"] <= moved["moved_at"]

@@ -232,3 +232,21 @@ def test_governance_knows_whose_lines_they_are(daemon_factory: DaemonFactory) ->
     counted = ask(daemon, "inspect", execution_id=id_here("far", "build-7")).one("execution")
     assert counted["log_count"] == 20
     assert is_whole(daemon)
+
+
+@pytest.mark.covers("P18")
+def test_status_tells_how_late_others_are(daemon: Daemon) -> None:
+    """Each other log has its position, its newest time there and its delay, the latest first."""
+    with QueryPeer(daemon.query_socket) as reader:
+        before = reader.ask("status").one("status")
+        repeat(daemon, *ran("far", "a", *logs("a", 3)))
+        repeat(daemon, hello("p", 1, 9, "farther", received=AT_US - 7), log("b", "x"))
+        status = reader.ask("status").one("status")
+    farther, far = status["origins"]
+
+    assert (before["origins"], before["origin_count"], before["collected_at"]) == ([], 0, None)
+    assert (far["host"], far["log_id"], far["last_seq"], far["last_at"]) == ("far", FAR, 4, AT_US)
+    assert (farther["host"], farther["last_seq"], farther["last_at"]) == ("farther", 9, AT_US - 7)
+    assert far["lag_us"] == far["received_at"] - AT_US
+    assert farther["lag_us"] > far["lag_us"]
+    assert (status["origin_count"], status["collected_at"]) == (2, farther["received_at"])

@@ -29,6 +29,8 @@ TIMES: Final = frozenset(
         "last_at",
         "last_seen",
         "received_at",
+        "collected_at",
+        "limited_since",
     }
 )
 """Keys of answers that hold microseconds since the epoch."""
@@ -151,6 +153,14 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, int):
             answer[key] = rfc3339(value)
     return answer
+
+
+def shown_status(status: dict[str, Any]) -> dict[str, Any]:
+    """Return how the daemon is, with times as `shown` does; it is changed in place."""
+    parts = [status["retention"]] if status["retention"] is not None else []
+    for part in (*parts, *status["users"], *status["relays"], *status["origins"]):
+        shown(part)
+    return shown(status)
 
 
 def width_chars() -> int:

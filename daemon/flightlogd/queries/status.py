@@ -9,11 +9,13 @@ import apsw
 
 from flightlog_schemas import SCHEMA_VERSION
 from flightlog_schemas.answers import DaemonStatus, LateCursor, ProjectionStatus, SearchStatus
+from flightlog_schemas.passing import RelayStatus
 from flightlogd import __version__
 from flightlogd.clock import system_clock
 from flightlogd.hub import Hub
 from flightlogd.lag import late_cursors
 from flightlogd.project import read_positions
+from flightlogd.queries.passing import Origins, origins, relays
 from flightlogd.store.cold import stored
 from flightlogd.store.cursors import sum_up_cursors
 from flightlogd.store.database import DAMAGE_HINT, DATABASE, is_damage
@@ -39,6 +41,9 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     cursors, cursor_lag = await _unless_damaged(hub, _cursors, (0, 0), damage)
     nobody: list[LateCursor] = []
     late = await _unless_damaged(hub, lambda db: late_cursors(db, hub.config, system_clock()), nobody, damage)
+    no_relay: list[RelayStatus] = []
+    passed_on = await _unless_damaged(hub, lambda db: relays(db, system_clock()), no_relay, damage)
+    others = await _unless_damaged(hub, origins, Origins([], 0, None), damage)
     fault = hub.fault or hub.writer.tidy_fault
     search = await _search_status(hub, head_seq)
     database = Path(hub.config.state_dir) / DATABASE
@@ -81,6 +86,10 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         cursors=cursors,
         cursor_lag=cursor_lag,
         late_cursors=late,
+        relays=passed_on,
+        origins=others.latest,
+        origin_count=others.count,
+        collected_at=others.collected_at,
         queued_lines=hub.inbox.queued_lines,
         queued_bytes=hub.inbox.queued_bytes,
         projections=projections,

@@ -65,6 +65,18 @@ def cursors_below(db: apsw.Connection, seq: int, limit: int) -> list[StoredCurso
     ]
 
 
+def cursors_named(db: apsw.Connection, prefix: str, limit: int) -> list[StoredCursor]:
+    """Return cursors whose name begins so, the hindmost first."""
+    return [
+        StoredCursor(*row)
+        for row in db.execute(
+            "select uid, name, seq, moved_at from cursor where substr(name, 1, length(?1)) = ?1"
+            " order by seq, uid, name limit ?2",
+            (prefix, limit),
+        )
+    ]
+
+
 def sum_up_cursors(db: apsw.Connection) -> tuple[int, int | None]:
     """Return how many cursors there are, and the position of the hindmost; None with none."""
     [(count, seq)] = db.execute("select count(*), min(seq) from cursor")

@@ -1,16 +1,20 @@
 """`flightlog status`: how the daemon is."""
 
-from typing import Any
+from typing import Any, Final
 
 from flightlog import paths
-from flightlog.cli.output import Output
+from flightlog.cli.output import Output, shown_status
 from flightlog.cli.text import bytes_text, tsv
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import DaemonAway
 from flightlog.waiting import waiting_spools
 from flightlog_schemas.answers import DaemonStatus, RetentionStatus, SearchStatus, StoredStatus, UserStatus
+from flightlog_schemas.passing import OriginStatus, RelayStatus
 from flightlog_schemas.times import duration_text
 from flightlog_schemas.wire.query import StatusRequest
+
+_SHOWN: Final = 10
+"""How many relays and other logs are told of in text; --json has a hundred."""
 
 
 @verb("status", "flightlog status --json")
@@ -18,14 +22,17 @@ from flightlog_schemas.wire.query import StatusRequest
 def command(session: Session, as_json: bool) -> None:
     """Show how the daemon is.
 
-    Its state, how much it holds, whether its read models keep up. Exit code 2 when no daemon answers.
+    Its state, how much it holds, whether its read models keep up. Each relay has a line, `relay`: where to,
+    the position up to which all is there, what is not, and when it got on last. So has each other log whose
+    lines `flightlog collect` brings, `origin`, the latest first: its machine, its position, when the newest
+    line was received there, and how much later here. Exit code 2 when no daemon answers.
     """
     output = session.output()
     spool = _spool()
     try:
         with session.daemon.examine() as daemon:
             if as_json:
-                output.json(daemon.one(StatusRequest(), dict[str, Any]) | {"spool": spool})
+                output.json(shown_status(daemon.one(StatusRequest(), dict[str, Any])) | {"spool": spool})
             else:
                 _show(output, daemon.one(StatusRequest(), DaemonStatus), spool)
     except DaemonAway:
@@ -91,6 +98,10 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         else:
             facts.append((model.name, f"broken at {model.broken_at}: {model.error}", "red"))
     facts.append(("search", *_search(status.search)))
+    facts += [("relay", _relay(output, relay), None) for relay in status.relays[:_SHOWN]]
+    if status.origin_count:
+        facts.append(("origins", _origins(output, status), None))
+        facts += [("origin", _origin(output, origin), None) for origin in status.origins[:_SHOWN]]
     facts.append(("retention", _retention(output, status.retention), None))
     largest = [f"{table} {bytes_text(size)}" for table, size in list(status.table_bytes.items())[:4]]
     facts.append(("tables", ", ".join(largest) or "not measured yet", None))
@@ -140,6 +151,30 @@ def _cursors(status: DaemonStatus) -> tuple[str, str | None]:
     text = f"{status.cursors:,}, the hindmost {status.cursor_lag:,} events behind"
     late = ", ".join(cursor.name for cursor in status.late_cursors[:5])
     return (f"{text}; too far: {late}", "yellow") if late else (text, None)
+
+
+def _relay(output: Output, relay: RelayStatus) -> str:
+    text = f"to {relay.target}: up to {relay.seq:,}, "
+    if relay.lag:
+        text += f"{relay.lag:,} events behind, for {duration_text(relay.lag_us)}"
+    else:
+        text += "up to date"
+    return f"{text}; moved {output.time(relay.moved_at)}"
+
+
+def _origins(output: Output, status: DaemonStatus) -> str:
+    newest = (
+        "" if status.collected_at is None else f", the newest lines at {output.time(status.collected_at)}"
+    )
+    more = "; flightlog hosts shows all" if status.origin_count > _SHOWN else ""
+    return f"{status.origin_count:,} other logs{newest}{more}"
+
+
+def _origin(output: Output, origin: OriginStatus) -> str:
+    return (
+        f"{origin.host}: up to {origin.last_seq:,}, received there {output.time(origin.last_at)},"
+        f" here {duration_text(origin.lag_us)} later"
+    )
 
 
 def _users(output: Output, users: list[UserStatus]) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flightlog.cli.output import shown
+from flightlog.cli.output import shown_status
 from flightlog.mcp.call import Call, Item
 from flightlog.mcp.tool import Arguments, Said, Tool
 from flightlog_schemas.answers import DaemonStatus
@@ -21,9 +21,7 @@ class StatusTold(Said, kw_only=True):
 
 def _status(call: Call, _asked: StatusAsked) -> Item:
     [row] = call.ask(StatusRequest())
-    if row["retention"] is not None:
-        shown(row["retention"])
-    return call.answer({"status": call.item(row)})
+    return call.answer({"status": call.item(shown_status(row))})
 
 
 STATUS: Final = Tool(

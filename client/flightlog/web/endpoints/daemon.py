@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from flightlog.cli.output import shown
+from flightlog.cli.output import shown_status
 from flightlog.web.asker import Row
 from flightlog.web.endpoint import Call, Endpoint, Nothing, listing
 from flightlog.web.params import Hosts, Limit
@@ -30,10 +30,7 @@ class HostsAsked(Struct, kw_only=True):
 
 
 async def _status(call: Call, _: Nothing) -> Row:
-    told = await call.asker.status()
-    if told["retention"] is not None:
-        shown(told["retention"])
-    return told
+    return shown_status(await call.asker.status())
 
 
 def _hosts(asked: HostsAsked, _: int) -> HostsRequest:
