@@ -15,7 +15,7 @@ from cli.runner import Cli
 from support.daemon import Daemon, clean_environment
 from support.fleet import collected, held, say, told
 from support.govern import govern, is_whole, record
-from support.lines import log, logs
+from support.lines import event, log, logs
 from support.nats import NatsServer, until
 
 
@@ -32,6 +32,28 @@ def test_there_and_here(origin: Daemon, centre: Daemon, there: Cli, here: Cli, n
     assert collected(centre) == told([origin])
     assert "succeeded" in [row["status"] for row in here.ok("list", "--json").json]
     assert is_whole(centre)
+
+
+@pytest.mark.covers("P12", "P18")
+def test_an_execution_of_many_producers(
+    origin: Daemon, centre: Daemon, there: Cli, here: Cli, nats: NatsServer
+) -> None:
+    """What one process began, others went on with and another one ended is at the centre as it was there."""
+    names = [f"build-{number}" for number in range(6)]
+    for name in names:
+        say(origin, f"{name}-began", event("execution.started", name))
+        say(origin, f"{name}-went-on", event("execution.advanced", name, phase="strategized"))
+        say(origin, f"{name}-ended", event("execution.ended", name, outcome="succeeded"))
+    there.ok("relay", "--to", nats.url, "--once")
+    here.ok("collect", "--from", nats.url, "--once")
+    assert collected(centre) == told([origin])
+    for name in names:
+        ours, theirs = (cli.ok("inspect", name, "--json").json for cli in (here, there))
+        assert (ours["status"], ours["phase"]) == (theirs["status"], theirs["phase"])
+        trails = (
+            [(row["event_type"], row["to_state"]) for row in found["audit"]] for found in (ours, theirs)
+        )
+        assert next(trails) == next(trails)
 
 
 @pytest.mark.covers("P12", "D4")

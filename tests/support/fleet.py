@@ -1,4 +1,4 @@
-"""What machines recorded, and whether another has all of it: each event once, in its producer's order."""
+"""What machines recorded, and whether another has all of it: each event once, in the order of its log."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -42,8 +42,8 @@ def collected(centre: Daemon) -> dict[Key, Any]:
         if "origin" not in row:
             continue
         origin = row["origin"]
-        assert row["line"] > last[row["producer"]], f"out of order: {row}"
-        last[row["producer"]] = row["line"]
+        assert origin["seq"] > last[origin["log_id"]], f"out of order: {row}"
+        last[origin["log_id"]] = origin["seq"]
         producer = row["producer"].removeprefix(f"~{origin['log_id']}/")
         place = row["uid"], row["pid"], origin["seq"], origin["received"]
         found[origin["log_id"], producer, row["line"]] = (row["event"], *place)

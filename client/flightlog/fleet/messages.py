@@ -11,7 +11,7 @@ from zlib import crc32
 import msgspec
 from msgspec import UNSET, Struct
 
-from flightlog.exporting import EVENT, Head, Log, decode_head, is_daemons_own
+from flightlog.exporting import EVENT, Log, decode_head, is_daemons_own
 from flightlog.repeated import Recorded, hello_line
 from flightlog_schemas.wire.ingest import HelloLine, is_hello
 
@@ -69,19 +69,17 @@ def line_of(told: bytes, own: Log) -> tuple[int, Line | None]:
     else:
         log = Log(head.origin.log_id, head.origin.host)
         seq, received = head.origin.seq, head.origin.received
-        producer = first_name(head)
+        producer = head.producer.removeprefix(f"~{head.origin.log_id}/")
     recorded = Recorded(seq, received, head.uid, head.pid, producer, head.line, msgspec.Raw(event))
     return head.seq, Line(head.seq, log, recorded, len(event) + 1)
 
 
-def first_name(head: Head) -> str:
-    """Return what a producer was called in the log that had its line first."""
-    return head.producer if head.origin is None else head.producer.removeprefix(f"~{head.origin.log_id}/")
-
-
 def partition_of(line: Line, partitions: int) -> int:
-    """Return the partition of a line: the same for all of its producer."""
-    return crc32(f"{line.log.log_id}/{line.recorded.producer}".encode()) % partitions
+    """Return the partition of a line: the same for all of its log.
+
+    An execution may be told of by many producers, and what they said must not change places.
+    """
+    return crc32(line.log.log_id.encode()) % partitions
 
 
 def compose(lines: Sequence[Line], own: Log, partition: int) -> Message:
