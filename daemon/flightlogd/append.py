@@ -18,14 +18,21 @@ from flightlogd.batch import Batch, OriginSpan, Place, Run, Sealed, Span, make_b
 from flightlogd.clock import SteadyStamp
 from flightlogd.config import Config
 from flightlogd.decode import Mixed, Plain
-from flightlogd.elsewhere import is_elsewhere, mark_event, mark_here
+from flightlogd.elsewhere import is_elsewhere, is_nameless, mark_event, mark_here
 from flightlogd.facts import Facts, facts_of
 from flightlogd.project import Projector
 from flightlogd.recorded import DAEMON_PRODUCER
 from flightlogd.store import producers
 from flightlogd.store.damage import DamagedTableError
 from flightlogd.store.database import begin, commit, rollback
-from flightlogd.store.eventlog import Head, append_batches, merge_index, state_seq_of, unmerged_rows
+from flightlogd.store.eventlog import (
+    Head,
+    append_batches,
+    last_line_at,
+    merge_index,
+    state_seq_of,
+    unmerged_rows,
+)
 from flightlogd.store.keys import Keys, merge_keys, unmerged_keys
 from flightlogd.store.origins import Arrived, save_arrived
 from flightlogd.store.producers import Progress
@@ -190,6 +197,10 @@ class _Settling:
         last_line = first_line + len(part.lines) - 1
         before = self._progress.get(source.producer)
         settled = before.line if before is not None else producers.settled_line(self._db, source.producer)
+        if last_line > settled and is_nameless(source.producer):
+            # It comes home, and may be forgotten: the log itself tells what it has of it.
+            held = last_line_at(self._db, source.producer, origin.seq, origin.seq + last_line - first_line)
+            settled = max(settled, held)
         fresh = producers.fill_gaps(self._db, source.producer, first_line, min(last_line, settled))
         if last_line > settled:
             fresh.append((max(first_line, settled + 1), last_line))

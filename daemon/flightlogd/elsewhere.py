@@ -20,6 +20,11 @@ def is_elsewhere(producer: str) -> bool:
     return producer.startswith(GIVEN_PREFIX) and "/" in producer
 
 
+def is_nameless(producer: str) -> bool:
+    """Say whether it spoke to this daemon and gave no name of its own."""
+    return producer.startswith(GIVEN_PREFIX) and not is_elsewhere(producer)
+
+
 def mark_here(producer: str) -> str:
     """Return what the ids of a producer's executions end with here, nothing where it spoke to this log."""
     return mark_of(producer[len(GIVEN_PREFIX) : producer.index("/")]) if is_elsewhere(producer) else ""

@@ -115,6 +115,24 @@ def test_a_second_import_adds_nothing(daemon: Daemon, flightlog: Cli, other: Cli
     assert is_whole(daemon)
 
 
+@pytest.mark.covers("P12", "D4")
+def test_what_comes_home_is_known_after_a_restart(daemon: Daemon, flightlog: Cli, home: Path) -> None:
+    """Lines of peers that gave no name, which the daemon forgets, are known by their positions."""
+    with IngestPeer(daemon.ingest_socket) as one, IngestPeer(daemon.ingest_socket) as two:
+        for number in range(3):
+            one.send_lines(log("a", f"one {number}"))
+            one.until_ack(number + 1)
+            two.send_lines(log("a", f"two {number}"))
+            two.until_ack(number + 1)
+    whole = home / "whole.jsonl"
+    flightlog.ok("export", "-o", str(whole))
+    for _ in range(2):
+        daemon.restart()
+        flightlog.ok("start", "--name", "x")  # a commit, which forgets
+        done = flightlog.ok("import", "events", str(whole), "--json").json["events"]
+        assert done == {"added": 0, "skipped": 6, "failed": 0}
+
+
 @pytest.mark.covers("P12")
 def test_what_is_exported(daemon: Daemon, flightlog: Cli, home: Path) -> None:
     """Whole executions are chosen as `list` does it; nothing that fits is exit code 1, and no file."""

@@ -188,6 +188,17 @@ def read_line(db: apsw.Connection, seq: int) -> tuple[int, Span, int, bytes] | N
     return received, span, index, line
 
 
+def last_line_at(db: apsw.Connection, producer: str, first_seq: int, last_seq: int) -> int:
+    """Return the last line of a producer in the batches of a range of positions, 0 where none is."""
+    rows = db.execute(
+        "select spans from event_batch where last_seq >= ?1 and first_seq <= ?2"
+        " and first_seq >= (select coalesce(max(first_seq), 0) from event_batch where first_seq <= ?1)",
+        (first_seq, last_seq),
+    )
+    spans = (span for (text,) in rows for span in decode_spans(text))
+    return max((span.first_line + span.count - 1 for span in spans if span.producer == producer), default=0)
+
+
 def first_available(db: apsw.Connection, after: int) -> int:
     """Return the first position above `after` that is still there, or the one after the head.
 
