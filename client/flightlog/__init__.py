@@ -158,6 +158,7 @@ def task(
 
     Raises:
         TypeError: it is no function, inputs are named that it does not take, or a generator is to be retried.
+        ValueError: `retries` is below 0.
     """
     name = function if isinstance(function, str) else None
     recipe = Recipe(lambda: _client, name, task_type, retries, on, inputs)

@@ -37,9 +37,12 @@ def recorded(function: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]
 
     Raises:
         TypeError: it is none, inputs are named that it does not take, or a generator is to be tried again.
+        ValueError: `retries` is below 0: it would never be called.
     """
     if not callable(function) or inspect.isclass(function):
         raise TypeError(f"flightlog.task decorates functions, not {function!r}")
+    if recipe.retries < 0:
+        raise ValueError(f"retries is how many attempts follow the first, not {recipe.retries}")
     makes_items = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     if makes_items and recipe.retries:
         raise TypeError("a generator cannot be tried again: what it gave away before it failed is gone")

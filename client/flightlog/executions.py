@@ -248,6 +248,9 @@ class Execution(Scope):
             inputs: What it works on.
             retry_of: The attempt that the first one follows, as `task` takes it.
             facts: What else is known, as `TaskFacts` says.
+
+        Raises:
+            ValueError: `retries` is below 0.
         """
 
         def make(retry_of: "Task | TaskAttempt | None", reason: str | None) -> Attempt:

@@ -155,6 +155,9 @@ class Attempts:
     """Attempts at one task, until one does not fail: each has its span, its number and the one before it.
 
     Made by `Execution.attempts`, which says what the arguments mean.
+
+    Raises:
+        ValueError: `retries` is below 0, with which nothing would be done at all.
     """
 
     def __init__(
@@ -164,6 +167,8 @@ class Attempts:
         on: tuple[type[Exception], ...],
         retry_of: "Task | TaskAttempt | None" = None,
     ) -> None:
+        if retries < 0:
+            raise ValueError(f"retries is how many attempts follow the first, not {retries}")
         self._make = make
         self._retries = retries
         self._on = on

@@ -67,6 +67,12 @@ def test_the_last_failure_leaves(
     assert status_of(daemon, run.execution_id) == "failed"
 
 
+def test_fewer_than_no_retries_are_an_error(client: Client) -> None:
+    """A number of retries below 0 is said at once: the block would be passed over in silence."""
+    with client.execution("e") as run, pytest.raises(ValueError, match="not -1"):
+        run.attempts("t", retries=-1)
+
+
 def test_leaving_the_loop_is_the_end_of_it(daemon: Daemon, client: Client) -> None:
     """A break, or an attempt that is not entered, begins no other attempt."""
     with client.execution("e") as run:

@@ -224,7 +224,7 @@ def test_outside_of_any_execution_a_call_is_one(daemon: Daemon, client: Client) 
 
 
 def test_what_cannot_be_decorated() -> None:
-    """What is no function, an input that is no parameter and a generator to be retried are errors at once."""
+    """What is no function, an input that is no parameter and retries that cannot be are errors at once."""
 
     def items() -> Iterator[int]:
         yield 1
@@ -235,3 +235,5 @@ def test_what_cannot_be_decorated() -> None:
         flightlog.task(inputs=["path"])(items)
     with pytest.raises(TypeError, match="cannot be tried again"):
         flightlog.task(retries=1)(items)
+    with pytest.raises(ValueError, match="not -1"):
+        flightlog.task(retries=-1)(print)
