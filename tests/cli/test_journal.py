@@ -102,6 +102,23 @@ def test_runs_of_units_are_executions(flightlog: Cli, daemon: Daemon, home: Path
     assert flightlog.ok("logs", kernel, "--json", "--level", "ERROR").json["message"] == "kernel says"
 
 
+def test_numbers_that_are_none(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """A time that no clock shows names its line; levels and exit statuses like it are left out."""
+    path = home / "strange.json"
+    path.write_text(
+        entry(1, "timeless", __REALTIME_TIMESTAMP="9" * 5000)
+        + of_unit(2, "very important", FIRST, PRIORITY="9" * 5000)
+        + of_systemd(3, "exited", FIRST, EXITED, EXIT_CODE="exited", EXIT_STATUS="\N{SUPERSCRIPT TWO}")
+        + of_systemd(4, "failed", FIRST, FAILED, UNIT_RESULT="exit-code")
+    )
+    done = flightlog("import", "journal", str(path))
+
+    assert (done.code, done.out) == (2, "4 entries: 3 added, 0 skipped, 1 failed\n")
+    assert done.err.endswith("strange.json:1: it has no __REALTIME_TIMESTAMP\n")
+    assert [line["level"] for line in events(daemon, type=["log"])] == [9, 9, 9]
+    assert [end.get("exit_status") for end in events(daemon, type=["execution.ended"])] == [None]
+
+
 def test_what_is_no_journal(flightlog: Cli, alone: Cli, home: Path) -> None:
     """Lines that are no entries are named and passed over; choices go with this machine's journal alone."""
     (home / "j.json").write_text("nothing\n{}\n" + of_unit(1, None, FIRST))

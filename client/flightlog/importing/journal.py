@@ -44,6 +44,8 @@ _TOLD: Final = frozenset(
 
 _SYSTEMD: Final = ("systemd", "init")
 _KNOWN_LIMIT: Final = 100_000
+_NUMBER_LIMIT_CHARS: Final = 19
+"""Of what fits in 64 bits."""
 _BOOT_CHARS: Final = 12
 
 
@@ -82,11 +84,18 @@ def entry_of(line: bytes) -> Entry:
         raise NoEntryError(str(error)) from error
     if not isinstance(said, dict) or not isinstance(said.get("__CURSOR"), str):
         raise NoEntryError("no entry of a journal: it has no __CURSOR")
-    time = said.get("_SOURCE_REALTIME_TIMESTAMP") or said.get("__REALTIME_TIMESTAMP")
-    if not isinstance(time, str) or not (time.isascii() and time.isdigit()):
+    time = _number(said.get("_SOURCE_REALTIME_TIMESTAMP") or said.get("__REALTIME_TIMESTAMP"))
+    if time is None:
         raise NoEntryError("it has no __REALTIME_TIMESTAMP")
     fields = {name: _value(value) for name, value in said.items() if not name.startswith("__")}
-    return Entry(said["__CURSOR"], int(time), fields)
+    return Entry(said["__CURSOR"], time, fields)
+
+
+def _number(text: object) -> int | None:
+    """Return a field as a number; None where it is none, or longer than any that systemd writes."""
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _NUMBER_LIMIT_CHARS:
+        return int(text)
+    return None
 
 
 def _value(value: Any) -> Any:
@@ -165,13 +174,15 @@ def _ended(entry: Entry, execution_id: str, exited: Entry | None) -> ExecutionEn
     outcome: Outcome = "succeeded"
     if entry.text("MESSAGE_ID") == FAILED:
         outcome = "timed_out" if result == "timeout" else "failed"
-    code = None if exited is None or exited.text("EXIT_CODE") != "exited" else exited.text("EXIT_STATUS")
+    code = None
+    if exited is not None and exited.text("EXIT_CODE") == "exited":
+        code = _number(exited.text("EXIT_STATUS"))
     said = entry if exited is None else exited
     return ExecutionEnded(
         **_head(entry, execution_id, execution_id, "ended"),
         outcome=outcome,
         reason=result,
-        exit_status=int(code) if code and code.isdigit() and int(code) <= 255 else None,
+        exit_status=code if code is not None and code <= 255 else None,
         error=None
         if outcome == "succeeded"
         else ErrorInfo(message=cut_text(said.text("MESSAGE") or "it failed", TEXT_LIMIT_CHARS), type=result),
@@ -188,13 +199,8 @@ def _head(entry: Entry, execution_id: str, *place: object) -> dict[str, Any]:
 
 
 def _level(priority: str | None) -> int:
-    if (
-        priority is None
-        or not (priority.isascii() and priority.isdigit())
-        or int(priority) > len(_LEVELS) - 1
-    ):
-        return INFO
-    return _LEVELS[int(priority)]
+    number = _number(priority)
+    return _LEVELS[number] if number is not None and number < len(_LEVELS) else INFO
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
