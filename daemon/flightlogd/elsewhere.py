@@ -10,6 +10,10 @@ GIVEN_PREFIX: Final = "~"
 """First character of names that this daemon gives to producers; no hello may use it."""
 
 
+OTHERS: Final = "~"
+"""In place of a mark: all logs but this one."""
+
+
 def producer_here(log_id: str, producer: str) -> str:
     """Return what a producer of another log is called in this one."""
     return f"{GIVEN_PREFIX}{log_id}/{producer}"

@@ -109,3 +109,19 @@ def test_status_of_relays_and_origins(daemon: Daemon, flightlog: Cli) -> None:
     assert status["origins"][0]["last_at"] == "2023-11-14T22:13:20.000000Z"
     assert status["relays"][0]["moved_at"].endswith("Z")
     assert status["collected_at"] in {one["received_at"] for one in status["origins"]}
+
+
+@pytest.mark.covers("P18", "S2.7")
+def test_stats_and_current_of_a_machine(daemon: Daemon, flightlog: Cli) -> None:
+    """`stats --host` counts what machines recorded, of all of those named; `current --host` finds there."""
+    assert flightlog.ok("stats", "--host", "far", "--json").json["by_status"] == {"succeeded": 1}
+    assert flightlog.ok("stats", "--host", "farther", "--host", HERE, "--json").json["by_status"] == {
+        "failed": 1
+    }
+    assert flightlog.ok("stats", "--host", HERE, "--json").json["attempts"] == 0
+    assert flightlog.ok("stats", "--json").json["attempts"] == 2
+    assert flightlog("stats", "--host", "nowhere").code == 1
+    repeat(daemon, *ran("far", "open", seq=90))
+    running = flightlog.ok("current", "--project", "/p", "--host", "far", "--json").json
+    assert (running["execution_id"], running["host"]) == (id_here("far", "open"), "far")
+    assert flightlog("current", "--project", "/p", "--host", "farther").code == 1

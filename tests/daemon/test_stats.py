@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.stacks import stack_hash
 from flightlog_schemas.stats import Stats as Answer
 from flightlog_schemas.wire.query import Stats
@@ -18,14 +19,22 @@ from flightlogd.durations import bucket_of, middle_of
 from flightlogd.periods import ranges
 from flightlogd.projections import task
 from flightlogd.queries.stats import task_stats
-from support.attempts import DAY_US, SUMS, T, Told, feed, nearest, plain_stats, sums
+from support.attempts import DAY_US, MARKS, SUMS, T, Told, feed, nearest, plain_stats, sums
 from support.daemon import Daemon, DaemonFactory
 from support.govern import ask, govern, is_whole
 from support.lines import event
+from support.origins import ran, repeat
 from support.peers import IngestPeer
 from support.rebuild import rebuild, stopped, tell
 
-EXECUTIONS = {"e": "/p", "f": "/q", "g": None}
+EXECUTIONS = {
+    "e": "/p",
+    "f": "/q",
+    "g": None,
+    "e~0123456789ab": "/p",
+    "e~ba9876543210": "/r",
+    "e~notamark____": "/p",
+}
 
 ATTEMPTS = st.lists(
     st.builds(
@@ -111,6 +120,16 @@ def test_sums_are_the_same_in_any_order(dice: random.Random, attempts: list[Told
         for value in {getattr(one, name) for one in attempts} - {None}:
             chosen = [one for one in attempts if getattr(one, name) == value]
             check(task_stats(db, Stats(**{name: value})), chosen)
+    for hosts in (["here"], ["far"], ["farther", "here"], list(MARKS)):
+        chosen = [
+            one for one in attempts if split_mark(one.execution_id)[1] in [MARKS[host] for host in hosts]
+        ]
+        check(task_stats(db, Stats(host=tuple(hosts))), chosen)
+        some = task_stats(db, Stats(host=tuple(hosts), project="/p", failures=100))
+        chosen = [one for one in chosen if one.project == "/p"]
+        assert some.attempts == len(chosen)
+        assert len(some.failures) == sum(one.outcome in ("failed", "timed_out") for one in chosen)
+        assert {one.task_id: one.attempts for one in some.tasks} == Counter(one.task_id for one in chosen)
     in_project = {one.task_id: one.attempts for one in task_stats(db, Stats(project="/p")).tasks}
     assert in_project == Counter(one.task_id for one in attempts if one.project == "/p")
     found = task_stats(db, Stats(status="failed"))
@@ -310,6 +329,8 @@ def test_sums_are_read_by_key(daemon: Daemon) -> None:
         event("task.started", "e", task_id="t", slug="s"),
         event("task.ended", "e", task_id="t", outcome="failed", error={"message": "m", "stack": "s"}),
     )
+    here = ask(daemon, "hosts").one("host")["host"]
+    repeat(daemon, *ran("far", "e", event("task.ended", "e", task_id="t", outcome="failed")))
     daemon.terminate()
     db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
     statements: list[tuple[str, Any]] = []
@@ -325,6 +346,10 @@ def test_sums_are_read_by_key(daemon: Daemon) -> None:
         Stats(slug="s", since=1),
         Stats(project="/p", until=2**62),
         Stats(project="/p", status="failed"),
+        Stats(host=(here,)),
+        Stats(host=("far",)),
+        Stats(host=("far",), task_id="t"),
+        Stats(host=("far", here)),
     ):
         task_stats(db, request)
     db.exec_trace = None

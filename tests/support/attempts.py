@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from flightlog_schemas.codec import decode_line
+from flightlogd.elsewhere import mark_event
 from flightlogd.project import create_tables
 from flightlogd.projections import task
 from flightlogd.recorded import Recorded
@@ -16,6 +17,8 @@ from support.lines import event
 
 T = 1_790_000_000_000_000
 DAY_US = 86_400_000_000
+MARKS = {"here": "", "far": "~0123456789ab", "farther": "~ba9876543210"}
+"""What ids of executions end with, by the machine."""
 SUMS = ("task_count", "task_duration", "task_failure")
 
 
@@ -79,8 +82,12 @@ def feed(lines: Sequence[bytes], settled: Callable[[], bool] = lambda: True) -> 
     db = apsw.Connection(":memory:")
     db.execute("create table projection (name primary key, version, position, broken_at, error)")
     create_tables(db, task)
+    db.execute("create table origin (mark primary key, host)")
+    db.executemany("insert into origin values (?, ?)", [(mark, host) for host, mark in MARKS.items()])
     for seq, line in enumerate(lines, 1):
-        task.apply(db, Recorded(seq, T, 0, 1, "p", seq, decode_line(line)))
+        mark = next((mark for mark in MARKS.values() if mark and mark.encode() in line), "")
+        told = mark_event(decode_line(line.replace(mark.encode(), b"")), mark)
+        task.apply(db, Recorded(seq, T, 0, 1, "p", seq, told))
         if settled():
             task.TOTALS.settle(db)
     task.TOTALS.settle(db)

@@ -30,7 +30,7 @@ from flightlogd.projections.totals import Totals
 from flightlogd.recorded import Recorded
 
 NAME: Final = "task"
-VERSION: Final = 8
+VERSION: Final = 9
 TABLES: Final = {"task_execution": ("execution_id",), "task": ("seq",)} | task_stats.TABLES
 TOTALS: Final = Totals(tuple(task_stats.TABLES), task_stats.settle)
 SCHEMA: Final = (
@@ -103,6 +103,9 @@ CREATE INDEX task_failed_by_slug ON task (slug, status, finished_at)
     WHERE (status = 'failed' OR status = 'timed_out' OR status = 'lost') AND slug IS NOT NULL;
 CREATE INDEX task_failed_by_project ON task (project, status, finished_at)
     WHERE (status = 'failed' OR status = 'timed_out' OR status = 'lost') AND project IS NOT NULL;
+CREATE INDEX task_failed_by_mark ON task (substr(execution_id, -13), status, finished_at)
+    WHERE (status = 'failed' OR status = 'timed_out' OR status = 'lost')
+    AND substr(execution_id, -13, 1) = '~';
 CREATE INDEX task_by_end ON task (ended_seq) WHERE ended_seq IS NOT NULL;
 CREATE INDEX task_by_stack ON task (stack_hash, finished_at) WHERE stack_hash IS NOT NULL;
 CREATE INDEX task_by_stack_end ON task (stack_hash, ended_seq) WHERE stack_hash IS NOT NULL;

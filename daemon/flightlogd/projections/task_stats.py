@@ -1,4 +1,4 @@
-"""What attempts that have ended add up to: by task, slug, project, provenance, status and day of their end.
+"""What attempts that have ended add up to: by log, task, slug, project, provenance, status and day of end.
 
 Triggers on `task` note each change of such an attempt: what it counted as before, what it counts as now, or
 that it is gone. One that comes into the table with its end is noted by who writes it. At the end of a run of
@@ -15,12 +15,14 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.events import Retrieval
 from flightlogd.durations import bucket_of
+from flightlogd.elsewhere import OTHERS
 from flightlogd.periods import day_of, stretch_of
 from flightlogd.store.rows import insert_rows
 
-_CELL: Final = ("project", "slug", "period", "task_id", "provenance", "status")
+_CELL: Final = ("mark", "project", "slug", "period", "task_id", "provenance", "status")
 
 TABLES: Final = {
     "task_change": ("change",),
@@ -33,6 +35,7 @@ SCHEMA: Final = """
 CREATE TABLE task_change (
     change      INTEGER PRIMARY KEY,
     sign        INTEGER NOT NULL,
+    execution_id TEXT   NOT NULL,
     task_id     TEXT    NOT NULL,
     slug        TEXT,
     project     TEXT,
@@ -47,7 +50,10 @@ CREATE TABLE task_change (
 
 -- Each attempt is in several rows: of all, its task, its slug, its project ('' is any), and here also of its
 -- task in its project. And each of these once by its day, once by its stretch of days (flightlogd.periods).
+-- What another log recorded is in rows of that log and in those of all other logs, what this one did in its
+-- own: so that nobody pays for machines who has one, and two rows at most answer for thousands.
 CREATE TABLE task_count (
+    mark         TEXT    NOT NULL,         -- of the log: '' is this one, '~' all others together
     project      TEXT    NOT NULL,
     slug         TEXT    NOT NULL,
     period       INTEGER NOT NULL,
@@ -61,10 +67,11 @@ CREATE TABLE task_count (
     memory_count INTEGER NOT NULL,
     timed        INTEGER NOT NULL,         -- retrievals that say how long they took
     latency_us   INTEGER NOT NULL,
-    PRIMARY KEY (project, slug, period, task_id, provenance, status)
+    PRIMARY KEY (mark, project, slug, period, task_id, provenance, status)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE task_duration (
+    mark       TEXT    NOT NULL,
     project    TEXT    NOT NULL,
     slug       TEXT    NOT NULL,
     period     INTEGER NOT NULL,
@@ -73,10 +80,11 @@ CREATE TABLE task_duration (
     status     TEXT    NOT NULL,
     bucket     INTEGER NOT NULL,           -- of a logarithmic scale (flightlogd.durations)
     attempts   INTEGER NOT NULL,
-    PRIMARY KEY (project, slug, period, task_id, provenance, status, bucket)
+    PRIMARY KEY (mark, project, slug, period, task_id, provenance, status, bucket)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE task_failure (
+    mark       TEXT    NOT NULL,
     project    TEXT    NOT NULL,
     slug       TEXT    NOT NULL,
     period     INTEGER NOT NULL,
@@ -85,7 +93,7 @@ CREATE TABLE task_failure (
     status     TEXT    NOT NULL,
     stack_hash TEXT    NOT NULL,
     attempts   INTEGER NOT NULL,
-    PRIMARY KEY (project, slug, period, task_id, provenance, status, stack_hash)
+    PRIMARY KEY (mark, project, slug, period, task_id, provenance, status, stack_hash)
 ) STRICT, WITHOUT ROWID;
 
 -- Rows that count nothing any more; they are deleted at once.
@@ -96,16 +104,18 @@ CREATE INDEX task_failure_empty ON task_failure (attempts) WHERE attempts = 0;
 CREATE TRIGGER task_changed AFTER UPDATE ON task
 WHEN old.finished_at IS NOT NULL OR new.finished_at IS NOT NULL BEGIN
     INSERT INTO task_change
-    SELECT NULL, -1, old.task_id, old.slug, old.project, old.provenance, old.status, old.finished_at,
-        old.duration_us, old.attempt, old.retrieval, old.stack_hash WHERE old.finished_at IS NOT NULL;
+    SELECT NULL, -1, old.execution_id, old.task_id, old.slug, old.project, old.provenance, old.status,
+        old.finished_at, old.duration_us, old.attempt, old.retrieval, old.stack_hash
+    WHERE old.finished_at IS NOT NULL;
     INSERT INTO task_change
-    SELECT NULL, 1, new.task_id, new.slug, new.project, new.provenance, new.status, new.finished_at,
-        new.duration_us, new.attempt, new.retrieval, new.stack_hash WHERE new.finished_at IS NOT NULL;
+    SELECT NULL, 1, new.execution_id, new.task_id, new.slug, new.project, new.provenance, new.status,
+        new.finished_at, new.duration_us, new.attempt, new.retrieval, new.stack_hash
+    WHERE new.finished_at IS NOT NULL;
 END;
 CREATE TRIGGER task_forgotten AFTER DELETE ON task WHEN old.finished_at IS NOT NULL BEGIN
     INSERT INTO task_change
-    SELECT NULL, -1, old.task_id, old.slug, old.project, old.provenance, old.status, old.finished_at,
-        old.duration_us, old.attempt, old.retrieval, old.stack_hash;
+    SELECT NULL, -1, old.execution_id, old.task_id, old.slug, old.project, old.provenance, old.status,
+        old.finished_at, old.duration_us, old.attempt, old.retrieval, old.stack_hash;
 END;
 """
 
@@ -118,12 +128,22 @@ _CHANGES_AT_ONCE: Final = 10_000
 
 _RETRIEVAL: Final = msgspec.json.Decoder(Retrieval)
 
-Cell = tuple[str, str, int, str, str, str]
+Cell = tuple[str, str, str, int, str, str, str]
 """Values of a row's key, in the order of its columns."""
 
 
 _NOTED: Final = (
-    *("task_id", "slug", "project", "provenance", "status", "finished_at", "duration_us", "attempt"),
+    *(
+        "execution_id",
+        "task_id",
+        "slug",
+        "project",
+        "provenance",
+        "status",
+        "finished_at",
+        "duration_us",
+        "attempt",
+    ),
     *("retrieval", "stack_hash"),
 )
 """What of an attempt is noted, in the order of the columns."""
@@ -153,10 +173,11 @@ def _settle(db: apsw.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     failures: Counter[tuple[Cell, str]] = Counter()
     fewer = False
     for row in rows:
-        (_, sign, task_id, slug, project, provenance, status, finished_at) = row[:8]
-        (duration_us, attempt, retrieval, stack_hash) = row[8:]
+        (_, sign, execution_id, task_id, slug, project, provenance, status, finished_at) = row[:9]
+        (duration_us, attempt, retrieval, stack_hash) = row[9:]
         fewer = fewer or sign < 0
-        cell = (project or "", slug or "", day_of(finished_at), task_id, provenance, status)
+        mark = split_mark(execution_id)[1]
+        cell = (mark, project or "", slug or "", day_of(finished_at), task_id, provenance, status)
         sums = counts.get(cell)
         if sums is None:
             sums = counts[cell] = [0] * len(_SUMS)
@@ -243,19 +264,24 @@ def _add(db: apsw.Connection, table: str, of: str, counts: Mapping[tuple[Cell, A
 
 
 def _without_task(cell: Cell) -> Cell:
-    project, slug, day, _, provenance, status = cell
-    return project, slug, day, "", provenance, status
+    mark, project, slug, day, _, provenance, status = cell
+    return mark, project, slug, day, "", provenance, status
+
+
+def _marks(mark: str) -> tuple[str, ...]:
+    return (OTHERS, mark) if mark else ("",)
 
 
 def _cells_of_all(cell: Cell) -> Iterator[Cell]:
     """Yield the keys of the rows of all tasks that attempts of this project, slug, day and so on are in."""
-    project, slug, day, _, provenance, status = cell
-    for period in (day, stretch_of(day)):
-        yield "", "", period, "", provenance, status
-        if project:
-            yield project, "", period, "", provenance, status
-        if slug:
-            yield "", slug, period, "", provenance, status
+    mark, project, slug, day, _, provenance, status = cell
+    for of in _marks(mark):
+        for period in (day, stretch_of(day)):
+            yield of, "", "", period, "", provenance, status
+            if project:
+                yield of, project, "", period, "", provenance, status
+            if slug:
+                yield of, "", slug, period, "", provenance, status
 
 
 def _cells_of_task(cell: Cell, *, pairs: bool) -> list[Cell]:
@@ -265,13 +291,11 @@ def _cells_of_task(cell: Cell, *, pairs: bool) -> list[Cell]:
         cell: All that is known of them.
         pairs: Also that of their task in their project. There are so many of these that only counts are kept.
     """
-    project, _, day, task_id, provenance, status = cell
-    stretch = stretch_of(day)
-    found: list[Cell] = [
-        ("", "", day, task_id, provenance, status),
-        ("", "", stretch, task_id, provenance, status),
-    ]
-    if pairs and project:
-        found.append((project, "", day, task_id, provenance, status))
-        found.append((project, "", stretch, task_id, provenance, status))
+    mark, project, _, day, task_id, provenance, status = cell
+    found: list[Cell] = []
+    for of in _marks(mark):
+        for period in (day, stretch_of(day)):
+            found.append((of, "", "", period, task_id, provenance, status))
+            if pairs and project:
+                found.append((of, project, "", period, task_id, provenance, status))
     return found

@@ -16,6 +16,7 @@ from flightlog_schemas.events import Dependency
 from flightlog_schemas.limits import INT64_MIN
 from flightlog_schemas.plans import PlanEpic, PlanTask
 from flightlogd.durations import share_of
+from flightlogd.elsewhere import OTHERS
 from flightlogd.queries.find import require
 
 _STRETCHES: Final = 12
@@ -91,8 +92,8 @@ def _latest(table: str, key: str, columns: str) -> str:
 def _finished(db: apsw.Connection, project: str) -> set[str]:
     """Return the tasks that succeeded in any execution of a project; stretches of days are below 0."""
     rows = db.execute(
-        "select distinct task_id from task_count where project = ? and slug = '' and period < 0"
-        " and task_id <> '' and status = 'succeeded'",
+        "select distinct task_id from task_count where mark in ('', '~') and project = ? and slug = ''"
+        " and period < 0 and task_id <> '' and status = 'succeeded'",
         (project,),
     )
     return {row[0] for row in rows}
@@ -106,7 +107,8 @@ def _medians(db: apsw.Connection, column: str, names: Iterable[str]) -> Mapping[
     for period in _stretches(db):
         rows: Iterable[tuple[Any, ...]] = db.execute(
             f"select chosen.value, bucket, attempts from json_each(?) as chosen cross join task_duration"
-            f" on project = '' and {column} = chosen.value and {other} = '' and period = ?"
+            f" on mark in ('', '~') and project = '' and {column} = chosen.value and {other} = ''"
+            " and period = ?"
             " where status = 'succeeded'",
             (wanted, period),
         )
@@ -121,9 +123,13 @@ def _stretches(db: apsw.Connection) -> list[int]:
     """Return the newest stretches of days in which attempts ended: they count down from -1."""
     found: list[int] = []
     sql = (
-        "select min(period) from task_duration where project = '' and slug = '' and period > ? and period < 0"
+        "select min(period) from task_duration"
+        " where mark = ? and project = '' and slug = '' and period > ? and period < 0"
     )
-    last = INT64_MIN
-    while len(found) < _STRETCHES and (period := db.execute(sql, (last,)).get) is not None:
-        found.append(last := int(period))
-    return found
+    for mark in ("", OTHERS):
+        last = INT64_MIN
+        for _ in range(_STRETCHES):
+            if (period := db.execute(sql, (mark, last)).get) is None:
+                break
+            found.append(last := int(period))
+    return sorted(set(found))[:_STRETCHES]

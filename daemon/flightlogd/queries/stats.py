@@ -10,9 +10,11 @@ from flightlog_schemas.stats import Durations, FailurePattern, Retrievals, Stats
 from flightlog_schemas.statuses import TaskStatus
 from flightlog_schemas.wire.query import Stats as StatsRequest
 from flightlogd.durations import share_of
+from flightlogd.elsewhere import OTHERS
 from flightlogd.errors import QuestionError
 from flightlogd.periods import DAY_US, day_of, ranges, widened
 from flightlogd.queries.find import require
+from flightlogd.queries.of_host import host_condition, marks_of
 from flightlogd.queries.task import COLUMNS, attempt_of
 
 _FAILED: Final = ("failed", "timed_out", "lost")
@@ -29,7 +31,8 @@ def task_stats(db: apsw.Connection, request: StatsRequest) -> Stats:
     """Return how attempts at tasks went.
 
     Raises:
-        QuestionError: `projection_broken`; `invalid`, for more than one of task, slug and project.
+        QuestionError: `projection_broken`; `not_found`, where nothing of a host is here; `invalid`, for more
+            than one of task, slug and project.
     """
     if sum(value is not None for value in (request.task_id, request.slug, request.project)) > 1:
         raise QuestionError(
@@ -104,6 +107,8 @@ class _Where:
             0 if request.since is None else day_of(request.since),
             day_of(INT64_MAX) if request.until is None else day_of(request.until),
         )
+        self._chosen = marks_of(db, request.host)
+        self._marks = ["", OTHERS] if self._chosen is None else self._chosen
         self._periods = self._find_periods()
 
     def _find_periods(self) -> list[int]:
@@ -121,31 +126,40 @@ class _Where:
         sign = ">=" if which == "min" else "<="
         sql = (
             f"select {which}(period) from task_count"
-            f" where project = ? and slug = ? and period {sign} ? and period >= 0"
+            f" where mark = ? and project = ? and slug = ? and period {sign} ? and period >= 0"
         )
-        found = self._db.execute(sql, (self._project, self._slug, day)).get
-        return None if found is None else int(found)
+        # One by one: for several marks SQLite would read all their rows.
+        found = [self._db.execute(sql, (mark, self._project, self._slug, day)).get for mark in self._marks]
+        days = [int(one) for one in found if one is not None]
+        if not days:
+            return None
+        return min(days) if which == "min" else max(days)
 
     def _existing(self, low: int, high: int) -> Sequence[int]:
         """Return the periods in a range that have sums: by one look at the index for each."""
         sql = (
             "with recursive found(period) as ("
-            " select min(period) from task_count where project = :project and slug = :slug and period >= :low"
-            " union all select (select min(period) from task_count where project = :project and slug = :slug"
+            " select min(period) from task_count"
+            " where mark = :mark and project = :project and slug = :slug and period >= :low"
+            " union all select (select min(period) from task_count"
+            " where mark = :mark and project = :project and slug = :slug"
             " and period > found.period) from found where found.period < :high)"
             " select period from found where period <= :high"
         )
-        rows = self._db.execute(sql, {"project": self._project, "slug": self._slug, "low": low, "high": high})
-        return [row[0] for row in rows]
+        key = {"project": self._project, "slug": self._slug, "low": low, "high": high}
+        return sorted({row[0] for mark in self._marks for row in self._db.execute(sql, {"mark": mark} | key)})
 
     def _sums(self, task_ids: Sequence[str] | None) -> tuple[str, list[Any]]:
         """Return the condition and values of rows of sums: of these tasks, '' for any, None for each."""
-        conditions = [f"project = ? and slug = ? and period in ({_marks(self._periods)})"]
-        values: list[Any] = [self._project, self._slug, *self._periods]
+        conditions = [
+            f"mark in ({_places(self._marks)}) and project = ? and slug = ?"
+            f" and period in ({_places(self._periods)})"
+        ]
+        values: list[Any] = [*self._marks, self._project, self._slug, *self._periods]
         if task_ids is None:
             conditions.append("task_id > ''")
         else:
-            conditions.append(f"task_id in ({_marks(task_ids)})")
+            conditions.append(f"task_id in ({_places(task_ids)})")
             values += task_ids
         for column in ("provenance", "status"):
             if (value := getattr(self._request, column)) is not None:
@@ -279,7 +293,8 @@ class _Where:
             if (value := getattr(self._request, column)) is not None:
                 conditions.append(f"+{column} = ?")
                 values.append(value)
-        return " and ".join(conditions), values
+        of_hosts, marks = host_condition(self._chosen, walk=not plus)
+        return " and ".join([*conditions, *of_hosts]), [*values, *marks]
 
     def _times(self) -> tuple[int, int]:
         """Return the first moment of the first day, and the last of the last."""
@@ -313,5 +328,5 @@ def _task_counts(task_id: str, rows: Sequence[tuple[Any, ...]], histogram: Histo
     )
 
 
-def _marks(values: Sequence[object]) -> str:
+def _places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))

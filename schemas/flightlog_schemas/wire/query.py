@@ -101,6 +101,7 @@ class Stats(Request, kw_only=True):
     Of all of them, or of a task, a slug or a project.
 
     Attributes:
+        host: Recorded by any of these machines.
         task_id: Of this task.
         slug: Of tasks of this slug; there is no list by task then.
         project: Of executions of this project; its list by task has counts and no durations.
@@ -120,6 +121,7 @@ class Stats(Request, kw_only=True):
     until: Micros | None = None
     provenance: Provenance | None = None
     status: TaskStatus | None = None
+    host: Hosts = ()
     tasks: StatsLimit = 10
     failures: StatsLimit = 10
     patterns: StatsLimit = 10

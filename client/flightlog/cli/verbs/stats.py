@@ -4,7 +4,7 @@ from typing import Any, Final, get_args
 
 import click
 
-from flightlog.cli.options import ID, TIME
+from flightlog.cli.options import ID, TIME, host_option
 from flightlog.cli.output import Output, shown
 from flightlog.cli.project import project_named
 from flightlog.cli.render import STATUS_STYLES, error_text, short_id
@@ -34,6 +34,7 @@ _SHORT_HASH_CHARS: Final = 12
     "-n", "count", type=click.IntRange(0, STATS_LIMIT), default=DEFAULT_COUNT, show_default=True, metavar="N",
     help="At most so many tasks, failures and patterns.",
 )  # fmt: skip
+@host_option
 @json_option
 def command(
     session: Session,
@@ -45,6 +46,7 @@ def command(
     provenance: Any,
     status: Any,
     count: int,
+    hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Tell how attempts at tasks went: how many, how long, what failed and why.
@@ -62,6 +64,7 @@ def command(
         until=until,
         provenance=provenance,
         status=status,
+        host=hosts,
         tasks=count,
         failures=count,
         patterns=count,

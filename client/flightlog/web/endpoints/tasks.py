@@ -55,6 +55,7 @@ class StatsAsked(Struct, kw_only=True):
     until: Until | None = None
     provenance: ByWay | None = None
     status: InStatus | None = None
+    host: Hosts = ()
     limit: Annotated[int, Meta(ge=0, le=STATS_LIMIT, description="At most so many of each list.")] = 10
 
 
@@ -91,6 +92,7 @@ async def _stats(call: Call, asked: StatsAsked) -> Row:
         until=moment("until", asked.until, call.now_us),
         provenance=asked.provenance,
         status=asked.status,
+        host=asked.host,
         tasks=asked.limit,
         failures=asked.limit,
         patterns=asked.limit,
