@@ -75,6 +75,7 @@ def test_verbs_keep_to_a_machine(daemon: Daemon, flightlog: Cli) -> None:
     found = flightlog.ok("search", "said", "--host", "far", "--json").json
     assert [one["message"] for one in found] == ["said far"]
     assert flightlog("list", "--host", "nowhere").code == 1
+    assert "a machine has a name" in flightlog("list", "--host", "").err
     refused = flightlog("log", name, "hello")
     assert refused.code != 0
     assert "other machines" in refused.err

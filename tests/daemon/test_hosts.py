@@ -74,6 +74,9 @@ def test_nothing_said_here_is_about_anothers_execution(daemon: Daemon) -> None:
     assert [(one["line"], one["code"]) for one in refused] == [(1, "invalid"), (2, "invalid")]
     assert "other machines" in refused[0]["reason"]
     assert ask(daemon, "inspect", execution_id=name).one("execution")["status"] == "running"
+    assert "refused" not in [
+        one["kind"] for one in ask(daemon, "check", execution_id=name).one("check")["findings"]
+    ]
 
 
 @pytest.mark.covers("P18")

@@ -99,17 +99,25 @@ def test_the_event_view_shows_one_row_an_event(stopped: Daemon) -> None:
 
 
 def test_the_sql_shell_cannot_write(daemon: Daemon) -> None:
-    """`flightlogd sql` reads beside a running daemon and cannot write."""
+    """`flightlogd sql` reads beside a running daemon and cannot write; what it cannot run is exit code 2."""
     where = ("--state-dir", str(daemon.state_dir))
 
     read = run_flightlogd("sql", "select type from event", *where)
     written = run_flightlogd("sql", "delete from execution_batch", *where)
     piped = run_flightlogd("sql", *where, stdin=b"select seq from log_head;\n")
+    bad = [
+        run_flightlogd("sql", *where, stdin=b"select nothing;\nselect 'later';\n"),
+        run_flightlogd("sql", *where, stdin=b"select 1"),
+        run_flightlogd("sql", ".nothing", *where),
+    ]
 
     assert (read.returncode, read.stdout) == (0, "daemon.started\n"), read.stderr
     assert written.returncode == 2
     assert "readonly" in written.stderr.replace("-", "").lower()
     assert (piped.returncode, piped.stdout.strip()) == (0, "1"), piped.stderr
+    for done in bad:
+        assert (done.returncode, done.stdout) == (2, ""), done
+        assert "Traceback" not in done.stderr
 
 
 def test_lines_are_answered_verbatim(daemon: Daemon) -> None:

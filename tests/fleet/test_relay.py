@@ -220,9 +220,11 @@ def test_a_full_stream_is_waited_for(
 
 @pytest.mark.covers("P12")
 def test_bad_calls(there: Cli, nats: NatsServer) -> None:
-    """URLs, streams and files that make no sense are usage errors; credentials that are missing a failure."""
+    """What makes no sense is a usage error; no credentials and no such position are failures."""
     for arguments in (
         ("--to", "ftp://127.0.0.1:1"),
+        ("--to", "nats://127.0.0.1:99999"),
+        ("--to", "nats://127.0.0.1:x"),
         ("--to", ","),
         ("--to", nats.url, "--stream", "a.b"),
         ("--to", nats.url, "--tls-ca", "/nonexistent"),
@@ -230,6 +232,9 @@ def test_bad_calls(there: Cli, nats: NatsServer) -> None:
     ):
         assert there("relay", *arguments, "--once").code == 3, arguments
     assert there("relay", "--to", nats.url, "--creds", "/nonexistent", "--once").code == 2
+    beyond = there("relay", "--to", nats.url, "--after", "999999", "--once")
+    assert beyond.code == 2
+    assert "beyond the head of the log" in beyond.err
 
 
 @pytest.mark.covers("D10")

@@ -299,6 +299,12 @@ def execution_argument(function: Function) -> Function:
     )(function)
 
 
+def _no_empty_host(_ctx: click.Context, param: click.Parameter, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in hosts:
+        raise click.BadParameter("a machine has a name", param=param)
+    return hosts
+
+
 def host_option(function: Function) -> Function:
     """Add the option --host as `hosts`, which may be given several times."""
     return click.option(
@@ -306,6 +312,7 @@ def host_option(function: Function) -> Function:
         "hosts",
         metavar="NAME",
         multiple=True,
+        callback=_no_empty_host,
         help="Recorded by this machine; of several, by any. `flightlog hosts` lists them.",
     )(function)
 

@@ -182,9 +182,11 @@ class Relay:
         except QueryFailed as failed:
             raise passing(failed) from failed
         mine = [cursor.seq for cursor in found if cursor.uid == os.geteuid()]
-        return Log(status.log_id, status.host), self._after if self._after is not None else max(
-            mine, default=0
-        )
+        if self._after is None:
+            return Log(status.log_id, status.host), max(mine, default=0)
+        if self._after > status.head_seq:
+            raise FlightlogError(f"position {self._after} is beyond the head of the log, {status.head_seq}")
+        return Log(status.log_id, status.host), self._after
 
     async def _read(self, pending: Pending) -> None:
         """Read the log into memory as far as there is room; a daemon that goes away is waited for."""

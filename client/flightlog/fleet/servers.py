@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 from nats.aio.client import Client
@@ -80,7 +80,7 @@ def servers_in(text: str) -> tuple[str, ...]:
     urls = tuple(part.strip() for part in text.split(",") if part.strip())
     for url in urls:
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES or not parts.hostname:
+        if parts.scheme not in SCHEMES or not parts.hostname or not _has_port(parts):
             raise UsageError(
                 f"{url}: no server of NATS", "nats://HOST:PORT or tls://HOST:PORT, separated by commas"
             )
@@ -156,6 +156,14 @@ async def disconnect(client: Client) -> None:
 def jetstream(client: Client) -> JetStreamContext:
     """Return what streams are used by."""
     return client.jetstream(timeout=ANSWER_LIMIT_S)
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Say whether the port is one, or left out."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _name(url: str) -> str:

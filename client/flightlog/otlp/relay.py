@@ -152,7 +152,11 @@ class OtlpRelay:
             status = connection.one(StatusRequest(), DaemonStatus)
             found = list(connection.all(Cursors(name=self._cursor), NamedCursor))
         mine = [cursor.seq for cursor in found if cursor.uid == os.geteuid()]
-        return status.log_id, self._after if self._after is not None else max(mine, default=0)
+        if self._after is None:
+            return status.log_id, max(mine, default=0)
+        if self._after > status.head_seq:
+            raise FlightlogError(f"position {self._after} is beyond the head of the log, {status.head_seq}")
+        return status.log_id, self._after
 
     async def _tell(self, block: list[bytes], outgoing: Outgoing, stop: asyncio.Event) -> None:
         """Post what was read, in parts."""

@@ -270,12 +270,16 @@ def _forgotten(writer: Writer) -> Known:
 def refusals(db: apsw.Connection, seen: Seen) -> Refusals:
     """Return the refused lines that name the execution, or that one of its producers sent."""
     found = Refusals()
+    said_id, its_mark = split_mark(seen.execution_id)
     for producer, line, uid, pid, time, code, reason, content in db.execute(
         "select producer, line, uid, pid, received, code, reason, bytes from refused"
         " where instr(bytes, ?1) or producer in (select value from json_each(?2)) order by refused_id",
-        (split_mark(seen.execution_id)[0].encode(), msgspec.json.encode(list(seen.writers)).decode()),
+        (said_id.encode(), msgspec.json.encode(list(seen.writers)).decode()),
     ):
-        named = _names(content, mark_here(producer))
+        mark = mark_here(producer)
+        if mark != its_mark:
+            continue  # nothing said on one machine is about an execution of another
+        named = _names(content, mark)
         if producer in seen.writers:
             found.kept[producer] = found.kept.get(producer, 0) + 1
         if named == seen.execution_id or (named is None and producer in seen.writers):

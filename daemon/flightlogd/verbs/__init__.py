@@ -127,8 +127,9 @@ def _sql(config: Config, statement: str | None) -> int:
                 statement if statement.startswith(".") else f"{statement.rstrip(';')};"
             )
         else:
+            shell.bail = not sys.stdin.isatty()  # who pipes statements goes by the exit code
             shell.cmdloop()
-    except apsw.Error as error:
-        print(f"flightlogd sql: {error}", file=sys.stderr)
+    except (apsw.Error, apsw.shell.Shell.Error) as error:
+        print(f"flightlogd sql: {str(error).rstrip()}", file=sys.stderr)
         return FAILURE
     return DONE
