@@ -159,7 +159,7 @@ def lock_state_dir(state_dir: Path) -> int:
         os.close(lock)
         raise StartError(
             f"{state_dir}: another flightlogd (pid {owner}) has this state directory",
-            "stop that one, or name another --state-dir",
+            "stop that one, or name another --state-dir; verbs ask it where --runtime-dir is its own",
         ) from None
     with suppress(OSError):  # on a full disk nobody is told who has it
         os.truncate(lock, 0)
