@@ -309,9 +309,11 @@ def test_ids_of_tests() -> None:
         task_id_of(f"{long}1]"),
         task_id_of(f"{long}2]"),
         task_id_of("a\x07"),
+        task_id_of("a.py::test_b[c-d]"),
     ]
 
-    assert ids[0] == "a.py::test_b[c-d]"
-    assert len(set(ids)) == 4
+    assert ids[0].startswith("a.py::test_b[c-d]~")
+    assert ids[4] == "a.py::test_b[c-d]"
+    assert len(set(ids)) == 5
     assert all(is_id(one) and len(one) <= 128 for one in ids)
     assert ids[1].startswith("tests/test_it.py::test_of[xxx")

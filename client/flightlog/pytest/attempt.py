@@ -41,12 +41,12 @@ _DIGEST_CHARS: Final = 16
 
 
 def task_id_of(nodeid: str) -> str:
-    """Return the id of a test's task: what pytest calls it, as far as an id can say that."""
-    known = "-".join(masked_text(nodeid).split())
+    """Return the id of a test's task: what pytest calls it, else as much as an id can hold, and a digest."""
+    known = masked_text(nodeid)
     if len(known) <= ID_LIMIT_CHARS and is_id(known):
         return known
     digest = sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
-    shown = "".join(char if char.isprintable() else "-" for char in known)
+    shown = "".join(char if char.isprintable() and not char.isspace() else "-" for char in known)
     return f"{shown[: ID_LIMIT_CHARS - _DIGEST_CHARS - 1]}~{digest}"
 
 
