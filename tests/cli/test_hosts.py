@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cli.runner import Cli
+from support.agent import agent
 from support.daemon import Daemon, DaemonFactory
 from support.lines import event, log
 from support.origins import id_here, ran, repeat
@@ -126,3 +127,27 @@ def test_stats_and_current_of_a_machine(daemon: Daemon, flightlog: Cli) -> None:
     running = flightlog.ok("current", "--project", "/p", "--host", "far", "--json").json
     assert (running["execution_id"], running["host"]) == (id_here("far", "open"), "far")
     assert flightlog("current", "--project", "/p", "--host", "farther").code == 1
+
+
+@pytest.mark.covers("P18", "S2.9")
+def test_agents_keep_to_a_machine(daemon: Daemon) -> None:
+    """Tools that list keep to the machine that an agent names, and say whose an execution or a task is."""
+    search(daemon, "said")
+    with agent(daemon.runtime_dir) as reader:
+        every = reader.ask("executions_list")["executions"]
+        (far,) = reader.ask("executions_list", host="far")["executions"]
+        (failure,) = reader.ask("tasks_last_failed")["failures"]
+        (line,) = reader.ask("logs_search", text="said", host="far")["lines"]
+        stats = reader.ask("stats", host="farther")
+        assert {one["host"] for one in every} == {HERE, "far", "farther"}
+        assert (far["host"], far["execution_id"]) == ("far", id_here("far", "build-7"))
+        assert failure["host"] == "farther"
+        assert line["message"] == "said far"
+        assert (stats["by_status"], stats["failures"][0]["host"]) == ({"failed": 1}, "farther")
+        assert [one["host"] for one in reader.ask("tasks_list", host="far")["tasks"]] == ["far"]
+        assert reader.ask("tasks_last_failed", host="far")["failures"] == []
+        assert {one["host"] for one in reader.ask("audit_read", host="far")["entries"]} == {"far"}
+        assert reader.ask("current", project="/p", host="far")["found"] is False
+        refused = reader.call("stats", host="nowhere")
+        assert refused.is_error
+        assert "no such host: nowhere" in str(refused.content)

@@ -28,14 +28,12 @@ class Arguments(Struct, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 ge=BUDGET_LEAST_TOKENS,
                 le=BUDGET_MOST_TOKENS,
-                description="About how many tokens the answer may have.",
+                description="Rough size of the answer.",
             ),
         ]
         | None
     ) = None
-    text_chars: Annotated[
-        int, Meta(ge=128, le=TEXT_MOST_CHARS, description="Longest text, in characters; longer ones are cut.")
-    ] = 1000
+    text_chars: Annotated[int, Meta(ge=128, le=TEXT_MOST_CHARS, description="Longer texts are cut.")] = 1000
 
     @property
     def cursor(self) -> str | None:
@@ -54,7 +52,7 @@ class Paged(Arguments, kw_only=True):
             str,
             Meta(
                 max_length=2000,
-                description="The cursor of the page before, with the same other arguments.",
+                description="Of the page before.",
             ),
         ]
         | None

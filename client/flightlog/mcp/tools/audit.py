@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from flightlog.mcp.call import Call, Item
 from flightlog.mcp.tool import Page, Paged, Tool
-from flightlog.mcp.tools.options import ExecutionId, Limit, Since, TaskId, Text, Until
+from flightlog.mcp.tools.options import ExecutionId, Host, Limit, Since, TaskId, Text, Until, hosts
 from flightlog_schemas.answers import AuditEntry
 from flightlog_schemas.wire.query import Audit
 
@@ -20,6 +20,7 @@ class AuditRead(Paged, kw_only=True):
         tuple[Text, ...],
         Meta(max_length=20, description="Of these types, such as FAILED, TASK_RETRIED."),
     ] = ()
+    host: Host | None = None
     since: Since | None = None
     until: Until | None = None
     limit: Limit = 20
@@ -39,6 +40,7 @@ def _read(call: Call, asked: AuditRead) -> Item:
             execution_id=asked.execution_id,
             task_id=asked.task_id,
             type=asked.type,
+            host=hosts(asked.host),
             since=since,
             until=until,
             after=after or 0,

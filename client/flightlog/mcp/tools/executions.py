@@ -7,7 +7,17 @@ from msgspec import Meta, Struct
 from flightlog.errors import UsageError
 from flightlog.mcp.call import Call, Item, picked
 from flightlog.mcp.tool import Arguments, Page, Paged, Said, Tool
-from flightlog.mcp.tools.options import ExecutionId, Limit, Project, Since, Text, Until, project_root
+from flightlog.mcp.tools.options import (
+    ExecutionId,
+    Host,
+    Limit,
+    Project,
+    Since,
+    Text,
+    Until,
+    hosts,
+    project_root,
+)
 from flightlog.mcp.tools.tasks import BriefTask
 from flightlog.mcp.untrusted import size_bytes
 from flightlog_schemas.answers import Agent, Artifact, AuditEntry, Execution
@@ -26,6 +36,7 @@ class BriefExecution(Struct, kw_only=True):
     tool: str | None
     project: str | None
     goal: str | None
+    host: str | None
     status: Status
     outcome_reason: str | None
     error: ErrorInfo | None
@@ -45,6 +56,7 @@ class ExecutionsList(Paged, kw_only=True):
     ] = ()
     project: Project | None = None
     name: Annotated[Text, Meta(description="Of exactly this name.")] | None = None
+    host: Host | None = None
     parent_id: Annotated[Id, Meta(description="Started within this execution: its full id.")] | None = None
     since: Since | None = None
     until: Until | None = None
@@ -66,6 +78,7 @@ def _list(call: Call, asked: ExecutionsList) -> Item:
             status=asked.status,
             project=project,
             name=asked.name,
+            host=hosts(asked.host),
             parent_id=asked.parent_id,
             since=since,
             until=until,
@@ -91,6 +104,7 @@ class CurrentAsked(Arguments, kw_only=True):
     """Arguments of `current`."""
 
     project: Project
+    host: Host | None = None
 
 
 class CurrentFound(Said, kw_only=True):
@@ -101,7 +115,7 @@ class CurrentFound(Said, kw_only=True):
 
 
 def _current(call: Call, asked: CurrentAsked) -> Item:
-    request = Executions(status=ACTIVE, project=project_root(asked.project), limit=1)
+    request = Executions(status=ACTIVE, project=project_root(asked.project), host=hosts(asked.host), limit=1)
     found = next((call.item(picked(BriefExecution)(row)) for row in call.ask(request)), None)
     return call.answer({"found": found is not None, "execution": found})
 

@@ -10,6 +10,7 @@ from flightlog.mcp.tool import Page, Paged, Tool
 from flightlog.mcp.tools.options import (
     AgentId,
     ExecutionId,
+    Host,
     LeastLevel,
     Limit,
     Project,
@@ -17,6 +18,7 @@ from flightlog.mcp.tools.options import (
     TaskId,
     Text,
     Until,
+    hosts,
     levels_from,
     project_root,
 )
@@ -106,6 +108,7 @@ class LogsSearch(Paged, kw_only=True):
     execution_id: ExecutionId | None = None
     task_id: TaskId | None = None
     project: Project | None = None
+    host: Host | None = None
     level: LeastLevel | None = None
     source: Source | None = None
     since: Since | None = None
@@ -129,6 +132,7 @@ def _search(call: Call, asked: LogsSearch) -> Item:
             execution_id=asked.execution_id,
             task_id=asked.task_id,
             project=project,
+            host=hosts(asked.host),
             level=levels_from(asked.level),
             source=asked.source,
             since=since,

@@ -15,6 +15,7 @@ ExecutionId = Annotated[
 ]
 TaskId = Annotated[Id, Meta(description="Id of a task.")]
 AgentId = Annotated[Id, Meta(description="Id of an agent within an execution.")]
+Host = Annotated[str, Meta(min_length=1, max_length=255, description="Name of the machine that recorded it.")]
 Since = Annotated[
     str,
     Meta(max_length=64, description="At or after: 5m, 2h, 1d ago, today, yesterday, or RFC 3339."),
@@ -22,7 +23,7 @@ Since = Annotated[
 Until = Annotated[str, Meta(max_length=64, description="Before: as since.")]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 Project = Annotated[Text, Meta(description="Root directory of exactly this project, an absolute path.")]
-Limit = Annotated[int, Meta(ge=1, le=100, description="At most this many; fewer where the budget is small.")]
+Limit = Annotated[int, Meta(ge=1, le=100, description="At most this many.")]
 LeastLevel = Annotated[
     Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
     Meta(description="Lines of this level and of more severe ones."),
@@ -33,6 +34,11 @@ def levels_from(least: str | None) -> tuple[int, ...]:
     """Return the levels, as questions name them, from one up to the most severe."""
     number = None if least is None else level_number(least)
     return () if number is None else tuple(range(number, FATAL + 1, 4))
+
+
+def hosts(host: str | None) -> tuple[str, ...]:
+    """Return machines as questions name them."""
+    return () if host is None else (host,)
 
 
 def project_root(project: str) -> str:

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from flightlog.cli.output import shown
 from flightlog.mcp.call import Call, Item, picked
 from flightlog.mcp.tool import Arguments, Said, Tool
-from flightlog.mcp.tools.options import Project, Since, TaskId, Text, Until, project_root
+from flightlog.mcp.tools.options import Host, Project, Since, TaskId, Text, Until, hosts, project_root
 from flightlog.mcp.tools.tasks import BriefTask
 from flightlog.mcp.untrusted import size_bytes
 from flightlog_schemas.events.envelope import Provenance
@@ -25,6 +25,7 @@ class StatsAsked(Arguments, kw_only=True):
     project: Project | None = None
     provenance: Annotated[Provenance, Meta(description="That came here in this way.")] | None = None
     status: Annotated[TaskStatus, Meta(description="That ended so.")] | None = None
+    host: Host | None = None
     since: Since | None = None
     until: Until | None = None
     limit: Annotated[
@@ -69,6 +70,7 @@ def _stats(call: Call, asked: StatsAsked) -> Item:
         until=call.time("until", asked.until),
         provenance=asked.provenance,
         status=asked.status,
+        host=hosts(asked.host),
         tasks=asked.limit,
         failures=asked.limit,
         patterns=asked.limit,

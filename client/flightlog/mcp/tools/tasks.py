@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from flightlog.mcp.call import Call, Item, picked
 from flightlog.mcp.tool import Page, Paged, Tool
-from flightlog.mcp.tools.options import ExecutionId, Limit, Since, TaskId, Text
+from flightlog.mcp.tools.options import ExecutionId, Host, Limit, Since, TaskId, Text, hosts
 from flightlog.mcp.untrusted import size_bytes
 from flightlog_schemas.answers import TaskAttempt
 from flightlog_schemas.events.envelope import ErrorInfo, Provenance
@@ -26,6 +26,7 @@ class BriefTask(Struct, kw_only=True):
     slug: str | None
     name: str | None
     type: str | None
+    host: str | None
     status: TaskStatus
     reason: str | None
     attempt: int
@@ -47,6 +48,7 @@ class TasksList(Paged, kw_only=True):
     slug: Annotated[Text, Meta(description="Of tasks of exactly this slug.")] | None = None
     status: Annotated[TaskStatus, Meta(description="In this status.")] | None = None
     provenance: Annotated[Provenance, Meta(description="That came here in this way.")] | None = None
+    host: Host | None = None
     since: Since | None = None
     limit: Limit = 20
 
@@ -67,6 +69,7 @@ def _list(call: Call, asked: TasksList) -> Item:
             slug=asked.slug,
             status=asked.status,
             provenance=asked.provenance,
+            host=hosts(asked.host),
             since=since,
             before=before,
             limit=limit,
@@ -184,6 +187,7 @@ class LastFailedAsked(Paged, kw_only=True):
     """Arguments of `tasks_last_failed`."""
 
     task_id: TaskId | None = None
+    host: Host | None = None
     unique_errors: Annotated[
         bool, Meta(description="Only the newest failure of each kind: same stack, or type and message.")
     ] = False
@@ -216,7 +220,7 @@ class LastFailed(Page, kw_only=True):
 
 
 def _last_failed(call: Call, asked: LastFailedAsked) -> Item:
-    request = Tasks(task_id=asked.task_id, status="failed", limit=PAGE_LIMIT)
+    request = Tasks(task_id=asked.task_id, status="failed", host=hosts(asked.host), limit=PAGE_LIMIT)
     patterns: dict[Any, Item] = {}
     seqs: list[int] = []
     chosen: list[Item] = []
