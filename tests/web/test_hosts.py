@@ -30,3 +30,19 @@ def test_hosts_over_http(daemon_factory: DaemonFactory) -> None:
         assert web.json(f"/api/executions/{name}")["execution_id"] == name
         messages = [line["message"] for line in web.json(f"/api/executions/{name}/logs")["logs"]]
         assert "said far" in messages
+        ended = event("task.ended", "b", task_id="t", outcome="failed")
+        repeat(daemon, *ran("far", "b", ended, seq=50))
+        assert web.json("/api/stats?host=far")["by_status"] == {"failed": 1}
+        assert web.json("/api/stats?host=farther")["attempts"] == 0
+
+
+@pytest.mark.covers("P17", "P18")
+def test_status_over_http_stays_what_it_is(daemon_factory: DaemonFactory) -> None:
+    """However often it is asked for at once, how the daemon is has its times as text, and is understood."""
+    daemon = daemon_factory(host_name="here")
+    repeat(daemon, *ran("far", "build-7"))
+    with Web(daemon.runtime_dir) as web:
+        for _ in range(4):
+            status = web.json("/api/status")
+            assert status["origins"][0]["last_at"] == "2023-11-14T22:13:20.000000Z"
+            assert status["collected_at"] == status["origins"][0]["received_at"]

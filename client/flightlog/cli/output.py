@@ -156,11 +156,13 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_status(status: dict[str, Any]) -> dict[str, Any]:
-    """Return how the daemon is, with times as `shown` does; it is changed in place."""
-    parts = [status["retention"]] if status["retention"] is not None else []
-    for part in (*parts, *status["users"], *status["relays"], *status["origins"]):
-        shown(part)
-    return shown(status)
+    """Return how the daemon is, with times as `shown` does; what is given stays, for answers are kept."""
+    told = dict(status)
+    if status["retention"] is not None:
+        told["retention"] = shown(dict(status["retention"]))
+    for name in ("users", "relays", "origins"):
+        told[name] = [shown(dict(part)) for part in status[name]]
+    return shown(told)
 
 
 def width_chars() -> int:
