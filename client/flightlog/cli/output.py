@@ -156,7 +156,7 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_status(status: dict[str, Any]) -> dict[str, Any]:
-    """Return how the daemon is, with times as `shown` does; what is given stays, for answers are kept."""
+    """Return how the daemon is, with times as `shown` does; what is given stays as it is."""
     told = dict(status)
     if status["retention"] is not None:
         told["retention"] = shown(dict(status["retention"]))
