@@ -3,7 +3,7 @@
 import pytest
 
 from cli.runner import Cli
-from support.daemon import Daemon
+from support.daemon import HOST, Daemon
 from support.lines import event
 from support.peers import IngestPeer
 
@@ -57,6 +57,7 @@ def test_an_agent_as_json(flightlog: Cli) -> None:
     assert {name: value for name, value in added.items() if not name.endswith("_at")} == {
         "agent_id": "w",
         "execution_id": execution,
+        "host": HOST,
         "agent_type": "claude",
         "name": "n",
         "status": "active",

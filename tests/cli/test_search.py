@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.runner import Cli
-from support.daemon import Daemon, DaemonFactory
+from support.daemon import HOST, Daemon, DaemonFactory
 from support.golden import check_golden
 from support.lines import event, log
 from support.searching import search, tell
@@ -104,8 +104,9 @@ def test_lines(flightlog: Cli, arguments: list[str], out: str | None) -> None:
 
 @pytest.mark.covers("S1.8")
 def test_json(flightlog: Cli) -> None:
-    """--json is one array of the objects that `logs --json` has; an empty one where nothing is found."""
+    """--json is one array of the objects that `logs --json` has, and whose; an empty one for nothing."""
     found = flightlog.ok("search", "full", "--json").json
+    assert {line.pop("host") for line in found} == {HOST}
     lines = [json.loads(line) for line in flightlog.ok("logs", "run", "--json").lines]
 
     assert found == [line for line in lines if line["message"].startswith("Disk full")]

@@ -9,7 +9,7 @@ import pytest
 
 from flightlog import Client
 from support.clients import ClientFactory
-from support.daemon import Daemon
+from support.daemon import HOST, Daemon
 from support.peers import QueryPeer
 from support.programs import events
 
@@ -39,6 +39,7 @@ def test_an_agent_is_its_block(daemon: Daemon, client: Client) -> None:
     assert told == {
         "agent_id": agent.agent_id,
         "execution_id": run.execution_id,
+        "host": HOST,
         "agent_type": "claude",
         "name": "reviewer",
         "status": "completed",

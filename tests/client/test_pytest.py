@@ -239,8 +239,11 @@ def test_workers_report_to_one_execution(daemon: Daemon, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.covers("P8", "S1.15", "D9")
-def test_without_a_daemon_nothing_changes(daemon_factory: DaemonFactory, tmp_path: Path) -> None:
+def test_without_a_daemon_nothing_changes(
+    daemon_factory: DaemonFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A session without a daemon ends as it does without the plugin; what it told is delivered later."""
+    monkeypatch.setenv("FLIGHTLOG_SPOOL_DIR", str(tmp_path / "spool"))
     daemon = daemon_factory(start=False)
     code = (
         "import os\ndef test_env(monkeypatch):\n    monkeypatch.setenv('FLIGHTLOG_RUNTIME_DIR', '/nowhere')\n"

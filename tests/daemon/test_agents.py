@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flightlog_schemas.limits import INT64_MAX
-from support.daemon import Daemon
+from support.daemon import HOST, Daemon
 from support.lines import event
 from support.peers import IngestPeer, QueryPeer
 
@@ -56,6 +56,7 @@ def test_an_agents_life(daemon: Daemon) -> None:
     assert one == {
         "agent_id": "a1",
         "execution_id": "e",
+        "host": HOST,
         "agent_type": "claude",
         "name": "worker",
         "status": "completed",
@@ -151,6 +152,7 @@ def test_artifacts_and_who_wrote_them(daemon: Daemon) -> None:
     assert why[1] == {
         "artifact_id": str(why[1]["seq"]),
         "execution_id": "two",
+        "host": HOST,
         "phase": None,
         "path": "/p/a",
         "type": "report",

@@ -7,6 +7,7 @@ from flightlog_schemas.wire.query import Plan, Plans, Projects
 from flightlogd.queries.plan import plan_page, project_plan
 from flightlogd.queries.plan_input import plan_input
 from flightlogd.queries.project import project_page
+from flightlogd.store.database import open_reader
 from support.daemon import Daemon
 from support.lines import event
 from support.planning import PROJECT, build, task
@@ -50,7 +51,7 @@ def test_plans_are_found_by_index(daemon: Daemon) -> None:
     )
     build(daemon, change)
     daemon.terminate()
-    db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
+    db = open_reader(daemon.database)
     try:
         assert slow_steps(db) == []
         assert [one.task_id for one in plan_input(db, PROJECT).tasks if one.finished] == ["a"]

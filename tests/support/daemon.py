@@ -45,6 +45,9 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return inherited | extra
 
 
+HOST: Final = "machine"
+"""What daemons call the machine: the same on any."""
+
 SUPERVISION: dict[str, str] = {}
 """More of the environment of daemons that are started: what a supervisor would put there."""
 
@@ -140,7 +143,7 @@ class Daemon:
         """
         assert not self.running, "the daemon runs already"
         argv = [*self.argv, "--state-dir", str(self.state_dir), "--runtime-dir", str(self.runtime_dir)]
-        settings = dict(SUPERVISION)
+        settings = SUPERVISION | {"FLIGHTLOG_HOST_NAME": HOST}
         settings |= {f"FLIGHTLOG_{name.upper()}": str(value) for name, value in self.config.items()}
         self._lines = []
         self._stderr_open = True

@@ -74,7 +74,7 @@ def add(
         output.line(output.safe(str(event.artifact_id)))
         return
     told = msgspec.structs.asdict(event)
-    fields = {name: told.get(name) for name in Artifact.__struct_fields__ if name != "seq"}
+    fields = {name: told.get(name) for name in Artifact.__struct_fields__ if name not in ("seq", "host")}
     output.json(shown(fields | {"type": event.artifact_type, "created_at": event.time}))
 
 
