@@ -133,7 +133,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _name_host(db: apsw.Connection, config: Config) -> None:
-    host = config.host_name or socket.gethostname()
+    host = config.machine
     try:
         name_here(db, read_head(db).log_id, host)
     except apsw.FullError:
@@ -227,7 +227,7 @@ def _assemble(
         search,
         masker,
         log_id=stored.log_id,
-        host=config.host_name or socket.gethostname(),
+        host=config.machine,
         started_us=stamp(),
     )
     return hub, Voice(writer, said)

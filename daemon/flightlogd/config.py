@@ -6,6 +6,7 @@ Every limit is here, with its unit in its name. `FLIGHTLOG_<NAME>` in upper case
 import grp
 import json
 import os
+import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -140,6 +141,11 @@ class Config(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     table_warn_bytes: Positive = 1_000_000_000
     retry_ms: Positive = 1000
     drain_timeout_ms: Positive = 10_000
+
+    @property
+    def machine(self) -> str:
+        """What this machine is called."""
+        return self.host_name or socket.gethostname()
 
 
 RELOADABLE: Final = frozenset(

@@ -10,7 +10,6 @@ the schema is, is replaced in a copy: the log's table has the same place in ever
 """
 
 import shutil
-import socket
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -106,11 +105,12 @@ def open_damaged(database: Path, scratch: Path) -> Iterator[apsw.Connection]:
             yield db
 
 
-def salvage(db: apsw.Connection, done: Salvage) -> Iterator[bytes]:
+def salvage(db: apsw.Connection, machine: str, done: Salvage) -> Iterator[bytes]:
     """Yield the lines of all that can be read, with their newlines, in the order of the log.
 
     Args:
         db: A connection from `open_damaged`.
+        machine: What the machine is called that recorded it.
         done: Is filled meanwhile.
 
     Raises:
@@ -122,7 +122,7 @@ def salvage(db: apsw.Connection, done: Salvage) -> Iterator[bytes]:
     except (*UNREADABLE, ValueError, TypeError):
         log_id, end = "salvaged", 0
         done.head_known = False
-    teller = _Teller(log_id, done)
+    teller = _Teller(log_id, machine, done)
     governed = _governed(db, end)
     chain: bytes | None = GENESIS
     reached = 0
@@ -201,8 +201,8 @@ def _governed_digest(db: apsw.Connection, first_seq: int) -> bytes | None:
 class _Teller:
     """Tells rows as `flightlog export` does, what came by an import as the log that had it first would."""
 
-    def __init__(self, log_id: str, done: Salvage) -> None:
-        self._log = (log_id, socket.gethostname())
+    def __init__(self, log_id: str, machine: str, done: Salvage) -> None:
+        self._log = (log_id, machine)
         self._said: tuple[str, str] | None = None
         self._done = done
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.runner import Cli
 from flightlog_schemas.events import BY_TAG
-from support.daemon import Daemon
+from support.daemon import HOST, Daemon
 from support.govern import record
 from support.lines import event, log
 from support.peers import IngestPeer
@@ -139,6 +139,7 @@ def test_current_is_the_newest_active_one(flightlog: Cli) -> None:
         "found": True,
         "id": "delta-1",
         "execution_id": "delta-1",
+        "host": HOST,
         "phase": "one",
         "goal": None,
     }

@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from cli.runner import Cli
-from support.daemon import Daemon, DaemonFactory, run_flightlogd
+from support.daemon import HOST, Daemon, DaemonFactory, run_flightlogd
 from support.govern import govern, record
 from support.lines import event, logs
 
@@ -61,7 +61,7 @@ def test_what_is_whole(daemon: Daemon, flightlog: Cli, other: Cli, home: Path) -
         exported, salvaged = home / f"{name}.exported", home / f"{name}.salvaged"
         cli.ok("export", "-o", str(exported))
         state = daemon.state_dir if runtime else home / "other" / "state"
-        done = run_flightlogd("salvage", str(salvaged), "--state-dir", str(state))
+        done = run_flightlogd("salvage", str(salvaged), "--state-dir", str(state), FLIGHTLOG_HOST_NAME=HOST)
         assert done.returncode == 0, done.stderr
         assert salvaged.read_bytes() == exported.read_bytes()
 

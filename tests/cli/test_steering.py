@@ -8,7 +8,7 @@ from cli.runner import Cli
 from flightlog.clock import now_us
 from flightlog.ids import new_id
 from flightlog.process import boot_clock
-from support.daemon import Daemon
+from support.daemon import HOST, Daemon
 from support.lines import event
 from support.peers import IngestPeer
 
@@ -107,6 +107,7 @@ def test_current_is_of_one_project(flightlog: Cli, home: Path) -> None:
         "found": True,
         "id": third,
         "execution_id": third,
+        "host": HOST,
         "phase": "a",
         "goal": "g3",
     }

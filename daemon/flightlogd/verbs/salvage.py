@@ -29,7 +29,7 @@ def run(config: Config, arguments: argparse.Namespace) -> int:
     try:
         with open_damaged(database, target.parent) as db, partial.open("wb") as file:
             db.execute("begin")
-            file.writelines(salvage(db, done))
+            file.writelines(salvage(db, config.machine, done))
             file.flush()
             os.fsync(file.fileno())
         partial.rename(target)
