@@ -149,7 +149,8 @@ async def disconnect(client: Client) -> None:
     """Write what is still to be written, as far as a server is there, and close."""
     for ending in (client.flush(), client.close()):
         # A connection that is being made again, or breaks just now, has nothing that would not come again.
-        with suppress(NatsError, OSError, TimeoutError):
+        # TypeError: from Python 3.12 on, asyncio raises it where a transport is written to that was lost.
+        with suppress(NatsError, OSError, TimeoutError, TypeError):
             await asyncio.wait_for(ending, _END_LIMIT_S)
 
 
