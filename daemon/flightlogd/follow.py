@@ -14,8 +14,10 @@ from flightlog_schemas.wire.lines import Logs
 from flightlog_schemas.wire.query import Wait
 from flightlog_schemas.wire.reply import End
 from flightlog_schemas.wire.request import PAGE_LIMIT
+from flightlogd.batch import Batch
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
+from flightlogd.queries.ended_tasks import ENDS_TASKS
 from flightlogd.queries.execution import one_execution
 from flightlogd.queries.log import Page, last_page, log_page, log_page_back, start_after
 from flightlogd.queries.of_host import name_hosts
@@ -54,9 +56,9 @@ async def run_logs(request: Logs, hub: Hub, send: Send, uid: int) -> End:
             if not request.follow or page.ended:
                 return End(count=sent, seq=page.position, pruned=page.pruned)
             if page.execution_id is not None:
-                await _wait_for_mention(hub, page.execution_id, page.position)
+                await _wait_for(hub, page.position, _of_execution(page.execution_id))
             else:
-                await _wait_for_text(hub, _encode(request.task_id), page.position)
+                await _wait_for(hub, page.position, _of_task(request.task_id))
         after, limit = page.position, _page_limit(request.limit, sent)
         page = await hub.readers.run(partial(log_page, request=request, after=after, limit=limit))
 
@@ -105,28 +107,37 @@ async def _send_lines(lines: list[LogLine], send: Send) -> None:
         await send(_encode_lines([{"log": line} for line in lines]))
 
 
-async def _wait_for_mention(hub: Hub, execution_id: str, after: int, *, state_only: bool = False) -> None:
-    """Return once the log has an event of this execution above a position (or may have: look again)."""
-    while True:
-        await hub.grown(after)
-        recent = hub.head.recent(after)
-        if recent is None:
-            return
-        for batch in recent:
-            entry = batch.facts.tallies.get(execution_id)
-            if entry is not None and (entry.state_count or not state_only):
-                return
-        after = hub.head.seq
+def _of_execution(execution_id: str, *, state_only: bool = False) -> Callable[[Batch], bool]:
+    """Return what says whether a batch has an event of an execution."""
+
+    def tells(batch: Batch) -> bool:
+        entry = batch.facts.tallies.get(execution_id)
+        return entry is not None and (entry.state_count > 0 or not state_only)
+
+    return tells
 
 
-async def _wait_for_text(hub: Hub, text: bytes, after: int) -> None:
-    """Return once the log has a line above a position that holds a text (or may have: look again)."""
+def _of_task(task_id: str | None) -> Callable[[Batch], bool]:
+    """Return what says whether a batch may have a line of a task."""
+    text = _encode(task_id)
+
+    def tells(batch: Batch) -> bool:
+        # The id may be spelt with escapes; and what ends an execution ends its open tasks.
+        return any(text in line or b"\\" in line for line in batch.lines) or any(
+            isinstance(event, ENDS_TASKS) for _, event in batch.facts.singles
+        )
+
+    return tells
+
+
+async def _wait_for(hub: Hub, after: int, tells: Callable[[Batch], bool]) -> None:
+    """Return once the log has a batch above a position that tells of it (or may have: look again)."""
     while True:
         await hub.grown(after)
-        recent = hub.head.recent(after)
-        if recent is None or any(text in line for batch in recent for line in batch.lines):
+        quiet_until = hub.head.quiet_until(after, tells)
+        if quiet_until == after:
             return
-        after = hub.head.seq
+        after = quiet_until
 
 
 async def run_wait(request: Wait, hub: Hub, send: Send) -> End:
@@ -140,7 +151,7 @@ async def run_wait(request: Wait, hub: Hub, send: Send) -> End:
     found, seq = await hub.readers.run(lambda db: _look(db, request.execution_id))
     while not _is_over(found, request):
         with trio.move_on_at(deadline) as waiting:
-            await _wait_for_mention(hub, found.execution_id, seq, state_only=True)
+            await _wait_for(hub, seq, _of_execution(found.execution_id, state_only=True))
         if waiting.cancelled_caught:
             until = request.until or "ended"
             raise QuestionError("timed_out", f"{found.execution_id} was not {until} within {timeout_s:g} s")

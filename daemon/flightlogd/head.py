@@ -8,7 +8,7 @@ trio's thread.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -67,6 +67,18 @@ class Head:
                     break
                 found.append(batch)
         return found[::-1]
+
+    def quiet_until(self, after: int, tells: Callable[[Batch], bool]) -> int:
+        """Return up to where it is known that no batch above a position tells of something.
+
+        That may be short of the end, which the writer's thread moves on meanwhile; and it is the position
+        itself where memory does not go back so far.
+        """
+        for batch in self.recent(after) or ():
+            if tells(batch):
+                break
+            after = batch.last_seq
+        return after
 
     def forget(self, seq: int) -> None:
         """Keep nothing in memory that begins at or below a position: the log has changed there."""

@@ -91,7 +91,9 @@ async def run_completions(request: Completions, hub: Hub, send: Send) -> End:
     sent = 0
     while request.limit is None or sent < request.limit:
         within = position[1] < INT64_MAX  # several end at one position, and not all of these were sent
-        if within or (position[0] < hub.head.seq and not _ends_nothing(hub.head, position[0])):
+        if not within:
+            position = (hub.head.quiet_until(position[0], _may_end_attempts), INT64_MAX)
+        if within or position[0] < hub.head.seq:
             stop = hub.head.seq if request.follow else until
             page = partial(completion_page, request=request, after=position, until=stop)
             found, position = await hub.readers.run(page)
@@ -100,8 +102,6 @@ async def run_completions(request: Completions, hub: Hub, send: Send) -> End:
             if found:
                 await send(b"".join(answer_line("completion", one) for one in found))
                 sent += len(found)
-        else:
-            position = (max(position[0], hub.head.seq), INT64_MAX)
         if not request.follow and position >= (until, INT64_MAX):
             break
         if position >= (hub.head.seq, INT64_MAX):
@@ -109,14 +109,8 @@ async def run_completions(request: Completions, hub: Hub, send: Send) -> End:
     return End(count=sent, seq=position[0])
 
 
-def _ends_nothing(head: Head, after: int) -> bool:
-    """Say whether it is known that no event above a position can have ended an attempt."""
-    recent = head.recent(after)
-    return recent is not None and not any(
-        type_of(event).startswith(("task.", "execution."))
-        for batch in recent
-        for _, event in batch.facts.singles
-    )
+def _may_end_attempts(batch: Batch) -> bool:
+    return any(type_of(event).startswith(("task.", "execution.")) for _, event in batch.facts.singles)
 
 
 async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) -> int:

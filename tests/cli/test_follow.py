@@ -145,6 +145,20 @@ def test_the_log_of_a_task_is_followed_over_its_runs(flightlog: Cli, daemon: Dae
     assert unknown.err.startswith("flightlog logs: no execution has announced a task nobody\n")
 
 
+@pytest.mark.covers("S1.8", "S1.3")
+def test_who_follows_a_task_sees_how_it_ended(flightlog: Cli, daemon: Daemon) -> None:
+    """Its line is shown at once however its id is spelt, and so is what ended with its execution."""
+    with IngestPeer(daemon.ingest_socket) as peer:
+        peer.send_lines(event("task.started", "e", task_id="tä/1"))
+        peer.until_ack(1)
+        with flightlog.running("logs", "--task", "tä/1", "-f") as following:
+            assert following.line().endswith("[tä/1] task started")
+            peer.send(b'{"type":"log","execution_id":"e","task_id":"t\\u00e4\\/1","message":"spelt"}\n')
+            assert following.line().endswith("[tä/1] spelt")
+            peer.send_lines(event("execution.ended", "e", outcome="failed"))
+            assert "task cancelled" in following.line()
+
+
 @pytest.mark.covers("S3.3", "S1.10")
 def test_events_are_followed_to_the_end(flightlog: Cli, daemon: Daemon) -> None:
     """`events -f` shows what is there and what comes, each once, over a restart, to the execution's end."""

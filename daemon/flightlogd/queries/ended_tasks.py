@@ -15,6 +15,9 @@ from flightlog_schemas.levels import level_name
 from flightlog_schemas.times import duration_text
 from flightlogd.queries.lifecycle_lines import END_LEVELS
 
+ENDS_TASKS: Final = (ExecutionEnded, ExecutionLost, ExecutionAdvanced)
+"""Events by which tasks may end."""
+
 _NAMED_LIMIT: Final = 5
 """So many tasks are named; of more only the number is told. The audit trail has each."""
 
@@ -33,7 +36,7 @@ def with_ended_tasks(db: apsw.Connection, line: LogLine, event: Event, task_id: 
         event: The event.
         task_id: The lines of this task are asked for: return its end instead, where it ended here.
     """
-    if not isinstance(event, ExecutionEnded | ExecutionLost | ExecutionAdvanced):
+    if not isinstance(event, ENDS_TASKS):
         return line
     if task_id is not None:
         row = db.execute(
