@@ -114,8 +114,15 @@ class Connection:
             if not complete:
                 self.close()
 
-    def all(self, request: Request | ControlRequest, kind: type[T]) -> Iterator[T]:
+    def all(
+        self, request: Request | ControlRequest, kind: type[T], passed: Callable[[int], None] | None = None
+    ) -> Iterator[T]:
         """Ask, and yield what the answer's lines hold, as one type of `flightlog_schemas.answers`.
+
+        Args:
+            request: What is wanted.
+            kind: The type.
+            passed: Called with positions up to which nothing more matched, where the request has `passing`.
 
         Raises:
             DaemonAway: as `lines` does; also when an answer is not of that type.
@@ -123,7 +130,7 @@ class Connection:
         """
         wrapped = dict[str, kind]  # type: ignore[valid-type]  # a type made at run time
         decoder = msgspec.json.Decoder(wrapped)
-        for line in self.lines(request):
+        for line in self._lines_but(request, passed):
             try:
                 (answer,) = decoder.decode(line).values()
             except ValueError as error:
@@ -156,13 +163,10 @@ class Connection:
             QueryFailed: as `lines` does.
         """
         decoder = msgspec.json.Decoder(Recorded)
-        for line in self.lines(request):
+        for line in self._lines_but(request, passed):
             try:
                 if line.startswith(_PRUNED):
                     yield _decode(line, dict[str, Pruned])["pruned"]
-                elif line.startswith(_PASSED):
-                    if passed is not None:
-                        passed(_decode(line, dict[str, Passed])["passed"].seq)
                 else:
                     yield decoder.decode(line)
             except ValueError as error:
@@ -181,6 +185,16 @@ class Connection:
                 yield decoder.decode(line)
             except ValueError as error:
                 raise _not_understood(error) from error
+
+    def _lines_but(
+        self, request: Request | ControlRequest, passed: Callable[[int], None] | None
+    ) -> Iterator[bytes]:
+        """Yield the lines of an answer but those that say how far was looked."""
+        for line in self.lines(request):
+            if not line.startswith(_PASSED):
+                yield line
+            elif passed is not None:
+                passed(_decode(line, dict[str, Passed])["passed"].seq)
 
     def _send(self, line: bytes) -> None:
         self.connect()

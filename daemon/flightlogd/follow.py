@@ -17,6 +17,7 @@ from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.batch import Batch
 from flightlogd.errors import QuestionError
 from flightlogd.hub import Hub
+from flightlogd.passing import Passing
 from flightlogd.queries.ended_tasks import ENDS_TASKS
 from flightlogd.queries.execution import one_execution
 from flightlogd.queries.log import Page, last_page, log_page, log_page_back, start_after
@@ -46,19 +47,22 @@ async def run_logs(request: Logs, hub: Hub, send: Send, uid: int) -> End:
     if request.reverse:
         return await _run_back(request, hub, send, uid)
     sent = 0
+    passing = Passing(send, wanted=request.passing)
     page = await hub.readers.run(partial(_first_page, request=request, uid=uid))
     while True:
         await _send_lines(page.lines, send)
         sent += len(page.lines)
         if request.limit is not None and sent >= request.limit:
             return End(count=sent, seq=page.position, truncated=not page.complete, next=page.position)
+        await passing.reached(page.position)
         if page.complete:
             if not request.follow or page.ended:
                 return End(count=sent, seq=page.position, pruned=page.pruned)
             if page.execution_id is not None:
-                await _wait_for(hub, page.position, _of_execution(page.execution_id))
+                tells = _of_execution(page.execution_id)
             else:
-                await _wait_for(hub, page.position, _of_task(request.task_id))
+                tells = _of_task(request.task_id)
+            page.position = await _wait_for(hub, page.position, tells, passing)
         after, limit = page.position, _page_limit(request.limit, sent)
         page = await hub.readers.run(partial(log_page, request=request, after=after, limit=limit))
 
@@ -130,14 +134,19 @@ def _of_task(task_id: str | None) -> Callable[[Batch], bool]:
     return tells
 
 
-async def _wait_for(hub: Hub, after: int, tells: Callable[[Batch], bool]) -> None:
-    """Return once the log has a batch above a position that tells of it (or may have: look again)."""
+async def _wait_for(hub: Hub, after: int, tells: Callable[[Batch], bool], passing: Passing) -> int:
+    """Return once the log has a batch above a position that tells of it (or may have: look again).
+
+    Returns:
+        The position up to which nothing does.
+    """
     while True:
-        await hub.grown(after)
+        await passing.wait(partial(hub.grown, after))
         quiet_until = hub.head.quiet_until(after, tells)
         if quiet_until == after:
-            return
+            return after
         after = quiet_until
+        await passing.reached(after)
 
 
 async def run_wait(request: Wait, hub: Hub, send: Send) -> End:
@@ -151,7 +160,9 @@ async def run_wait(request: Wait, hub: Hub, send: Send) -> End:
     found, seq = await hub.readers.run(lambda db: _look(db, request.execution_id))
     while not _is_over(found, request):
         with trio.move_on_at(deadline) as waiting:
-            await _wait_for(hub, seq, _of_execution(found.execution_id, state_only=True))
+            await _wait_for(
+                hub, seq, _of_execution(found.execution_id, state_only=True), Passing(send, wanted=False)
+            )
         if waiting.cancelled_caught:
             until = request.until or "ended"
             raise QuestionError("timed_out", f"{found.execution_id} was not {until} within {timeout_s:g} s")

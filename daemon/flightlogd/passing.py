@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
 import trio
 
 from flightlog_schemas.wire.reply import Passed
-from flightlogd.follow import answer_line
 
 _EVERY_S: Final = 1.0
 """How often at most a reader is told: it confirms by a cursor, and each move of that is a commit."""
@@ -43,6 +43,7 @@ class Passing:
 
     async def _tell(self) -> None:
         if self._wanted and self._reached > self._told:
-            await self._send(answer_line("passed", Passed(seq=self._reached)))
+            passed = msgspec.json.encode(Passed(seq=self._reached))
+            await self._send(b'{"passed":%b}\n' % passed)
             self._told = self._reached
             self._due = trio.current_time() + _EVERY_S

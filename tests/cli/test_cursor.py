@@ -163,17 +163,53 @@ def test_a_cursor_has_one_direction(flightlog: Cli, verb: str) -> None:
     assert "--cursor" in done.err
 
 
-@pytest.mark.covers("P3")
-def test_a_follower_that_sees_nothing_moves_its_cursor(flightlog: Cli, daemon: Daemon) -> None:
-    """While nothing matches the cursor of a follower still goes on with the log."""
-    settle(daemon, *logs("e", 9))
-    with flightlog.running("tail", "--after", "0", "--cursor", "c", "-g", "needle") as tail:
+@pytest.mark.covers("P3", "S1.10")
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("tail", "--after", "0", "-g", "needle"),
+        ("logs", "e", "-f", "-g", "needle"),
+        ("logs", "e", "-f", "-g", "nee+dle", "--level", "ERROR"),
+        ("logs", "--task", "t", "-f"),
+    ],
+)
+def test_a_follower_that_sees_nothing_moves_its_cursor(
+    flightlog: Cli, daemon: Daemon, verb: tuple[str, ...]
+) -> None:
+    """While nothing matches, in this execution or in others, a follower's cursor goes on with the log."""
+    settle(daemon, event("task.started", "e", task_id="t"), *logs("e", 9))
+    count = 11  # the daemon's own first line, too
+    with flightlog.running(*verb, "--cursor", "c") as following:
         with QueryPeer(daemon.query_socket) as reader:
-            for count in range(1, 4):
-                settle(daemon, *logs("e", 10))
-                while (position(daemon, "c") or 0) < 1 + 9 + 10 * count:
+            for execution in ("e", "other", "e"):
+                settle(daemon, *logs(execution, 10))
+                count += 10
+                while (position(daemon, "c") or 0) < count:
                     reader.ask("executions", min_seq=2**40, wait_ms=50)  # the daemon waits for us
-        tail.interrupt()
-        tail.end()
+            settle(daemon, log("e", "needle", level="ERROR", task_id="t"))
+            while not following.line().endswith("needle"):
+                pass
+        following.interrupt()
+        assert following.end().code == 130
 
-    assert position(daemon, "c") == 40
+    assert position(daemon, "c") == count + 1
+
+
+@pytest.mark.covers("P3")
+def test_a_cursor_waits_for_what_is_not_written(flightlog: Cli, daemon: Daemon) -> None:
+    """With a reader that does not read, a cursor stays before what has not gone into the pipe."""
+    settle(daemon, event("execution.started", "e"), *logs("e", 20_000))
+    with flightlog.running("logs", "e", "-f", "--cursor", "c") as following:
+        seen = sum(bool(following.line()) for _ in range(3))
+        with QueryPeer(daemon.query_socket) as reader:
+            settle(daemon, *logs("other", 10))
+            for _ in range(4):
+                reader.ask("executions", min_seq=2**40, wait_ms=500)
+        moved = position(daemon, "c") or 0
+        following.interrupt()
+        seen += following.end().out.count("\n")  # of the last one there may be a part
+    end = position(daemon, "c")
+
+    assert moved < 20_002
+    # Position 1 is the daemon's own.
+    assert end == 1 + seen < 20_002

@@ -143,6 +143,7 @@ REQUESTS: list[Request] = [
         exclude=("x",),
     ),
     lines.Logs(task_id="t", cursor="c", reverse=True, before=6, agent_id="a", grep=("g", "h")),
+    lines.Logs(execution_id="e", follow=True, passing=True),
     lines.Cursor(name="c", seq=5, back=True),
     lines.Cursor(name="c", remove=True, uid=1000),
     lines.Cursors(),

@@ -165,4 +165,4 @@ def _after(request: Tail | Logs, position: int) -> Tail | Logs:
 def _ask(connection: Connection, request: Tail | Logs, passed: Callable[[int], None]) -> Iterator[Said]:
     if isinstance(request, Tail):
         return connection.tail(request, passed)
-    return connection.all(request, LogLine)
+    return connection.all(request, LogLine, passed)

@@ -94,6 +94,7 @@ class Logs(Request, kw_only=True):
         host: Of an execution of one of these machines; of a task, in executions of any.
         grep: Messages that hold this substring, or all of these.
         exclude: Messages that hold none of these substrings.
+        passing: Tell how far was looked, as in a tail; not with `reverse`.
     """
 
     execution_id: ExecutionRef | None = None
@@ -112,6 +113,7 @@ class Logs(Request, kw_only=True):
     until: Micros | None = None
     grep: str | tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    passing: bool = False
     host: Hosts = ()
 
 

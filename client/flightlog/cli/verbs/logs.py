@@ -100,6 +100,7 @@ def command(
         grep=literals(grep),
         exclude=literals(exclude),
         follow=follow,
+        passing=cursor is not None,
     )
     keep = keep_by(grep, exclude)
     output = session.output()
