@@ -96,7 +96,7 @@ class Gathering:
                 break
             known = len(here)
             patience_s = company.patience_s(here)
-            if not patience_s:
+            if not patience_s or is_strange(sources, lone.sources):
                 break
             if not lone.wait(patience_s):
                 in_vain = True
@@ -104,4 +104,13 @@ class Gathering:
         if here:
             company.committed(here, in_vain=in_vain)
         assert not isinstance(item, Submission)
-        return submissions + lone.take(), item
+        alone = lone.take()
+        for submission in alone:
+            self._inbox.hear(submission.user)
+        return submissions + alone, item
+
+
+def is_strange(queued: Iterable[Source], lone: Iterable[Source]) -> bool:
+    """Say whether who sends lone lines would wait for other users: of a crowd somebody comes all the time."""
+    users = {source.peer.uid for source in lone}
+    return bool(users) and any(source.peer.uid not in users for source in queued)

@@ -81,6 +81,7 @@ class Hub:
         self.host = host
         self.started_us = started_us
         self.users = Users(config)
+        readers.turns.is_crowd = self.users.share.is_crowd
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
         self.masker = masker
         self.fault: StorageFault | None = None

@@ -94,7 +94,7 @@ class Inbox(trio.abc.Instrument):
         lines = len(submission.part.lines)
         self.queued_lines += lines
         self._held[uid] = self._held.get(uid, 0) + size
-        self._heard[uid] = time.monotonic()
+        self.hear(uid)
         lane = self._lanes.get(uid)
         if lane is None:
             lane = self._lanes[uid] = deque()
@@ -102,6 +102,13 @@ class Inbox(trio.abc.Instrument):
         self._gathered_lines += lines
         if self._gathered_lines >= _HAND_OVER_LINES:
             self.hand_over()
+
+    def hear(self, uid: int) -> None:
+        """Note that a user says something; also on the writer's thread, of what it reads itself."""
+        if uid in self._heard:
+            self._heard[uid] = time.monotonic()
+        else:
+            self._heard = {**self._heard, uid: time.monotonic()}  # another thread may go through the old one
 
     def call(self, job: Job) -> None:
         """Have the writer's thread call something after all that was put before."""

@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import stat
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ BACKLOG: Final = 1024
 """Connections that may wait for accept; the kernel caps it at net.core.somaxconn."""
 
 _ACCEPTED_AT_ONCE: Final = 64
+
+_ACCEPT_TURN_S: Final = 0.0003
+"""How much of the processor's time accepting may take in one turn of the loop while there is a crowd."""
 
 _OTHER_DESCRIPTORS: Final = 256
 """Database, logs, readers."""
@@ -171,19 +175,21 @@ async def accept_forever(
     """
     while True:
         await trio.lowlevel.wait_readable(sock)
+        began = time.thread_time()
         try:
             # Many in a turn of the loop: a crowd that comes and goes keeps nobody waiting in the queue.
             for _ in range(_ACCEPTED_AT_ONCE):
                 accepted, _ = sock.accept()
-                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
-                peer = peer_of(stream.socket)
+                peer = peer_of(accepted)
                 refusal = _ALL_TAKEN if _is_full(hub, name) else hub.users.refusal(name, peer.uid)
                 if refusal is not None:
-                    _refuse(stream, turn_away(name, refusal))
+                    _refuse(accepted, turn_away(name, refusal))
                     continue
-                nursery.start_soon(_serve_one, name, stream, peer, hub, nursery, serve)
+                nursery.start_soon(_serve_one, name, accepted, peer, hub, nursery, serve)
                 hub.connections[name] += 1
                 hub.users.enter(name, peer.uid)
+                if hub.users.share.crowded and time.thread_time() - began > _ACCEPT_TURN_S:
+                    break
         except (BlockingIOError, ConnectionAbortedError):
             continue
         except OSError as error:
@@ -197,19 +203,21 @@ def _is_full(hub: Hub, name: str) -> bool:
     return hub.connections[name] >= hub.config.connection_limit
 
 
-def _refuse(stream: trio.SocketStream, last_word: bytes) -> None:
-    with suppress(OSError):
-        os.write(stream.socket.fileno(), last_word)
-    stream.socket.close()
+def _refuse(accepted: socket.socket, last_word: bytes) -> None:
+    with accepted, suppress(OSError):
+        accepted.setblocking(False)
+        accepted.send(last_word)
 
 
 async def _serve_one(
-    name: str, stream: trio.SocketStream, peer: Peer, hub: Hub, nursery: trio.Nursery, serve: Serve
+    name: str, accepted: socket.socket, peer: Peer, hub: Hub, nursery: trio.Nursery, serve: Serve
 ) -> None:
-    try:
-        await hub.users.share.turn(peer)
-        await serve(stream, peer, nursery)
-    finally:
-        hub.connections[name] -= 1
-        hub.users.leave(name, peer.uid)
-        stream.socket.close()
+    with accepted:
+        try:
+            await hub.users.share.turn(peer)
+            # Closed by trio, which has to forget its descriptor.
+            with trio.socket.from_stdlib_socket(accepted) as sock:
+                await serve(trio.SocketStream(sock), peer, nursery)
+        finally:
+            hub.connections[name] -= 1
+            hub.users.leave(name, peer.uid)

@@ -126,6 +126,10 @@ class LoopShare:
         """True while a crowd waits for its turns, and calm peers are about."""
         return bool(self._line) and trio.current_time() - self._calm_at < _CALM_S
 
+    def is_crowd(self, uid: int) -> bool:
+        """Say whether a user's peers wait for their turns while calm ones are about."""
+        return uid in self._line and self._pressed
+
     def in_line(self, pids: Collection[int]) -> bool:
         """Say whether something of processes waits for its turn."""
         return any(pid in lanes for lanes in self._line.values() for pid in pids)

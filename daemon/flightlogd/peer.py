@@ -28,7 +28,7 @@ class Peer(Struct, frozen=True):
     number: int = 0
 
 
-def peer_of(sock: trio.socket.SocketType) -> Peer:
+def peer_of(sock: socket.socket) -> Peer:
     """Return who connected this Unix socket, which was just accepted."""
     size = struct.calcsize("3i")
     pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))

@@ -7,6 +7,7 @@ nobody but itself.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Final
 
 import apsw
 
@@ -31,8 +32,12 @@ from flightlogd.queries.event import (
 )
 from flightlogd.queries.task import completion_page
 from flightlogd.store.readers import InterruptedReadError
+from flightlogd.turns import asking
 
 Send = Callable[[bytes], Awaitable[None]]
+
+_CROWDED_PAGE_BYTES: Final = 32 * 1024
+"""What one of a crowd has put together for it in a turn of the loop."""
 
 
 async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
@@ -59,6 +64,7 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
     # Who gets every line knows how far it is.
     passing = Passing(send, wanted=request.passing and not match.everything)
     while request.limit is None or sent < request.limit:
+        await hub.users.share.turn(asking.get())
         lines, position = await _next_page(hub, match, position, None if follow else until)
         if request.limit is not None:
             del lines[request.limit - sent :]
@@ -151,7 +157,7 @@ async def _next_page(hub: Hub, match: Match, cursor: int, until: int | None) -> 
         lines += found
         size += sum(map(len, found))
         cursor = batch.last_seq
-        if size >= PAGE_BYTES:
+        if size >= (_CROWDED_PAGE_BYTES if hub.users.share.crowded else PAGE_BYTES):
             break
     return lines, cursor
 

@@ -1,5 +1,6 @@
 """Taking turns by user, where only so many can go at once."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -22,10 +23,12 @@ class Turns:
 
     Args:
         limit: Places of one user.
+        is_crowd: Says whether a user is to have one place only, for now.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, is_crowd: Callable[[int], bool] = lambda _uid: False) -> None:
         self._limit = limit
+        self.is_crowd = is_crowd
         self._free = limit + 1
         self._held: dict[int, int] = {}
         self._waiting: dict[int, trio.lowlevel.ParkingLot] = {}
@@ -33,7 +36,7 @@ class Turns:
 
     async def take(self, uid: int) -> None:
         """Return once a user has a place; `give_back` must follow."""
-        if self._free and self._held.get(uid, 0) < self._limit:
+        if self._free and self._may_have(uid):
             self._free -= 1
             self._held[uid] = self._held.get(uid, 0) + 1
             return
@@ -51,7 +54,7 @@ class Turns:
         if not self._held[uid]:
             del self._held[uid]
         for who, lot in self._waiting.items():
-            if self._held.get(who, 0) < self._limit:
+            if self._may_have(who):
                 del self._waiting[who]
                 self._free -= 1
                 self._held[who] = self._held.get(who, 0) + 1
@@ -59,3 +62,6 @@ class Turns:
                 if lot:
                     self._waiting[who] = lot  # its next turn comes after all others'
                 return
+
+    def _may_have(self, uid: int) -> bool:
+        return self._held.get(uid, 0) < (1 if self.is_crowd(uid) else self._limit)

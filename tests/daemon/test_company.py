@@ -1,8 +1,10 @@
 """Which sources a commit waits for. Pure."""
 
+from types import SimpleNamespace
 from typing import cast
 
-from flightlogd.company import PATIENCE_S, Company
+from flightlogd.company import PATIENCE_S, Company, is_strange
+from flightlogd.peer import Peer
 from flightlogd.submission import Source
 
 A, B = cast(Source, "a"), cast(Source, "b")  # only who it is matters here
@@ -41,3 +43,15 @@ def test_waiting_in_vain_makes_it_seldom() -> None:
         went_by.append(count)
 
     assert went_by == [1, 3, 7, 15, 31, 63, 64, 64, 64]
+
+
+def test_lone_lines_wait_for_nobody_else() -> None:
+    """A commit with lone lines is not held for what other users queue, only for their own."""
+
+    def source(uid: int) -> Source:
+        return cast(Source, SimpleNamespace(peer=Peer(uid=uid, pid=1, gid=uid)))
+
+    assert is_strange([source(1)], [source(2)])
+    assert not is_strange([source(2)], [source(2)])
+    assert not is_strange([source(1)], [])
+    assert not is_strange([], [source(1), source(2)])

@@ -62,6 +62,22 @@ def test_users_take_turns_whatever_number_of_connections_they_have() -> None:
     assert abs(share[1] - share[2]) <= 50  # what was with the writer before anybody else came
 
 
+@pytest.mark.covers("P7")
+def test_whoever_sends_lone_lines_counts_as_well() -> None:
+    """The writer has less ahead of a user alone in the queue once it has heard another one by itself."""
+    ahead = []
+    for others in ((), (2,)):
+        inbox = Inbox(1_000_000_000)
+        for uid in others:
+            inbox.hear(uid)
+        for _ in range(400):
+            inbox.put(submission(Someone(1)))
+        inbox.hand_over()
+        ahead.append(len(taken(inbox)))
+
+    assert ahead[0] > 10 * ahead[1] > 0
+
+
 @pytest.mark.covers("D3")
 def test_lines_of_one_source_keep_their_order() -> None:
     """However turns are taken, what a source put comes out in its order, and all of it."""

@@ -149,3 +149,16 @@ async def test_who_goes_away_while_waiting_is_forgotten() -> None:
             nursery.cancel_scope.cancel()
 
     assert not share.in_line([1])
+
+
+@pytest.mark.covers("P7")
+async def test_a_crowd_is_one_while_somebody_calm_is_about() -> None:
+    """Users in line are crowds once somebody who is not has gone on, and those who are calm never are."""
+    share = LoopShare()
+    async with crowd(share, CROWD, [], peer(1)) as nursery:
+        before = share.is_crowd(1)
+        await share.turn(peer(2))
+        after = (share.is_crowd(1), share.is_crowd(2))
+        nursery.cancel_scope.cancel()
+
+    assert (before, after) == (False, (True, False))

@@ -61,3 +61,22 @@ async def test_who_goes_away_while_waiting_takes_no_place() -> None:
     with trio.fail_after(1):
         await turns.take(1)
         await turns.take(2)
+
+
+@pytest.mark.covers("P7", "D10")
+async def test_a_crowd_has_one_place_while_it_is_one() -> None:
+    """Who is a crowd gets one place at a time, others as many as ever, and so does it once it is none."""
+    crowds = {1}
+    turns = Turns(2, lambda uid: uid in crowds)
+
+    async def ask(uid: int) -> bool:
+        with trio.move_on_after(0) as waiting:
+            await turns.take(uid)
+        return not waiting.cancelled_caught
+
+    got = [await ask(1), await ask(1), await ask(2), await ask(2)]
+    crowds.clear()
+    turns.give_back(2)
+
+    assert got == [True, False, True, True]
+    assert await ask(1)

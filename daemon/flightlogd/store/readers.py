@@ -44,7 +44,7 @@ class Readers:
 
     def __init__(self, path: Path, limit: int, timeout_ms: int) -> None:
         self._path = path
-        self._turns = Turns(limit)
+        self.turns = Turns(limit)
         self._threads = trio.CapacityLimiter(limit + 1)
         self._idle: list[apsw.Connection] = []
         self._all: list[apsw.Connection] = []
@@ -59,11 +59,11 @@ class Readers:
             InterruptedReadError: it was ended before that, by `interrupt`; it can be asked again.
         """
         uid = asking.get().uid
-        await self._turns.take(uid)
+        await self.turns.take(uid)
         try:
             return await trio.to_thread.run_sync(self._run, question, limiter=self._threads)
         finally:
-            self._turns.give_back(uid)
+            self.turns.give_back(uid)
 
     def interrupt(self) -> None:
         """End the long reads under way, from any thread: they keep the WAL from shrinking."""
