@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from flightlog.dial import away, dial
-from flightlog.errors import AppendFailed, DaemonAway
+from flightlog.errors import AppendFailed, DaemonAway, NotUnderstood
 from flightlog.masking import masked_line
+from flightlog.versions import versions_hint
 from flightlog_schemas import PROTOCOL_VERSION
 from flightlog_schemas.wire.ingest import (
     Busy,
@@ -27,6 +28,10 @@ from flightlog_schemas.wire.ingest import (
 
 KEPT_REPLIES_LIMIT: Final = 1_000
 """Most refusals and most duplicates that `Appended` lists; past it they are only counted."""
+
+RUN_AGAIN: Final = "run it again: what is stored is skipped"
+"""What to do where a connection breaks over lines that all have keys, or are of another log."""
+_SEND_AGAIN: Final = "send them again with a key in `id`, and each is stored once"
 
 _SEND_BYTES: Final = 128 * 1024
 _RECEIVE_BYTES: Final = 64 * 1024
@@ -65,6 +70,7 @@ def append(
     on_busy: Callable[[Busy], None] | None = None,
     on_refused: Callable[[Refused], None] | None = None,
     on_reply: Callable[[IngestReply], None] | None = None,
+    again: str = _SEND_AGAIN,
     repeated: bool = False,
 ) -> Appended:
     """Send lines, never waiting for one before the next, and return when all are on disk and readable.
@@ -84,6 +90,7 @@ def append(
         on_refused: Called for each refusal as it comes.
         on_reply: Called for each reply as it comes: what became of a line
             comes before the ack that covers it.
+        again: What to do where the connection breaks, for a person.
         repeated: These are lines of another log, with hellos between them that say whose; both are sent
             as they are.
 
@@ -93,7 +100,7 @@ def append(
         ValueError: a line holds a newline.
     """
     with dial(path, timeout_s) as peer:
-        exchange = _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply, repeated=repeated)
+        exchange = _Exchange(path, peer, timeout_s, on_busy, on_refused, on_reply, again, repeated=repeated)
         given = (line.removesuffix(b"\n") for line in lines)
         return exchange.run(given if masked or repeated else map(masked_line, given), producer)
 
@@ -109,6 +116,7 @@ class _Exchange:
         on_busy: Callable[[Busy], None] | None,
         on_refused: Callable[[Refused], None] | None,
         on_reply: Callable[[IngestReply], None] | None,
+        again: str,
         *,
         repeated: bool,
     ) -> None:
@@ -118,6 +126,7 @@ class _Exchange:
         self._on_busy = on_busy
         self._on_refused = on_refused
         self._on_reply = on_reply
+        self._again = again
         self._repeated = repeated
         self._poll = select.poll()
         self._sent = 0
@@ -156,9 +165,7 @@ class _Exchange:
         if self._done.lines < self._sent:
             raise DaemonAway(
                 f"the connection broke: {self._done.lines} of {self._sent} lines are known to be stored",
-                "run it again: what is stored is skipped"
-                if self._repeated
-                else "send them again with a key in `id`, and each is stored once",
+                self._again,
             )
         return self._done
 
@@ -209,7 +216,8 @@ class _Exchange:
             try:
                 reply = _decode_reply(line)
             except ValueError as error:
-                raise DaemonAway(f"the daemon's reply is not understood: {error}") from error
+                hint = versions_hint(self._path.parent)
+                raise NotUnderstood(f"the daemon's reply is not understood: {error}", hint) from error
             self._take(reply)
         return True
 

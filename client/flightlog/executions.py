@@ -199,7 +199,8 @@ class Execution(Scope):
 
         Args:
             name: What it is called.
-            task_id: Its id within the execution; default: the name, with `-` for white space.
+            task_id: Its id within the execution, 1 to 128 printable characters without white space; default:
+                the name, with `-` for white space; of one that is too long the beginning, and a digest.
             task_type: What kind of work.
             inputs: What it works on.
             retry_of: The attempt that this one follows: same task, same trace, next attempt. One that another
@@ -243,7 +244,8 @@ class Execution(Scope):
             name: What the task is called.
             retries: How many attempts follow the first at the most.
             on: Failures after which there is another attempt.
-            task_id: Its id within the execution; default: the name, with `-` for white space.
+            task_id: Its id within the execution, 1 to 128 printable characters without white space; default:
+                the name, with `-` for white space; of one that is too long the beginning, and a digest.
             task_type: What kind of work.
             inputs: What it works on.
             retry_of: The attempt that the first one follows, as `task` takes it.

@@ -10,6 +10,7 @@ import msgspec
 
 from flightlog.dial import away, dial
 from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
+from flightlog.versions import versions_hint
 from flightlog_schemas.wire.control import CONTROL_REQUESTS, ControlRequest
 from flightlog_schemas.wire.lines import Events, OneEvent, Tail
 from flightlog_schemas.wire.query import REQUESTS
@@ -102,13 +103,13 @@ class Connection:
         try:
             for line in self._receive():
                 if line.startswith(_END):
-                    self.end = _decode(line, dict[str, End])["end"]
+                    self.end = self._decode(line, dict[str, End])["end"]
                     complete = True
                     return
                 if line.startswith(_ERROR):
-                    error = _decode(line, dict[str, QueryError])["error"]
+                    error = self._decode(line, dict[str, QueryError])["error"]
                     complete = True
-                    raise QueryFailed(error.code, error.reason, error.hint)
+                    raise QueryFailed(error.code, error.reason, self._hint_to(error))
                 yield line
         finally:
             if not complete:
@@ -134,7 +135,7 @@ class Connection:
             try:
                 (answer,) = decoder.decode(line).values()
             except ValueError as error:
-                raise _not_understood(error) from error
+                raise self._not_understood(error) from error
             yield answer
 
     def one(self, request: Request | ControlRequest, kind: type[T]) -> T:
@@ -146,7 +147,7 @@ class Connection:
         """
         answers = list(self.all(request, kind))
         if len(answers) != 1:
-            raise NotUnderstood(f"expected one answer, got {len(answers)}", _VERSION_HINT)
+            raise self._not_understood(f"expected one, got {len(answers)}")
         return answers[0]
 
     def tail(self, request: Tail, passed: Callable[[int], None] | None = None) -> Iterator[Recorded | Pruned]:
@@ -166,11 +167,11 @@ class Connection:
         for line in self._lines_but(request, passed):
             try:
                 if line.startswith(_PRUNED):
-                    yield _decode(line, dict[str, Pruned])["pruned"]
+                    yield self._decode(line, dict[str, Pruned])["pruned"]
                 else:
                     yield decoder.decode(line)
             except ValueError as error:
-                raise _not_understood(error) from error
+                raise self._not_understood(error) from error
 
     def recorded(self, request: Events | OneEvent) -> Iterator[Recorded]:
         """Ask for a page of one execution's recorded events, or for one event, and yield them in order.
@@ -184,7 +185,7 @@ class Connection:
             try:
                 yield decoder.decode(line)
             except ValueError as error:
-                raise _not_understood(error) from error
+                raise self._not_understood(error) from error
 
     def _lines_but(
         self, request: Request | ControlRequest, passed: Callable[[int], None] | None
@@ -194,7 +195,7 @@ class Connection:
             if not line.startswith(_PASSED):
                 yield line
             elif passed is not None:
-                passed(_decode(line, dict[str, Passed])["passed"].seq)
+                passed(self._decode(line, dict[str, Passed])["passed"].seq)
 
     def _send(self, line: bytes) -> None:
         self.connect()
@@ -233,16 +234,18 @@ class Connection:
             if rest:
                 parts.append(rest)
 
+    def _hint_to(self, error: QueryError) -> str | None:
+        """Return what to do about an error; what another version asks for, a daemon may not know."""
+        other = versions_hint(self._path.parent, told_apart=True) if error.code == "invalid" else None
+        return other or error.hint
 
-_VERSION_HINT: Final = "is the daemon of another version? `flightlog status` tells"
+    def _decode(self, line: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except ValueError as error:
+            raise self._not_understood(error) from error
 
-
-def _decode(line: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(line, type=kind)
-    except ValueError as error:
-        raise _not_understood(error) from error
-
-
-def _not_understood(error: ValueError) -> NotUnderstood:
-    return NotUnderstood(f"the daemon's answer is not understood: {error}", _VERSION_HINT)
+    def _not_understood(self, why: object) -> NotUnderstood:
+        return NotUnderstood(
+            f"the daemon's answer is not understood: {why}", versions_hint(self._path.parent)
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from flightlog.clock import now_us
 from flightlog.encode import text
+from flightlog.ids import fitting
 from flightlog.masking import masked_text
 from flightlog.outcome import ending_of
 from flightlog.retries import given_up
@@ -53,7 +54,8 @@ class Task(Scope):
         reason: str | None = None,
     ) -> None:
         check_facts(facts)
-        self._id = task_id or (retry_of.task_id if retry_of else None) or "-".join(masked_text(name).split())
+        before_id = retry_of.task_id if retry_of else None
+        self._id = task_id or before_id or fitting("-".join(masked_text(name).split()))
         super().__init__(client, execution_id, self._id, agent_id)
         self.name = name
         around = current_span() or next_span(os.environ.get(VARIABLE))

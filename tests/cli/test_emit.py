@@ -43,6 +43,22 @@ def test_a_file_is_as_good_as_stdin(flightlog: Cli, daemon: Daemon, home: Path) 
     assert messages(daemon, execution_id="e") == ["one", "two", "three"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """What other programs put before the first line (RFC 8259, 8.1) is passed over, there alone."""
+    mark = b"\xef\xbb\xbf"
+    done = flightlog("emit", stdin=block(mark + log("e", "one"), mark + log("e", "two")))
+
+    assert done.code == 3
+    assert "line 2 refused, invalid" in done.err
+    assert flightlog("emit", stdin=mark).err == "flightlog emit: 0 stored\n"
+    assert flightlog.ok("import", "journal", "-", stdin=mark).out.startswith("0 entries")
+    for name, text in (("a.jsonl", log("f", "three") + b"\n"), ("b.json", b"[" + log("f", "four") + b"]")):
+        (home / name).write_bytes(mark + text)
+        flightlog.ok("backfill", str(home / name))
+    assert messages(daemon, execution_id="e") == ["one"]
+    assert messages(daemon, execution_id="f") == ["three", "four"]
+
+
 @pytest.mark.covers("D5")
 def test_refused_lines_are_reported_where_they_stand(flightlog: Cli, daemon: Daemon) -> None:
     """A bad line is named by its number in the file, blank lines counted; its neighbours are stored."""

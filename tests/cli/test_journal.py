@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.runner import Cli
+from cli.runner import TIMEOUT_S, Cli
 from flightlog.importing.journal import EXITED, FAILED, SUCCEEDED
 from support.daemon import Daemon
+from support.fake_daemon import FakeDaemon
 from support.lines import event
 from support.peers import IngestPeer
 from support.programs import events
@@ -117,6 +118,53 @@ def test_numbers_that_are_none(flightlog: Cli, daemon: Daemon, home: Path) -> No
     assert done.err.endswith("strange.json:1: it has no __REALTIME_TIMESTAMP\n")
     assert [line["level"] for line in events(daemon, type=["log"])] == [9, 9, 9]
     assert [end.get("exit_status") for end in events(daemon, type=["execution.ended"])] == [None]
+
+
+@pytest.mark.covers("D5")
+def test_fields_that_are_there_several_times(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """Of several messages the first is the line's, and all are in its fields, as of any other name."""
+    path = home / "several.json"
+    path.write_text(
+        of_unit(1, ["first", [255, 50]], FIRST, PRIORITY=["4", "6"])
+        + "\n"
+        + of_unit(2, [["nested"], {"a": 1}, None], FIRST, COLOUR=[])
+        + of_unit(3, [], FIRST)
+    )
+    done = flightlog.ok("import", "journal", str(path))
+
+    assert done.out == "3 entries: 3 added, 0 skipped, 0 failed\n"
+    first, odd, empty = events(daemon, type=["log"])
+    assert (first["message"], first["level"]) == ("first", 13)
+    assert first["fields"] == {"MESSAGE": ["first", "\\xff2"], "PRIORITY": ["4", "6"], "_PID": "77"}
+    assert odd["fields"]["MESSAGE"] == ["['nested']", "{'a': 1}", ""]
+    assert empty["message"] == ""
+
+
+def test_an_entry_fails_once(flightlog: Cli, home: Path) -> None:
+    """An entry that is refused fails as one, however many events it is told by."""
+    path = home / "refused.json"
+    path.write_text(of_unit(1, "refused", "run~0123456789ab") + of_unit(2, "fine", FIRST))
+    done = flightlog("import", "journal", str(path))
+
+    assert (done.code, done.out) == (2, "2 entries: 1 added, 0 skipped, 1 failed\n")
+    assert done.err.count("refused.json:1: ") == 1
+
+
+def test_a_daemon_that_goes_away(home: Path) -> None:
+    """Where the connection breaks, what to do is to run it again: entries have keys."""
+    daemon = FakeDaemon(home)
+    flightlog = Cli(home)
+    with daemon.listener, flightlog.running("import", "journal", "-") as running:
+        assert running.process.stdin is not None
+        running.process.stdin.write(of_unit(1, "told", FIRST).encode())
+        running.process.stdin.close()
+        running.process.stdin = None
+        with daemon.accept() as producer:
+            producer.said(2)
+        _, err = running.process.communicate(timeout=TIMEOUT_S)
+
+    assert running.process.returncode == 2
+    assert b"hint: run it again: what is stored is skipped" in err
 
 
 def test_what_is_no_journal(flightlog: Cli, alone: Cli, home: Path) -> None:

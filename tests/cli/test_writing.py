@@ -111,6 +111,15 @@ def test_an_id_starts_once(flightlog: Cli) -> None:
     assert flightlog.ok("inspect", "once", "--json").json["name"] == "first"
 
 
+def test_a_new_id_is_of_this_machine(flightlog: Cli) -> None:
+    """An id that ends as those of other machines' executions do is a usage error that says so."""
+    done = flightlog("start", "--id", "build~0123456789ab")
+
+    assert done.code == 3
+    assert "ends in `~` and 12 hex digits, as ids of other machines' do: choose another" in done.err
+    assert flightlog.ok("start", "--id", "build~0123").out == "build~0123\n"
+
+
 @pytest.mark.covers("S0.3", "S3.7")
 @pytest.mark.parametrize("verb", [("finish", "nobody"), ("log", "nobody", "words"), ("phase", "nobody")])
 def test_strict_verbs_want_an_execution_that_is_there(flightlog: Cli, verb: tuple[str, ...]) -> None:

@@ -85,3 +85,23 @@ def test_leaving_the_loop_is_the_end_of_it(daemon: Daemon, client: Client) -> No
     assert client.flush()
     assert [one["status"] for one in attempts_of(daemon, "left")] == ["succeeded"]
     assert attempts_of(daemon, "untouched") == []
+
+
+@pytest.mark.covers("D5")
+def test_names_that_are_no_ids(daemon: Daemon, client: Client) -> None:
+    """A name too long for an id, or with what no id may hold, is cut for it and told apart by a digest."""
+    names = ["n" * 128, "n" * 129, "n" * 130, "a\x07b", ""]
+    with client.execution(execution_id="e") as run:
+        for name in names:
+            with run.task(name):
+                run.log("inside")
+
+    assert client.flush()
+    begun = events(daemon, type=["task.started"])
+    assert [event["name"] for event in begun] == names
+    ids = [event["task_id"] for event in begun]
+    assert ids[0] == names[0]
+    assert ids[1].startswith("n" * 100)
+    assert ids[3].startswith("a-b~")
+    assert len(set(ids)) == 5
+    assert [event["task_id"] for event in events(daemon, type=["task.ended"])] == ids

@@ -1,8 +1,14 @@
 """Asking the daemon."""
 
+import json
 import select
 import signal
+import socketserver
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
@@ -10,7 +16,8 @@ import pytest
 
 from flightlog import paths
 from flightlog.append import append
-from flightlog.errors import DaemonAway, QueryFailed
+from flightlog.doctor import examine
+from flightlog.errors import DaemonAway, NotUnderstood, QueryFailed
 from flightlog.query import Connection
 from flightlog_schemas.answers import DaemonStatus, Execution, LogLine
 from flightlog_schemas.wire.control import Rebuild
@@ -75,6 +82,64 @@ def test_one_answer_is_one(filled: Daemon) -> None:
     """A question that should have one answer and has none is an error."""
     with Connection(filled.query_socket, 20) as connection, pytest.raises(DaemonAway, match="got 0"):
         connection.one(Executions(project="/nowhere"), Execution)
+
+
+@contextmanager
+def of_another_version(directory: Path, version: str) -> Iterator[None]:
+    """Listen as a daemon that says of itself what it is, and knows no other question."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                [verb] = json.loads(line)
+                if verb == "status":
+                    self.wfile.write(
+                        b'{"status":{"version":"%b"}}\n{"end":{"count":1,"seq":1}}\n' % version.encode()
+                    )
+                else:
+                    error = {"code": "invalid", "reason": f"no verb {verb!r}", "hint": "one of ..."}
+                    self.wfile.write(json.dumps({"error": error}).encode() + b"\n")
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    with Server(str(directory / "query.sock"), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_versions_that_do_not_understand_each_other(home: Path) -> None:
+    """Where daemon and client are of different versions, an error names both, and says what to do."""
+    here = metadata.version("flightlog")
+    with of_another_version(home, "0.0.1"):
+        with Connection(home / "query.sock", 20) as connection:
+            with pytest.raises(NotUnderstood, match="is not understood") as caught:
+                connection.one(StatusRequest(), DaemonStatus)
+            assert caught.value.hint == (
+                f"flightlogd is 0.0.1, this is flightlog {here}: install one version, and restart flightlogd"
+            )
+            with pytest.raises(QueryFailed, match="no verb 'executions'") as refused:
+                list(connection.lines(Executions()))
+            assert refused.value.hint == caught.value.hint
+        (bad,) = [found for found in examine(str(home)) if found.about == "daemon"]
+        assert bad.remedy == caught.value.hint
+
+
+def test_one_version_that_does_not_understand_itself(home: Path) -> None:
+    """Where both say that they are of one version, what runs may be older than what is installed."""
+    with (
+        of_another_version(home, metadata.version("flightlog")),
+        Connection(home / "query.sock", 20) as connection,
+    ):
+        with pytest.raises(NotUnderstood) as caught:
+            connection.one(StatusRequest(), DaemonStatus)
+        assert "restart flightlogd" in str(caught.value.hint)
+        with pytest.raises(QueryFailed) as refused:
+            list(connection.lines(Executions()))
+        assert refused.value.hint == "one of ..."
 
 
 def test_tail_of_what_exists(filled: Daemon) -> None:

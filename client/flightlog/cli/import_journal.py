@@ -98,6 +98,8 @@ class _Run:
             if line is None:
                 yield None
                 continue
+            if line.isspace():
+                continue
             try:
                 entry = entry_of(line)
             except NoEntryError as error:
@@ -142,11 +144,11 @@ class _Run:
 
     def _settled(self, settled: Settled) -> None:
         self._advance(settled.item.size_bytes)
-        for reason in settled.refused:
-            self.fail(settled.item.where, reason)
-        if settled.added:
+        if settled.refused:
+            self.fail(settled.item.where, "; ".join(settled.refused))
+        elif settled.added:
             self.entries.added += 1
-        elif not settled.refused:
+        else:
             self.entries.skipped += 1
         self._last = settled.item.kind
         if time.monotonic() >= self._save_at:

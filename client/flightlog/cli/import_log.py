@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from flightlog.append import append
+from flightlog.append import RUN_AGAIN, append
 from flightlog.cli.busy import BusyNotice
 from flightlog.cli.progress import Advance, progress
 from flightlog.cli.verb import Session
@@ -61,6 +61,7 @@ class _Run:
             timeout_s=ACK_LIMIT_S,
             on_busy=BusyNotice(self._session.say),
             on_reply=self._take,
+            again=RUN_AGAIN,
             repeated=True,
         )
 

@@ -11,17 +11,14 @@ from flightlog.cli.times import parse_time
 from flightlog.cli.verb import Session
 from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id, inherited_task_id
+from flightlog.ids import is_id
+from flightlog_schemas.elsewhere import split_mark
 from flightlog_schemas.levels import FATAL, NAMES, level_number
-from flightlog_schemas.limits import ID_LIMIT_CHARS, INT64_MAX, INT64_MIN
+from flightlog_schemas.limits import INT64_MAX, INT64_MIN
 from flightlog_schemas.masking.personal import rules_named
 from flightlog_schemas.times import parse_duration
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def is_id(text: str) -> bool:
-    """Say whether a text can be an id: 1 to 128 printable characters without white space."""
-    return 1 <= len(text) <= ID_LIMIT_CHARS and text.isprintable() and " " not in text
 
 
 _TOLD_CHARS: Final = 64
@@ -39,6 +36,19 @@ class IdType(click.ParamType[str]):
             told = cut(str(value), _TOLD_CHARS)
             self.fail(f"{told!r} is no id: 1 to 128 printable characters without white space", param, ctx)
         return str(value)
+
+
+class NewIdType(IdType):
+    """An id that an execution is to have."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id; one that an execution of another machine could have is a usage error."""
+        chosen = super().convert(value, param, ctx)
+        mark = split_mark(chosen)[1]
+        if mark:
+            told = f"{cut(chosen, _TOLD_CHARS)!r} ends in `~` and 12 hex digits, as ids of other machines' do"
+            self.fail(f"{told}: choose another", param, ctx)
+        return chosen
 
 
 class TimeType(click.ParamType[int]):
@@ -260,6 +270,7 @@ class AsOfType(click.ParamType[AsOf]):
 
 
 ID: Final = IdType()
+NEW_ID: Final = NewIdType()
 TIME: Final = TimeType()
 DURATION: Final = DurationType()
 RULES: Final = RulesType()

@@ -19,6 +19,7 @@ from flightlog.importing.sources import (
     LINE_LIMIT_BYTES,
     files_of,
     lines_of,
+    without_mark,
 )
 from flightlog_schemas.events import ExecutionCreated, ExecutionEnded, ExecutionStarted
 from flightlog_schemas.events.execution import Outcome
@@ -87,7 +88,7 @@ class Backfill:
             reason = f"over {limit_mib} MiB; as JSON lines (.jsonl) it may have any size"
             self._report(TASK, str(path), reason)
             return
-        text = data.strip()
+        text = without_mark(data).strip()
         if not text:
             self._report(TASK, str(path), "is empty")
         elif text.startswith(b"["):

@@ -7,7 +7,8 @@
 | an entry of no unit: the kernel, cron | a line of the execution `journal-BOOT-IDENTIFIER` |
 | any entry | `log`; its key is the entry's cursor |
 
-What the line or its execution says anyway is not repeated in its fields; everything else is there. Pure.
+What the line or its execution says anyway is not repeated in its fields; everything else is there, also all
+values of what is there several times. Pure.
 """
 
 from collections.abc import Iterator
@@ -64,12 +65,12 @@ class Entry(Struct):
 
     cursor: str
     time: int
-    fields: dict[str, Any]
+    fields: dict[str, str | list[str]]
 
     def text(self, name: str) -> str | None:
         """Return a field; of several the first."""
         found = self.fields.get(name)
-        return found[0] if isinstance(found, list) else found
+        return next(iter(found), None) if isinstance(found, list) else found
 
 
 def entry_of(line: bytes) -> Entry:
@@ -98,13 +99,22 @@ def _number(text: object) -> int | None:
     return None
 
 
-def _value(value: Any) -> Any:
-    """Return a field as text: bytes that are no UTF-8 come as numbers, several of a name as a list."""
-    if isinstance(value, list):
-        if value and all(type(one) is int and 0 <= one <= 255 for one in value):
-            return bytes(value).decode(errors="backslashreplace")
-        return [_value(one) for one in value]
+def _value(value: Any) -> str | list[str]:
+    """Return a field as text, several of a name as a list."""
+    if isinstance(value, list) and not _is_bytes(value):
+        return [_text(one) for one in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and _is_bytes(value):
+        return bytes(value).decode(errors="backslashreplace")
     return "" if value is None else str(value)
+
+
+def _is_bytes(value: list[Any]) -> bool:
+    """Say whether these are the bytes of what is no UTF-8, as journalctl writes them."""
+    return bool(value) and all(type(one) is int and 0 <= one <= 255 for one in value)
 
 
 class Units:
@@ -204,6 +214,10 @@ def _level(priority: str | None) -> int:
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
-    kept = {name: value for name, value in entry.fields.items() if name not in _TOLD}
+    kept = {
+        name: value
+        for name, value in entry.fields.items()
+        if name not in _TOLD or (isinstance(value, list) and len(value) > 1)
+    }
     cut: dict[str, Any] = cut_value(kept, TEXT_LIMIT_CHARS, VALUE_LIMIT_CHARS)
     return cut

@@ -56,6 +56,8 @@ class Choice(Struct, kw_only=True):
 class Journal:
     """journalctl at work: a context manager that ends it, and with it the lines, on SIGINT and SIGTERM.
 
+    A second signal does not wait for a daemon that is busy: it raises KeyboardInterrupt.
+
     Args:
         choice: Which entries.
 
@@ -86,6 +88,8 @@ class Journal:
             ) from error
 
         def stop(number: int, _frame: FrameType | None) -> None:
+            if self.stopped_by is not None:
+                raise KeyboardInterrupt
             self.stopped_by = number
             child.terminate()
 

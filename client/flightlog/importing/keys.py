@@ -3,8 +3,7 @@
 from hashlib import sha256
 from typing import Final
 
-from flightlog_schemas.codec import is_id
-from flightlog_schemas.limits import ID_LIMIT_CHARS
+from flightlog.ids import is_id
 
 _SEPARATOR: Final = "\x1f"
 """Between parts; in no id, so that no two lists of parts are one text."""
@@ -23,9 +22,7 @@ def span_of(*parts: object) -> str:
 
 def as_id(text: str) -> str:
     """Return a text as an id: itself where it can be one, else its digest."""
-    if 1 <= len(text) <= ID_LIMIT_CHARS and is_id(text):
-        return text
-    return digest(text)
+    return text if is_id(text) else digest(text)
 
 
 def key_of(*parts: object) -> str:

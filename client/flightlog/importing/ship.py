@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from flightlog.append import append
+from flightlog.append import RUN_AGAIN, append
 from flightlog.daemon import ACK_LIMIT_S
 from flightlog_schemas.wire.ingest import Busy, IngestReply
 
@@ -81,6 +81,7 @@ class Shipment:
             masked=True,
             on_busy=on_busy,
             on_reply=self._take,
+            again=RUN_AGAIN,
         )
 
     def _lines(self, items: Iterable[Item | None]) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Paths to files, and files to lines, in constant memory."""
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -43,9 +44,20 @@ def size_of(paths: Sequence[Path]) -> int:
     return size
 
 
+def without_mark(data: bytes) -> bytes:
+    """Return the beginning of a text without the byte order mark that some put there (RFC 8259, 8.1)."""
+    return data.removeprefix(BOM_UTF8)
+
+
 def lines_of(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Yield the lines of a stream with their newlines; None for one that is too long."""
+    """Yield the lines of a stream with their newlines, without a byte order mark; None for one too long."""
+    first = True
     while line := stream.readline(LINE_LIMIT_BYTES + 1):
+        if first:
+            first = False
+            line = without_mark(line)
+            if not line:
+                continue
         if len(line) <= LINE_LIMIT_BYTES:
             yield line
             continue

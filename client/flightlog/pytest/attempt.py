@@ -1,6 +1,5 @@
 """One run of one test, as an attempt at a task: put together from what pytest reports of it."""
 
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -10,15 +9,13 @@ from flightlog.capture.lines import LineSplitter
 from flightlog.capture.quota import Quota
 from flightlog.client import Client
 from flightlog.clock import now_us
-from flightlog.ids import new_span_id, new_trace_id
+from flightlog.ids import fitting, new_span_id, new_trace_id
 from flightlog.logging import exception_field
 from flightlog.masking import KeyBlock, masked_text
 from flightlog.outcome import MESSAGE_LIMIT_CHARS
 from flightlog.scope import Scope
-from flightlog_schemas.codec import is_id
 from flightlog_schemas.events.envelope import ErrorInfo
 from flightlog_schemas.events.task import TaskEnded, TaskOutcome, TaskStarted
-from flightlog_schemas.limits import ID_LIMIT_CHARS
 
 TOLD: Final = "flightlog"
 """Attribute of a report: what the process that ran the test added to it. It goes along from a worker."""
@@ -37,17 +34,11 @@ OUTCOMES: Final[dict[str, TaskOutcome]] = {
 """What pytest calls it, and how the task ends by that."""
 
 _REASON_LIMIT_CHARS: Final = 1_000
-_DIGEST_CHARS: Final = 16
 
 
 def task_id_of(nodeid: str) -> str:
-    """Return the id of a test's task: what pytest calls it, else as much as an id can hold, and a digest."""
-    known = masked_text(nodeid)
-    if len(known) <= ID_LIMIT_CHARS and is_id(known):
-        return known
-    digest = sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
-    shown = "".join(char if char.isprintable() and not char.isspace() else "-" for char in known)
-    return f"{shown[: ID_LIMIT_CHARS - _DIGEST_CHARS - 1]}~{digest}"
+    """Return the id of a test's task: what pytest calls it, as far as that can be one."""
+    return fitting(masked_text(nodeid))
 
 
 class Run(Scope):

@@ -51,6 +51,22 @@ Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT, description="At most so many on
 WORDS: Final = frozenset({"status", "level", "type"})
 """Parameters with several words, which commas may separate; others of several values are repeated."""
 
+_MISSING: Final = re.compile("Object missing required field `(.+)`")
+_PLAIN: Final = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        ("Expected `str` of length >= 1", "it is empty"),
+        (r"Expected `str` of length <= (\d+)", r"it has over \1 characters"),
+        (r"Expected `array` of length <= (\d+)", r"it is there over \1 times"),
+        (r"Expected `int` ([<>]=) (-?\d+)", r"it has to be \1 \2"),
+        (r"Expected `int( \| null)?`, got `str`", "it is no whole number"),
+        (r"Expected `bool( \| null)?`, got `str`", "it is neither true nor false"),
+        ("Expected `str` matching regex '(.*)'", r"it does not match \1"),
+        ("Invalid enum value (.*)", r"there is no \1"),
+    )
+)
+"""What msgspec says of a parameter, as its user would."""
+
 Asked = TypeVar("Asked", bound=Struct)
 
 
@@ -80,15 +96,26 @@ def convert(pairs: Iterable[tuple[str, str]], path: dict[str, str], kind: type[A
     try:
         return msgspec.convert(given | path, kind, strict=False)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("`$.", "`").replace("`$`", "the parameters")
-        raise UsageError(reason, _hint(reason, kind)) from None
+        what, name = _told(str(error))
+        raise UsageError(f"{name}: {what}", _hint(name, kind)) from None
 
 
-def _hint(reason: str, kind: type[Struct]) -> str | None:
-    """Return the values that there are for the parameter that a reason names, where they are words."""
-    named = re.search(r"`(\w+)", reason[reason.rfind(" at ") :])
-    hint = get_type_hints(kind).get(named[1]) if named else None
-    words = [str(word) for word in _words(hint)]
+def _told(message: str) -> tuple[str, str]:
+    """Return what is wrong with a parameter, and its name, of what msgspec says."""
+    what, _, place = message.partition(" - at `$.")
+    missing = _MISSING.fullmatch(what)
+    if missing:
+        return "it is missing", missing[1]
+    name = re.split(r"\W", place, maxsplit=1)[0]
+    for pattern, plain in _PLAIN:
+        if found := pattern.fullmatch(what):
+            return found.expand(plain), name
+    return what[:1].lower() + what[1:], name or "the parameters"
+
+
+def _hint(name: str, kind: type[Struct]) -> str | None:
+    """Return the values that there are for a parameter, where they are words."""
+    words = [str(word) for word in _words(get_type_hints(kind).get(name))]
     return f"one of {', '.join(words)}" if words else None
 
 

@@ -17,11 +17,9 @@ from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, verb
 from flightlog.daemon import ACK_LIMIT_S
 from flightlog.errors import EXIT_USAGE
+from flightlog.importing.sources import LINE_LIMIT_BYTES, without_mark
 from flightlog.paths import ingest_socket
 from flightlog_schemas.wire.ingest import Refused
-
-LINE_LIMIT_BYTES: Final = 16 * 1024 * 1024
-"""Longest line that is sent. The daemon's own limit is lower; this one bounds the memory here."""
 
 READ_BYTES: Final = 256 * 1024
 
@@ -94,13 +92,14 @@ class Source:
                 yield b""
                 continue
             number += 1
+            data = without_mark(line.data) if number == 1 else line.data
             if line.skipped_chars:
                 self._refuse(number, "too_long", f"over {LINE_LIMIT_BYTES:,} bytes")
-            elif line.data.lstrip().startswith((b'{"hello"', b'{"bye"')):
+            elif data.lstrip().startswith((b'{"hello"', b'{"bye"')):
                 self._refuse(number, "invalid", "a line of the protocol, no event")
-            elif line.data and not line.data.isspace():
+            elif data and not data.isspace():
                 sent += 1
-                yield line.data
+                yield data
                 continue
             self._leave_out(sent)
 

@@ -18,7 +18,7 @@ from flightlog.clock import now_us
 from flightlog.context import EXECUTION_ID_VARIABLE, inside
 from flightlog.dial import dial
 from flightlog.errors import DaemonAway, FlightlogError, UsageError
-from flightlog.ids import new_id, new_span_id
+from flightlog.ids import fitting, new_id, new_span_id
 from flightlog.masking import SCRUB_VARIABLE, masked_text, scrub_pii
 from flightlog.process import this_process
 from flightlog.query import Connection
@@ -28,7 +28,6 @@ from flightlog.trace import VARIABLE, Trace, next_span
 from flightlog_schemas.answers import Execution, TaskAttempt
 from flightlog_schemas.events.execution import ExecutionStarted
 from flightlog_schemas.events.task import TaskStarted
-from flightlog_schemas.limits import ID_LIMIT_CHARS
 from flightlog_schemas.wire.query import Inspect
 
 TIMED_OUT: Final = 124
@@ -139,7 +138,7 @@ def command(
     if rules:
         scrub_pii(*rules)
     tool = os.path.basename(command[0])  # noqa: PTH119  # a path's last part, also where it ends in a slash
-    task_id = task or _as_id(tool)
+    task_id = task or fitting("-".join(masked_text(tool).split()))
     execution_id = (execution or _surrounding(session)) if of_task else new_id()
     before = _last_attempt(session, execution_id, task_id) if retry_last else None
     # Before any thread: from here on a signal is for the command, and every thread inherits that.
@@ -247,12 +246,6 @@ def _surrounding(session: Session) -> str:
     if execution_id is None:
         raise UsageError(f"a task of which execution? Give --execution, or set {EXECUTION_ID_VARIABLE}")
     return execution_id
-
-
-def _as_id(tool: str) -> str:
-    """Return a name that can be a task's id."""
-    wanted = "".join(char if char.isprintable() and char != " " else "-" for char in masked_text(tool))
-    return wanted[:ID_LIMIT_CHARS] or "-"
 
 
 def _daemon_is_there(session: Session) -> bool:

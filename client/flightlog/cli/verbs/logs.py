@@ -12,12 +12,13 @@ from flightlog.cli.choice import choice_options, keep_by, literals
 from flightlog.cli.cursors import NamedPosition, cursor_option
 from flightlog.cli.follow import Patience, Said
 from flightlog.cli.lines import LogText, Names
-from flightlog.cli.options import ID, Pattern, is_id
+from flightlog.cli.options import ID, Pattern
 from flightlog.cli.output import Output, shown
 from flightlog.cli.stream import Stream
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.context import EXECUTION_ID_VARIABLE, inherited_execution_id
 from flightlog.errors import UsageError
+from flightlog.ids import is_id
 from flightlog_schemas.answers import LogLine
 from flightlog_schemas.wire.lines import Logs
 

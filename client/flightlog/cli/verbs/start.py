@@ -5,7 +5,15 @@ from typing import Any, get_args
 import click
 
 from flightlog import commands
-from flightlog.cli.options import COMPLEXITY, DURATION, ID, PAIR, PHASES, PROCESS_ID, surrounding_execution
+from flightlog.cli.options import (
+    COMPLEXITY,
+    DURATION,
+    NEW_ID,
+    PAIR,
+    PHASES,
+    PROCESS_ID,
+    surrounding_execution,
+)
 from flightlog.cli.project import project_here, project_named
 from flightlog.cli.verb import Session, verb
 from flightlog.clock import now_us
@@ -20,7 +28,7 @@ from flightlog_schemas.events.execution import ExecutionStarted, Trigger
     "flightlog log 'copying' && ./copy.sh; flightlog finish",
     "flightlog start --goal 'a login page' --complexity 1    then: flightlog advance",
 )
-@click.option("--id", "execution_id", type=ID, help="The id to go by [default: a new one].")
+@click.option("--id", "execution_id", type=NEW_ID, help="The id to go by [default: a new one].")
 @click.option("--name", help="What people call it.")
 @click.option("--project", metavar="DIR", help="Its project [default: the one you are in].")
 @click.option("--goal", help="What it is for.")
