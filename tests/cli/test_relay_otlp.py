@@ -14,7 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from cli.runner import Cli
 from support.daemon import Daemon, DaemonFactory
+from support.govern import govern, record
 from support.lines import event, log, logs
+from support.origins import id_here, ran, repeat
 from support.programs import events
 from support.searching import tell
 from support.web import Web
@@ -196,6 +198,51 @@ def test_it_waits_and_follows(daemon: Daemon, flightlog: Cli, receiver: Receiver
     assert b"trying again" in err
     assert receiver.texts() == [f"line {number}" for number in range(1, 5)]
     assert flightlog.ok("relay", "--to", receiver.url, "--once", "--json").json["events"] == 0
+
+
+@pytest.mark.covers("P9")
+def test_whose_it_is(daemon_factory: DaemonFactory, receiver: Receiver) -> None:
+    """What another machine recorded is told as that one's, under the id that its execution has here."""
+    centre = daemon_factory(host_name="centre")
+    repeat(centre, *ran("far", "build-7", log("build-7", "over there")))
+    tell(centre, log("build-7", "over here"))
+    Cli(centre.runtime_dir).ok("relay", "--to", receiver.url, "--once")
+
+    [resource, *_] = receiver.got[0][1]["resourceLogs"]
+    assert attributes(resource["resource"])["host.name"] == "centre"
+    told = {one["body"]["stringValue"]: attributes(one) for one in receiver.records()}
+    there, here = told["over there"], told["over here"]
+    assert (there["host.name"], there["flightlog.execution_id"]) == ("far", id_here("far", "build-7"))
+    assert ("host.name" in here, here["flightlog.execution_id"]) == (False, "build-7")
+
+
+@pytest.mark.covers("P9", "D5")
+def test_what_retention_took_is_counted_once(daemon: Daemon, flightlog: Cli, receiver: Receiver) -> None:
+    """Positions that retention emptied are counted by the relay that passes over them, not again."""
+    record(daemon, "old", *logs("old", 100))
+    govern(daemon, "retention", "--older-than", "0s")
+    relay = ("relay", "--to", receiver.url, "--once", "--json")
+
+    assert [flightlog.ok(*relay).json["pruned"] for _ in range(2)] == [100, 0]
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "says"),
+    [
+        ("http://me:secret@127.0.0.1", "", "a name and a password are no part of the URL"),
+        ("http://127.0.0.1/a b", "", "no URL of a receiver"),
+        ("http://127.0.0.1/ä", "", "no URL of a receiver"),
+        ("http://127.0.0.1/#a", "", "no URL of a receiver"),
+        ("http://127.0.0.1", "x-key=a%0Ab", "header 'x-key' cannot be sent"),
+    ],
+)
+def test_what_cannot_be_posted_to(alone: Cli, url: str, headers: str, says: str) -> None:
+    """A URL or a header that HTTP cannot send is a usage error, and no secret of it is shown."""
+    done = alone("relay", "--to", url, "--once", OTEL_EXPORTER_OTLP_HEADERS=headers)
+
+    assert done.code == 3
+    assert says in done.err
+    assert "secret" not in done.err
 
 
 @pytest.mark.covers("P9")

@@ -10,12 +10,11 @@ from flightlog.cli.run import INTERRUPTED
 from flightlog.cli.verb import Session
 from flightlog.errors import EXIT_FAILURE
 from flightlog.fleet.running import run_until_signal
+from flightlog.ids import fitting
 from flightlog.otlp.post import Receiver
 from flightlog.otlp.relay import OtlpRelay
 
 SCHEMES: Final = ("http://", "https://")
-
-_ID_LIMIT_CHARS: Final = 128
 
 
 def relay_otlp(
@@ -42,10 +41,11 @@ def relay_otlp(
     Raises:
         FlightlogError: it cannot go on.
     """
+    receiver = Receiver(url, *tls)
     relay = OtlpRelay(
         session.daemon,
-        Receiver(url, *tls),
-        cursor=cursor_name or f"relay:{url.partition('//')[2]}"[:_ID_LIMIT_CHARS],
+        receiver,
+        cursor=cursor_name or fitting(f"relay:{receiver.name}"),
         after=after,
         once=once,
         say=session.say,

@@ -15,12 +15,12 @@ from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
 from flightlog.daemon import Daemon
-from flightlog.errors import DaemonAway
+from flightlog.errors import DaemonAway, NotUnderstood
 from flightlog.fleet.ingest import Ingest, Stored
 from flightlog.fleet.messages import count_lines
-from flightlog.fleet.notice import Trouble
-from flightlog.fleet.running import end, within
-from flightlog.fleet.servers import Servers, connect, disconnect, jetstream
+from flightlog.fleet.notice import Trouble, text_of
+from flightlog.fleet.running import end, unless
+from flightlog.fleet.servers import Servers, connect_and, disconnect, jetstream
 from flightlog.fleet.stream import TAKEOVER_S, consumer_config, find_stream
 from flightlog.paths import ingest_socket
 
@@ -90,12 +90,10 @@ class Collector:
             FlightlogError: it cannot go on: the stream is another one, or the daemon will not have it.
         """
         stopping = asyncio.create_task(stop.wait())
-        begun = asyncio.create_task(self._begin())
-        await asyncio.wait((stopping, begun), return_when=asyncio.FIRST_COMPLETED)
-        if not begun.done():
-            await end(stopping, begun)
+        begun = await unless(stopping, self._begin())
+        if begun is None:
             return
-        client, partitions = begun.result()
+        client, partitions = begun
         js = jetstream(client)
         working = [asyncio.create_task(self._serve(js, number)) for number in range(partitions)]
         every = asyncio.gather(*working)
@@ -113,10 +111,13 @@ class Collector:
             await disconnect(client)
 
     async def _begin(self) -> tuple[Client, int]:
-        name = f"flightlog collect {socket.gethostname()}"
-        client = await connect(self._servers, name, self._say, patient=not self._once)
-        finding = find_stream(jetstream(client), self._stream, self._say)
-        return client, await within(finding, _ONCE_LIMIT_S if self._once else None, "the stream is not there")
+        return await connect_and(
+            self._servers,
+            f"flightlog collect {socket.gethostname()}",
+            self._say,
+            lambda js: find_stream(js, self._stream, self._say),
+            _ONCE_LIMIT_S if self._once else None,
+        )
 
     async def _serve(self, js: JetStreamContext, number: int) -> None:
         """Take the messages of a partition, one after the other."""
@@ -128,7 +129,7 @@ class Collector:
                 assert config.durable_name is not None
                 source = await js.pull_subscribe_bind(config.durable_name, self._stream)
             except (NatsError, JetStreamError, OSError) as error:
-                await trouble.wait(f"stream {self._stream} does not answer, trying again: {_text(error)}")
+                await trouble.wait(f"stream {self._stream} does not answer, trying again: {text_of(error)}")
                 continue
             try:
                 while not self._stopping:
@@ -141,7 +142,7 @@ class Collector:
                     trouble.clear()
                     await self._take(message)
             except (NatsError, JetStreamError, OSError) as error:
-                await trouble.wait(f"stream {self._stream} does not answer, trying again: {_text(error)}")
+                await trouble.wait(f"stream {self._stream} does not answer, trying again: {text_of(error)}")
             finally:
                 with suppress(NatsError):
                     await source.unsubscribe()
@@ -184,7 +185,7 @@ class Collector:
             try:
                 stored = await self._ingest.tell(body, lines)
             except DaemonAway as error:
-                if self._once:
+                if self._once or isinstance(error, NotUnderstood):
                     raise
                 await self._away.wait(f"{error.reason}; waiting for it")
             else:
@@ -197,7 +198,3 @@ async def _hold(message: Msg) -> None:
     while True:
         await asyncio.sleep(TAKEOVER_S / 3)
         await message.in_progress()
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from flightlog.dial import away
-from flightlog.errors import AppendFailed, DaemonAway
+from flightlog.errors import AppendFailed, DaemonAway, NotUnderstood
+from flightlog.versions import versions_hint
 from flightlog_schemas.wire.ingest import IngestReply
 
 _RECEIVE_BYTES: Final = 64 * 1024
@@ -111,7 +112,8 @@ class Ingest:
         except OSError as error:
             failure = away(self._path, error)
         except ValueError as error:
-            failure = DaemonAway(f"the daemon's reply is not understood: {error}")
+            hint = await asyncio.to_thread(versions_hint, self._path.parent)
+            failure = NotUnderstood(f"the daemon's reply is not understood: {error}", hint)
         finally:
             writer.close()
             self._writer = None

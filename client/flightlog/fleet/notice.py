@@ -28,10 +28,10 @@ class Trouble:
             self._said = text
             self._say(text)
 
-    async def wait(self, text: str) -> None:
-        """Say what is wrong, and wait before it is tried again, longer each time."""
+    async def wait(self, text: str, least_s: float = 0.0) -> None:
+        """Say what is wrong, and wait before it is tried again, longer each time and at least so long."""
         self.note(text)
-        await asyncio.sleep(self._pause_s)
+        await asyncio.sleep(max(self._pause_s, least_s))
         self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
 
     def clear(self) -> None:
@@ -40,3 +40,8 @@ class Trouble:
             self._say(self._over)
             self._said = None
         self._pause_s = _FIRST_PAUSE_S
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; some say nothing but what they are."""
+    return str(error) or type(error).__name__

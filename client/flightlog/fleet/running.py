@@ -49,6 +49,16 @@ async def within(work: Awaitable[T], limit_s: float | None, why: str) -> T:
         raise FlightlogError(f"{why}, for {limit_s:.0f} s now") from None
 
 
+async def unless(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what comes of some work; None, and it is cancelled, where it is to stop before."""
+    task = asyncio.create_task(work)
+    await asyncio.wait((stopping, task), return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        return task.result()
+    await end(task)
+    return None
+
+
 async def first_of(*tasks: asyncio.Task[Any]) -> None:
     """Return when one of several tasks is done, and raise what it failed of."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
@@ -14,7 +14,10 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from flightlog.errors import FlightlogError, UsageError
-from flightlog.fleet.notice import Trouble
+from flightlog.fleet.notice import Trouble, text_of
+from flightlog.fleet.running import within
+
+T = TypeVar("T")
 
 SCHEMES: Final = ("nats", "tls")
 DEFAULT_PORT: Final = 4222
@@ -107,7 +110,7 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
 
     async def failed(error: Exception) -> None:
         if not client.is_connected:
-            trouble.note(f"no connection to {where}, trying again: {error or type(error).__name__}")
+            trouble.note(f"no connection to {where}, trying again: {text_of(error)}")
         elif _NOT_ALLOWED in str(error).lower():
             trouble.note(f"{where}: {error}")
 
@@ -143,6 +146,33 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
         raise FlightlogError(f"no connection to {where}: {error}") from error
     trouble.clear()
     return client
+
+
+async def connect_and(
+    servers: Servers,
+    name: str,
+    say: Callable[[str], None],
+    opening: Callable[[JetStreamContext], Awaitable[T]],
+    limit_s: float | None,
+) -> tuple[Client, T]:
+    """Return a connection, and what is opened by it; where that fails or is cancelled, nothing stays open.
+
+    Args:
+        servers: Where to.
+        name: Who we are, for the servers' own monitoring.
+        say: Tells a person something.
+        opening: Opens it.
+        limit_s: Longest wait for it; None waits as long as it takes, also for a server.
+
+    Raises:
+        FlightlogError: as `connect` does; or the time was up.
+    """
+    client = await connect(servers, name, say, patient=limit_s is None)
+    try:
+        return client, await within(opening(jetstream(client)), limit_s, "the stream does not answer")
+    except BaseException:
+        await disconnect(client)
+        raise
 
 
 async def disconnect(client: Client) -> None:

@@ -26,7 +26,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from flightlog.errors import FlightlogError
-from flightlog.fleet.notice import Trouble
+from flightlog.fleet.notice import Trouble, text_of
 
 PARTITIONS: Final = 16
 PARTITIONS_LIMIT: Final = 1024
@@ -79,7 +79,7 @@ async def open_stream(js: JetStreamContext, wanted: Wanted, say: Callable[[str],
                 info = await js.add_stream(_config(wanted))
                 say(f"made stream {wanted.name}")
         except TRANSIENT as error:
-            await trouble.wait(f"stream {wanted.name} does not answer, trying again: {error}")
+            await trouble.wait(f"stream {wanted.name} does not answer, trying again: {text_of(error)}")
         except APIError as error:
             if error.err_code == _NO_PEERS:
                 await trouble.wait(f"stream {wanted.name}: not enough servers for its replicas, trying again")
@@ -94,7 +94,7 @@ async def find_stream(js: JetStreamContext, name: str, say: Callable[[str], None
     """Wait for the stream, and return how many partitions it has.
 
     Raises:
-        FlightlogError: it is there, and is no stream of relays.
+        FlightlogError: it is there, and is no stream of relays; or the servers have none at all.
     """
     trouble = Trouble(say, f"stream {name} is there")
     while True:
@@ -103,7 +103,9 @@ async def find_stream(js: JetStreamContext, name: str, say: Callable[[str], None
         except NotFoundError:
             await trouble.wait(f"no stream {name} yet, waiting for a relay to make it")
         except TRANSIENT as error:
-            await trouble.wait(f"stream {name} does not answer, trying again: {error}")
+            await trouble.wait(f"stream {name} does not answer, trying again: {text_of(error)}")
+        except APIError as error:
+            raise FlightlogError(f"stream {name} cannot be found: {error.description}") from error
         else:
             trouble.clear()
             return _partitions(info.config, Wanted(name))

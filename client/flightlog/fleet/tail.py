@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from flightlog.dial import away
-from flightlog.errors import DaemonAway, FlightlogError, QueryFailed
+from flightlog.errors import DaemonAway, FlightlogError, NotUnderstood, QueryFailed
+from flightlog.versions import versions_hint
 from flightlog_schemas.wire.lines import Tail
 from flightlog_schemas.wire.reply import QueryError
 
@@ -51,8 +52,7 @@ async def tail_blocks(path: Path, request: Tail) -> AsyncGenerator[list[bytes], 
                 return
             if whole and whole[-1].startswith(_ERROR):
                 yield whole[:-1]
-                said = msgspec.json.decode(whole[-1], type=dict[str, QueryError])["error"]
-                raise passing(QueryFailed(said.code, said.reason, said.hint))
+                raise await _failure(path, whole[-1])
             if whole:
                 yield whole
         raise DaemonAway("the daemon closed the connection")
@@ -60,3 +60,13 @@ async def tail_blocks(path: Path, request: Tail) -> AsyncGenerator[list[bytes], 
         raise away(path, error) from error
     finally:
         writer.close()
+
+
+async def _failure(path: Path, line: bytes) -> FlightlogError:
+    """Return why there is no answer, by the line that says so."""
+    try:
+        said = msgspec.json.decode(line, type=dict[str, QueryError])["error"]
+    except ValueError as error:
+        hint = await asyncio.to_thread(versions_hint, path.parent)
+        return NotUnderstood(f"the daemon's answer is not understood: {error}", hint)
+    return passing(QueryFailed(said.code, said.reason, said.hint))

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
+from flightlog.exporting import Log
 from flightlog.otlp.ids import span_id_of, trace_id_of
 from flightlog.otlp.model import STATUS_ERROR
 from flightlog.otlp.otlp_json import (
@@ -48,12 +50,11 @@ class Outgoing:
     """Events of one log as requests of OTLP.
 
     Args:
-        log_id: The log.
-        host: The machine that it is kept on.
+        log: The log.
     """
 
-    def __init__(self, log_id: str, host: str) -> None:
-        attributes = {"service.name": "flightlog", "host.name": host, "flightlog.log_id": log_id}
+    def __init__(self, log: Log) -> None:
+        attributes = {"service.name": "flightlog", "host.name": log.host, "flightlog.log_id": log.log_id}
         self._resource = Resource(attributes=key_values(attributes))
 
     def logs(self, events: list[Recorded]) -> bytes | None:
@@ -142,12 +143,14 @@ def _exception(error: dict[str, Any], time_us: int) -> WireEvent:
 
 
 def _where(recorded: Recorded, event: dict[str, Any]) -> dict[str, Any]:
-    """Return attributes that say what an event belongs to, and where it is in the log."""
+    """Return attributes that say what an event belongs to, where it is in the log, and whose it is."""
     names = ("execution_id", "task_id", "agent_id")
-    return {
-        "flightlog.seq": recorded.seq,
-        **{f"flightlog.{name}": event[name] for name in names if event.get(name) is not None},
-    }
+    where = {f"flightlog.{name}": event[name] for name in names if event.get(name) is not None}
+    if recorded.execution_id is not UNSET:
+        where["flightlog.execution_id"] = recorded.execution_id
+    if recorded.origin is not UNSET:
+        where["host.name"] = recorded.origin.host
+    return {"flightlog.seq": recorded.seq, **where}
 
 
 def _time_us(recorded: Recorded, event: dict[str, Any]) -> int:

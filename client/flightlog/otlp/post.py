@@ -1,6 +1,7 @@
 """Posting requests of OTLP: one connection, and what an answer means."""
 
 import os
+import re
 import ssl
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -22,16 +23,19 @@ _MISTAKEN: Final = (401, 403, 404, 405, 415)
 _TOO_LARGE: Final = 413
 _PAUSE_LIMIT_S: Final = 60.0
 _ANSWER_LIMIT_BYTES: Final = 64 * 1024
+_PRINTABLE: Final = re.compile("[!-~]+")
+_HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t -~]*")
 
 
 class AgainError(Exception):
     """It is worth trying again; the message says what is wrong.
 
     Attributes:
-        after_s: When the receiver wants it again, None where it did not say.
+        after_s: How long the receiver wants to be left alone; 0 where it did not say.
     """
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    def __init__(self, reason: str, after_s: float = 0.0) -> None:
         super().__init__(reason)
         self.after_s = after_s
 
@@ -61,8 +65,11 @@ class Receiver:
         tls_cert: Our own certificate.
         tls_key: Its key, where that is a file of its own.
 
+    Attributes:
+        name: Host, port and path, without anything secret.
+
     Raises:
-        UsageError: the URL is none, or the files make no sense.
+        UsageError: the URL is none, the files make no sense, or a header cannot be sent.
     """
 
     def __init__(
@@ -73,8 +80,22 @@ class Receiver:
             port = parts.port
         except ValueError:
             port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.query:
+        if parts.username is not None:
+            raise UsageError(
+                "a name and a password are no part of the URL",
+                f'{HEADERS_VARIABLE}="Authorization=Basic%20..."',
+            )
+        # What is left over could not be sent, or would be left out in silence.
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or port == -1
+            or parts.query
+            or parts.fragment
+            or not _PRINTABLE.fullmatch(url)
+        ):
             raise UsageError(f"{url}: no URL of a receiver", "http://HOST:4318 or https://HOST/PATH")
+        self.name = f"{parts.netloc}{parts.path}"
         self._path = parts.path.rstrip("/")
         self._headers = {"content-type": "application/json", **_more_headers()}
         self._connection: HTTPConnection
@@ -107,13 +128,16 @@ class Receiver:
             told = answer.read(_ANSWER_LIMIT_BYTES)
         except (OSError, HTTPException) as error:
             self._connection.close()
-            raise AgainError(str(error) or type(error).__name__) from None
+            raise AgainError(f"the receiver does not answer: {str(error) or type(error).__name__}") from None
         if not answer.isclosed():
             self._connection.close()  # the rest of a long answer is of no interest
         if answer.status == _TOO_LARGE:
             raise TooLargeError
         if answer.status in _AGAIN:
-            raise AgainError(f"HTTP {answer.status}", _seconds(answer.getheader("retry-after")))
+            raise AgainError(
+                f"the receiver does not take it: HTTP {answer.status}",
+                _seconds(answer.getheader("retry-after")),
+            )
         reason = f"HTTP {answer.status}: {told[:500].decode(errors='replace')}"
         if answer.status in _MISTAKEN or 300 <= answer.status < 400:
             raise FlightlogError(
@@ -138,10 +162,14 @@ def _rejected(told: bytes) -> tuple[int, str]:
         return 0, ""
 
 
-def _seconds(text: str | None) -> float | None:
-    return min(float(text), _PAUSE_LIMIT_S) if text is not None and text.isdigit() else None
+def _seconds(text: str | None) -> float:
+    return min(float(text), _PAUSE_LIMIT_S) if text is not None and re.fullmatch("[0-9]+", text) else 0.0
 
 
 def _more_headers() -> dict[str, str]:
     pairs = (part.partition("=") for part in os.environ.get(HEADERS_VARIABLE, "").split(",") if "=" in part)
-    return {unquote(name.strip()): unquote(value.strip()) for name, _, value in pairs}
+    headers = {unquote(name.strip()): unquote(value.strip()) for name, _, value in pairs}
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise UsageError(f"{HEADERS_VARIABLE}: header {name!r} cannot be sent")
+    return headers

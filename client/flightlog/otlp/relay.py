@@ -1,8 +1,6 @@
 """A log to a receiver of OTLP: read, post, and move the cursor once what was posted is taken."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
@@ -11,27 +9,19 @@ import msgspec
 from msgspec import Struct
 
 from flightlog.daemon import Daemon
-from flightlog.errors import DaemonAway, FlightlogError
-from flightlog.exporting import PrunedLine
+from flightlog.errors import FlightlogError
 from flightlog.fleet.notice import Trouble
 from flightlog.fleet.running import end, first_of
-from flightlog.fleet.tail import tail_blocks
+from flightlog.fleet.source import Source, hole_in
 from flightlog.otlp.outgoing import Outgoing
 from flightlog.otlp.post import AgainError, Receiver, TooLargeError
-from flightlog.paths import query_socket
-from flightlog_schemas.answers import DaemonStatus, NamedCursor
-from flightlog_schemas.wire.lines import Cursor, Cursors, Tail
-from flightlog_schemas.wire.query import StatusRequest
 from flightlog_schemas.wire.reply import Recorded
 
 BATCH_LIMIT_EVENTS: Final = 512
 """As many as exporters of OpenTelemetry post at once."""
 BATCH_LIMIT_BYTES: Final = 1024 * 1024
-SAVE_EVERY_S: Final = 1.0
 STOP_LIMIT_S: Final = 5.0
 """Longest wait for the answer to what is under way when it is to stop; without one it is posted again."""
-
-_PRUNED: Final = b'{"pruned":'
 
 _decode = msgspec.json.Decoder(Recorded).decode
 
@@ -80,16 +70,11 @@ class OtlpRelay:
         say: Callable[[str], None],
     ) -> None:
         self.told = Told()
-        self._daemon = daemon
+        self._source = Source(daemon, cursor=cursor, after=after, once=once, say=say)
         self._receiver = receiver
-        self._cursor = cursor
-        self._after = after
         self._once = once
         self._say = say
-        self._back = after is not None
-        self._log_id: str | None = None
-        self._saved = -1
-        self._refused = Trouble(say, "the receiver takes everything again")
+        self._refusal: str | None = None
         self._away = Trouble(say, "the receiver answers again")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -100,72 +85,37 @@ class OtlpRelay:
         """
         stopping = asyncio.create_task(stop.wait())
         work = asyncio.create_task(self._work(stop))
-        saving = asyncio.create_task(self._save())
+        moving = asyncio.create_task(self._source.keep_moving(lambda: self.told.seq))
         try:
-            await first_of(stopping, work, saving)
+            await first_of(stopping, work, moving)
             if not work.done():
                 late = asyncio.create_task(asyncio.sleep(STOP_LIMIT_S))
                 await first_of(work, late)
                 await end(late)
         finally:
-            await end(stopping, work, saving)
-            await self._move()
+            await end(stopping, work, moving)
+            await self._source.move(self.told.seq)
             self._receiver.close()
 
     async def _work(self, stop: asyncio.Event) -> None:
-        """Read the log and post it; a daemon that goes away is waited for."""
-        trouble = Trouble(self._say, "flightlogd is back")
-        path = query_socket(self._daemon.directory)
-        while not stop.is_set():
-            try:
-                outgoing = await self._begin()
-                request = Tail(after=self.told.seq, follow=not self._once)
-                async with aclosing(tail_blocks(path, request)) as blocks:
-                    async for block in blocks:
-                        trouble.clear()
-                        await self._tell(block, outgoing, stop)
-                        if stop.is_set():
-                            return
-            except DaemonAway as error:
-                if self._once:
-                    raise
-                await trouble.wait(f"{error.reason}; waiting for it")
-            else:
-                return
-
-    async def _begin(self) -> Outgoing:
-        """Find out which log the daemon has, and at first where to begin."""
-        log_id, seq = await asyncio.to_thread(self._ask)
-        if self._log_id is None:
-            self._log_id = log_id
-            self.told.seq = seq
-            self._saved = -1 if self._back else seq
-        elif self._log_id != log_id:
-            raise FlightlogError(
-                f"another daemon answers: its log is {log_id}, not {self._log_id}",
-                "start the relay again for that log",
-            )
-        return Outgoing(log_id, socket.gethostname())
-
-    def _ask(self) -> tuple[str, int]:
-        with self._daemon.ask() as connection:
-            status = connection.one(StatusRequest(), DaemonStatus)
-            found = list(connection.all(Cursors(name=self._cursor), NamedCursor))
-        mine = [cursor.seq for cursor in found if cursor.uid == os.geteuid()]
-        if self._after is None:
-            return status.log_id, max(mine, default=0)
-        if self._after > status.head_seq:
-            raise FlightlogError(f"position {self._after} is beyond the head of the log, {status.head_seq}")
-        return status.log_id, self._after
+        """Read the log and post it."""
+        await self._source.find()
+        self.told.seq = self._source.seq
+        outgoing = Outgoing(self._source.log)
+        async with aclosing(self._source.blocks(lambda: self.told.seq)) as blocks:
+            async for block in blocks:
+                await self._tell(block, outgoing, stop)
+                if stop.is_set():
+                    return
 
     async def _tell(self, block: list[bytes], outgoing: Outgoing, stop: asyncio.Event) -> None:
-        """Post what was read, in parts."""
+        """Post what was read, in parts, up to where it is to stop."""
         events: list[Recorded] = []
-        size = 0
+        size, seq = 0, self.told.seq
         for line in block:
-            if line.startswith(_PRUNED):
-                hole = msgspec.json.decode(line, type=PrunedLine).pruned
-                self.told.pruned += hole.last_seq - max(hole.first_seq, self.told.seq + 1) + 1
+            if (hole := hole_in(line)) is not None:
+                self.told.pruned += hole.last_seq - max(hole.first_seq, seq + 1) + 1
+                seq = hole.last_seq
                 continue
             if events and (len(events) == BATCH_LIMIT_EVENTS or size + len(line) > BATCH_LIMIT_BYTES):
                 await self._deliver(events, outgoing)
@@ -173,9 +123,11 @@ class OtlpRelay:
                     return
                 events, size = [], 0
             events.append(_decode(line))
+            seq = events[-1].seq
             size += len(line)
         if events:
             await self._deliver(events, outgoing)
+        self.told.seq = seq
 
     async def _deliver(self, events: list[Recorded], outgoing: Outgoing) -> None:
         """Post events until they are answered."""
@@ -207,12 +159,8 @@ class OtlpRelay:
                 refused, reason = await asyncio.to_thread(self._receiver.post, signal, body)
             except AgainError as error:
                 if self._once:
-                    raise FlightlogError(f"the receiver did not take it: {error}") from None
-                if error.after_s is not None:
-                    self._away.note(f"the receiver does not take it, trying again: {error}")
-                    await asyncio.sleep(error.after_s)
-                else:
-                    await self._away.wait(f"the receiver does not answer, trying again: {error}")
+                    raise FlightlogError(str(error)) from None
+                await self._away.wait(f"{error}, trying again", error.after_s)
                 continue
             self._away.clear()
             if refused:
@@ -223,26 +171,6 @@ class OtlpRelay:
 
     def _refuse(self, count: int, reason: str) -> None:
         self.told.refused += count
-        self._refused.note(reason)
-
-    async def _save(self) -> None:
-        """Move the cursor after what is told, now and then."""
-        while True:
-            await asyncio.sleep(SAVE_EVERY_S)
-            await self._move()
-
-    async def _move(self) -> None:
-        """Move the cursor; a daemon that is away gets it later."""
-        seq = self.told.seq
-        if self._log_id is None or seq == self._saved:
-            return
-        try:
-            await asyncio.to_thread(self._tell_cursor, seq)
-        except DaemonAway:
-            return
-        self._saved = seq
-        self._back = False
-
-    def _tell_cursor(self, seq: int) -> None:
-        with self._daemon.ask() as connection:
-            connection.one(Cursor(name=self._cursor, seq=seq, back=self._back), NamedCursor)
+        if reason != self._refusal:
+            self._refusal = reason
+            self._say(reason)

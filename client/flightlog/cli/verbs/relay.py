@@ -13,9 +13,9 @@ from flightlog.cli.relay_otlp import SCHEMES, relay_otlp
 from flightlog.cli.run import INTERRUPTED
 from flightlog.cli.verb import Session, json_option, verb
 from flightlog.errors import UsageError
+from flightlog.ids import fitting
 
 _LINGER_LIMIT_US: Final = 60_000_000
-_ID_LIMIT_CHARS: Final = 128
 
 
 @verb(
@@ -111,7 +111,7 @@ def command(
         session.daemon,
         servers,
         Wanted(stream, partitions, replicas, limit_bytes),
-        cursor=cursor_name or f"relay:{servers.names[0]}/{stream}"[:_ID_LIMIT_CHARS],
+        cursor=cursor_name or fitting(f"relay:{servers.names[0]}/{stream}"),
         after=after,
         linger_s=min(linger, _LINGER_LIMIT_US) / 1_000_000,
         once=once,

@@ -1,6 +1,5 @@
 """`flightlog tail`: events as they are recorded."""
 
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -163,7 +162,8 @@ def _writer(
         return lambda said: stream.line_bytes(output.harmless(_json(said)), position_of(said))
     if form == "cloudevents":
         with session.ask() as daemon:
-            told = Outgoing(daemon.one(StatusRequest(), DaemonStatus).log_id, socket.gethostname())
+            status = daemon.one(StatusRequest(), DaemonStatus)
+            told = Outgoing(status.log_id, status.host)
         return lambda said: stream.line_bytes(output.harmless(_cloud_event(told, said)), position_of(said))
     names = Names(session) if mixed or not output.terminal else None
     text = RecordedText(output, names, bare=form == "cat")
