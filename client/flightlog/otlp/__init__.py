@@ -1,7 +1,8 @@
 """What OpenTelemetry tells, as events: one mapping, whichever door it comes in by.
 
 - `model`: spans and log records, as they are here
-- `otlp_json`, `otlp_protobuf`: requests of OTLP to these; `flightlog.otel`: the SDK's objects to these
+- `requests`: requests of OTLP to these, encoded as `otlp_json` or `otlp_protobuf`
+- `flightlog.otel`: the SDK's objects to these
 - `ids`: of traces and spans
 - `execution`: which execution something belongs to
 - `spans`: spans to tasks, and a trace's first one to its execution; `genai`: agents, tools, tokens

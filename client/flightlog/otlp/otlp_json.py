@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from flightlog.otlp.ids import span_id_of, trace_id_of
-from flightlog.otlp.model import Attributes, Link, LogRecord, Origin, Span, SpanEvent
+from flightlog.otlp.model import Attributes, LogRecord, Span
+from flightlog.otlp.requests import Encoding
 
 
 class _Wire(Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -163,13 +163,7 @@ def spans_of(body: bytes) -> list[Span]:
     Raises:
         ValueError: it is none.
     """
-    return [
-        _span(span, origin)
-        for resource in _decode_traces(body).resource_spans
-        for scope in resource.scope_spans
-        if (origin := _origin(resource.resource, scope.scope))
-        for span in scope.spans
-    ]
+    return _ENCODING.spans(_decode_traces(body))
 
 
 def records_of(body: bytes) -> list[LogRecord]:
@@ -178,62 +172,7 @@ def records_of(body: bytes) -> list[LogRecord]:
     Raises:
         ValueError: it is none.
     """
-    return [
-        _record(record, origin)
-        for resource in _decode_logs(body).resource_logs
-        for scope in resource.scope_logs
-        if (origin := _origin(resource.resource, scope.scope))
-        for record in scope.log_records
-    ]
-
-
-def _origin(resource: Resource | None, scope: Scope | None) -> Origin:
-    attributes = {} if resource is None else _attributes(resource.attributes)
-    return Origin(attributes, "" if scope is None else scope.name)
-
-
-def _span(span: WireSpan, origin: Origin) -> Span:
-    status = span.status or Status()
-    return Span(
-        trace_id=span.trace_id.lower(),
-        span_id=span.span_id.lower(),
-        parent_span_id=span_id_of(span.parent_span_id),
-        name=span.name,
-        kind=span.kind,
-        start_ns=int(span.start_time_unix_nano),
-        end_ns=int(span.end_time_unix_nano),
-        attributes=_attributes(span.attributes),
-        events=[
-            SpanEvent(int(event.time_unix_nano), event.name, _attributes(event.attributes))
-            for event in span.events
-        ],
-        links=[
-            Link(trace_id, span_id, _attributes(link.attributes))
-            for link in span.links
-            if (trace_id := trace_id_of(link.trace_id)) and (span_id := span_id_of(link.span_id))
-        ],
-        status_code=status.code,
-        status_message=status.message,
-        origin=origin,
-    )
-
-
-def _record(record: WireRecord, origin: Origin) -> LogRecord:
-    return LogRecord(
-        time_ns=int(record.time_unix_nano) or int(record.observed_time_unix_nano),
-        severity_number=record.severity_number,
-        severity_text=record.severity_text,
-        body=None if record.body is None else _value(record.body),
-        attributes=_attributes(record.attributes),
-        trace_id=trace_id_of(record.trace_id),
-        span_id=span_id_of(record.span_id),
-        event_name=record.event_name,
-        origin=origin,
-    )
-
-
-def _attributes(pairs: list[KeyValue]) -> Attributes:
-    return {pair.key: None if pair.value is None else _value(pair.value) for pair in pairs}
+    return _ENCODING.records(_decode_logs(body))
 
 
 def _value(value: AnyValue) -> Any:
@@ -244,9 +183,12 @@ def _value(value: AnyValue) -> Any:
     if value.array_value is not None:
         return [_value(one) for one in value.array_value.values]
     if value.kvlist_value is not None:
-        return _attributes(value.kvlist_value.values)
+        return _ENCODING.attributes(value.kvlist_value.values)
     plain = (value.string_value, value.bool_value, value.bytes_value)
     return next((one for one in plain if one is not None), None)
+
+
+_ENCODING: Final = Encoding(hex_of=str.lower, value_of=_value)
 
 
 def any_value(value: Any) -> AnyValue:

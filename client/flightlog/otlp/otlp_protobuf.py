@@ -1,10 +1,9 @@
 """OTLP as protobuf: requests to spans and records, and answers. Needs opentelemetry-proto."""
 
 from base64 import b64encode
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
@@ -13,13 +12,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.logs.v1 import logs_pb2
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1 import trace_pb2
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from flightlog.otlp.ids import span_id_of, trace_id_of
-from flightlog.otlp.model import Attributes, Link, LogRecord, Origin, Span, SpanEvent
+from flightlog.otlp.model import LogRecord, Span
+from flightlog.otlp.requests import Encoding
 
 
 def spans_of(body: bytes) -> list[Span]:
@@ -28,17 +24,7 @@ def spans_of(body: bytes) -> list[Span]:
     Raises:
         ValueError: it is none.
     """
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise ValueError(str(error)) from None
-    return [
-        _span(span, origin)
-        for resource in request.resource_spans
-        for scope in resource.scope_spans
-        if (origin := _origin(resource.resource, scope.scope))
-        for span in scope.spans
-    ]
+    return _ENCODING.spans(_decoded(ExportTraceServiceRequest, body))
 
 
 def records_of(body: bytes) -> list[LogRecord]:
@@ -47,17 +33,14 @@ def records_of(body: bytes) -> list[LogRecord]:
     Raises:
         ValueError: it is none.
     """
+    return _ENCODING.records(_decoded(ExportLogsServiceRequest, body))
+
+
+def _decoded(kind: type[Message], body: bytes) -> Message:
     try:
-        request = ExportLogsServiceRequest.FromString(body)
+        return kind.FromString(body)
     except DecodeError as error:
         raise ValueError(str(error)) from None
-    return [
-        _record(record, origin)
-        for resource in request.resource_logs
-        for scope in resource.scope_logs
-        if (origin := _origin(resource.resource, scope.scope))
-        for record in scope.log_records
-    ]
 
 
 def traces_answer(rejected: int, reason: str) -> bytes:
@@ -78,53 +61,6 @@ def logs_answer(rejected: int, reason: str) -> bytes:
     return answer.SerializeToString()
 
 
-def _origin(resource: Resource, scope: InstrumentationScope) -> Origin:
-    return Origin(_attributes(resource.attributes), scope.name)
-
-
-def _span(span: trace_pb2.Span, origin: Origin) -> Span:
-    return Span(
-        trace_id=span.trace_id.hex(),
-        span_id=span.span_id.hex(),
-        parent_span_id=span_id_of(span.parent_span_id.hex()),
-        name=span.name,
-        kind=span.kind,
-        start_ns=span.start_time_unix_nano,
-        end_ns=span.end_time_unix_nano,
-        attributes=_attributes(span.attributes),
-        events=[
-            SpanEvent(event.time_unix_nano, event.name, _attributes(event.attributes))
-            for event in span.events
-        ],
-        links=[
-            Link(trace_id, span_id, _attributes(link.attributes))
-            for link in span.links
-            if (trace_id := trace_id_of(link.trace_id.hex())) and (span_id := span_id_of(link.span_id.hex()))
-        ],
-        status_code=span.status.code,
-        status_message=span.status.message,
-        origin=origin,
-    )
-
-
-def _record(record: logs_pb2.LogRecord, origin: Origin) -> LogRecord:
-    return LogRecord(
-        time_ns=record.time_unix_nano or record.observed_time_unix_nano,
-        severity_number=record.severity_number,
-        severity_text=record.severity_text,
-        body=_value(record.body),
-        attributes=_attributes(record.attributes),
-        trace_id=trace_id_of(record.trace_id.hex()),
-        span_id=span_id_of(record.span_id.hex()),
-        event_name=record.event_name,
-        origin=origin,
-    )
-
-
-def _attributes(pairs: Iterable[KeyValue]) -> Attributes:
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
 def _value(value: AnyValue) -> Any:
     match value.WhichOneof("value"):
         case None:
@@ -132,8 +68,11 @@ def _value(value: AnyValue) -> Any:
         case "array_value":
             return [_value(one) for one in value.array_value.values]
         case "kvlist_value":
-            return _attributes(value.kvlist_value.values)
+            return _ENCODING.attributes(value.kvlist_value.values)
         case "bytes_value":
             return b64encode(value.bytes_value).decode()
         case kind:
             return getattr(value, kind)
+
+
+_ENCODING: Final = Encoding(hex_of=bytes.hex, value_of=_value)

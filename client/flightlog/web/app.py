@@ -19,7 +19,7 @@ from flightlog.errors import FlightlogError
 from flightlog.web.access import NOT_OURS, Access
 from flightlog.web.asker import Asker
 from flightlog.web.connections import Places
-from flightlog.web.doors import DOORS
+from flightlog.web.doors import DOORS, problem_at
 from flightlog.web.doors.intake import Intake
 from flightlog.web.endpoint import PREFIX, Call, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
@@ -145,10 +145,9 @@ def _on_flightlog_error(request: AnyRequest, error: FlightlogError) -> Response[
     return _on_problem(request, problem_of(error))
 
 
-def _on_problem(_: AnyRequest, problem: Problem) -> Response[bytes]:
-    return Response(
-        problem.body, status_code=problem.status, media_type=MediaType.JSON, headers=problem.headers
-    )
+def _on_problem(request: AnyRequest, problem: Problem) -> Response[bytes]:
+    reply = problem_at(request.scope["path"], request.headers.get("content-type"), problem)
+    return Response(reply.body, status_code=reply.status, media_type=reply.kind, headers=problem.headers)
 
 
 def _on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -8,6 +8,7 @@ import trio
 
 from flightlog.trace import span_within
 from flightlog.web.access import Access
+from flightlog.web.doors import problem_at
 from flightlog.web.limits import BODY_LIMIT_S, QUERY_LIMIT_BYTES
 from flightlog.web.login import Login
 from flightlog.web.metrics import Requests
@@ -90,6 +91,7 @@ class _Reply:
         self.begun = False
         """An answer has begun."""
         self._socket = scope["type"] == "websocket"
+        self._path, self._content_type = scope["path"], headers.get("content-type")
         self._sends = scope.get("method") in ("POST", "PATCH", "PUT")
         self._answered = answered
         self._head = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -125,8 +127,8 @@ class _Reply:
 
     async def problem(self, problem: Problem) -> None:
         """Send why there is no answer."""
-        headers = {"content-type": "application/json", **problem.headers}
-        await self.whole(problem.status, headers, problem.body)
+        reply = problem_at(self._path, self._content_type, problem)
+        await self.whole(reply.status, {"content-type": reply.kind, **problem.headers}, reply.body)
 
 
 def _check_form(scope: Scope) -> None:

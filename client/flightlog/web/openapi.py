@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from flightlog.cli.output import TIMES
 from flightlog.web.doors import DOORS
-from flightlog.web.doors.door import Door
+from flightlog.web.doors.door import Door, plainly
 from flightlog.web.endpoint import PREFIX, Endpoint
 from flightlog.web.endpoints import ENDPOINTS
 from flightlog.web.follow import StreamAsked
@@ -176,7 +176,9 @@ def _others() -> Schema:
     def post(door: Door) -> Schema:
         content: Schema = {kind: {"schema": {}} for kind in door.kinds}
         told = {"summary": door.title, "description": door.about, "requestBody": {"content": content}}
-        return {"post": {**told, "responses": {"200": {"description": "It is stored."}, "default": failure}}}
+        own = {"description": "Why it is not: a google.rpc.Status.", "content": content}
+        why = failure if door.problem is plainly else own
+        return {"post": {**told, "responses": {"200": {"description": "It is stored."}, "default": why}}}
 
     text: Schema = {"type": "string"}
     return {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from flightlog.web.problem import Problem
 from flightlog_schemas.events.envelope import Event
 
 
@@ -64,6 +65,11 @@ class Reply(NamedTuple):
     status: int = 200
 
 
+def plainly(_: str, problem: Problem) -> Reply:
+    """Return what went wrong as everywhere else here."""
+    return Reply("application/json", problem.body, problem.status)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """One door.
@@ -75,6 +81,7 @@ class Door:
         kinds: Media types that it takes, those that /docs names; `read` refuses others.
         read: Makes events of what was posted; raises a Problem, or ValueError for what is none of that.
         answer: Makes the answer, once all is on disk.
+        problem: Says what went wrong to whoever posted something of a media type.
     """
 
     path: str
@@ -83,3 +90,9 @@ class Door:
     kinds: tuple[str, ...]
     read: Callable[[Posted], Batch]
     answer: Callable[[Posted, Outcome], Reply]
+    problem: Callable[[str, Problem], Reply] = plainly
+
+
+def media_type(content_type: str | None) -> str:
+    """Return a header's media type in lower case and without parameters; empty where there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()

@@ -13,7 +13,7 @@ from flightlog.daemon import ACK_LIMIT_S, Daemon
 from flightlog.encode import encode_line
 from flightlog.paths import ingest_socket
 from flightlog.web.access import NOT_OURS, Access
-from flightlog.web.doors.door import Batch, Door, Outcome, Posted
+from flightlog.web.doors.door import Batch, Door, Outcome, Posted, media_type
 from flightlog.web.limits import INTAKE_LIMIT_BYTES, INTAKES_AT_ONCE, UNPACKED_LIMIT_BYTES
 from flightlog.web.problem import RETRY, Problem
 from flightlog_schemas.wire.ingest import Busy, Refused
@@ -44,7 +44,7 @@ class Intake:
         async def take(request: Request[Any, Any, Any]) -> Response[bytes]:
             self._check(request)
             headers = {name.lower(): value for name, value in request.headers.items()}
-            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            kind = media_type(headers.get("content-type"))
             async with self._places:
                 body = await request.body()
                 reply = await trio.to_thread.run_sync(
@@ -81,7 +81,7 @@ class Intake:
 
         Raises:
             FlightlogError: it is not known to be on disk: whoever posted it does so again.
-        Problem: likewise.
+            Problem: likewise.
         """
         refused = dict(batch.refused)
         lines: list[bytes] = []

@@ -1,7 +1,8 @@
 """OTLP over HTTP, protobuf and JSON: `/v1/traces` and `/v1/logs`.
 
 What OpenTelemetry's specification asks for: 200 once it is stored, with how many were not and why; 503 with
-`Retry-After` where it is worth trying again, which is safe, for everything told has a key.
+`Retry-After` where it is worth trying again, which is safe, for everything told has a key; what went wrong as
+a google.rpc.Status, in the encoding of the request.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from flightlog.web.problem import Problem
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
+
+_MESSAGE_FIELD: Final = 2
+"""Of google.rpc.Status: its number."""
 
 _REASONS_LIMIT: Final = 3
 """How many of the reasons are told."""
@@ -90,6 +94,27 @@ def _reason(outcome: Outcome) -> str:
     return "; ".join(reasons)
 
 
+def _problem(kind: str, problem: Problem) -> Reply:
+    """Return a google.rpc.Status with its `message`; who posts goes by the status code of HTTP."""
+    error = problem.error
+    message = f"{error.code}: {error.reason}" + (f" ({error.hint})" if error.hint else "")
+    if kind == PROTOBUF:
+        return Reply(PROTOBUF, _text_field(_MESSAGE_FIELD, message), problem.status)
+    return Reply(JSON, msgspec.json.encode({"message": message}), problem.status)
+
+
+def _text_field(number: int, text: str) -> bytes:
+    """Return a text as a field of protobuf: one field is no reason for one more dependency."""
+    data = text.encode()
+    head = bytearray([number << 3 | 2])
+    size = len(data)
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + data
+
+
 DOORS: Final = (
     Door(
         path="/v1/traces",
@@ -98,6 +123,7 @@ DOORS: Final = (
         kinds=(PROTOBUF, JSON),
         read=_read_spans,
         answer=_answer("rejectedSpans", lambda protobuf: protobuf.traces_answer),
+        problem=_problem,
     ),
     Door(
         path="/v1/logs",
@@ -106,5 +132,6 @@ DOORS: Final = (
         kinds=(PROTOBUF, JSON),
         read=_read_records,
         answer=_answer("rejectedLogRecords", lambda protobuf: protobuf.logs_answer),
+        problem=_problem,
     ),
 )

@@ -35,7 +35,7 @@ function picture(status) {
       tile("Running", number(status.running), "", `${number(status.watched)} with a watched owner`),
       tile("Read models", broken ? `${broken} broken` : lag ? `${number(lag)} behind` : "in step", broken ? "is-bad" : lag ? "is-warn" : "is-good", `${projections.length} of them`),
       tile("Search", search.state, search.state === "ok" ? "is-good" : "is-warn", search.reason ?? `${number(search.lag)} behind, ${bytes(search.index_bytes)}`),
-      tile("Database", bytes(status.database_bytes), "", `WAL ${bytes(status.wal_bytes)}`),
+      tile("Database", bytes(status.database_bytes), status.damaged_wal ? "is-warn" : "", status.damaged_wal ? `a WAL was damaged, kept as ${status.damaged_wal}` : `WAL ${bytes(status.wal_bytes)}`),
       tile("Memory", bytes(status.memory_bytes), "", `${counted(status.queued_lines, "line")} queued`),
       tile("Connections", number(Object.values(connections).reduce((sum, count) => sum + count, 0)), "", Object.entries(connections).map(([name, count]) => `${count} ${name}`).join(", ")),
       tile("Followers", number(status.followers), "", `${counted(status.cursors, "cursor")}, ${number(status.cursor_lag)} behind`),
