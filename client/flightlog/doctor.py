@@ -270,6 +270,14 @@ def _storage(status: DaemonStatus) -> Iterator[Finding]:
             text=f"the write-ahead log has {status.wal_bytes / 1e6:,.0f} MB",
             remedy="a reader outside of the daemon keeps it from shrinking: a shell that is open?",
         )
+    if status.damaged_wal is not None:
+        yield Finding(
+            level="warn",
+            about="wal",
+            text="a write-ahead log was damaged at a start: what was committed behind the damage may be gone",
+            remedy="flightlogd verify --heads-from compares the heads that the daemon has noted in its log;"
+            f" then move {status.damaged_wal} away",
+        )
     kept = status.retention
     if kept is not None and kept.limit_bytes is not None and kept.used_bytes > kept.limit_bytes:
         yield Finding(

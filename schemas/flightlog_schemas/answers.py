@@ -318,6 +318,7 @@ class DaemonStatus(Struct, kw_only=True):
     the clock is, for it was set back and such times never are. `users` are those with most connections, a
     hundred at most.
     `reserve_bytes` are kept aside on disk, given up when it is full; `free_bytes` are everybody's.
+    `damaged_wal` is where a write-ahead log was put that was damaged at a start, as long as it is there.
     """
 
     schema_version: int
@@ -333,6 +334,7 @@ class DaemonStatus(Struct, kw_only=True):
     clock_behind_us: int
     database_bytes: int
     wal_bytes: int
+    damaged_wal: str | None
     reserve_bytes: int
     free_bytes: int
     memory_bytes: int

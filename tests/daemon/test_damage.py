@@ -5,6 +5,7 @@ from contextlib import closing
 import apsw
 import pytest
 
+from cli.runner import Cli
 from support.daemon import Daemon, DaemonFactory, StartFailedError, run_flightlogd
 from support.govern import ask, govern, is_whole, messages, record
 from support.lines import event, log, logs
@@ -178,7 +179,7 @@ def test_a_write_ahead_log_that_is_garbage(daemon: Daemon, damage: bytes) -> Non
 @pytest.mark.covers("D1", "S0.8")
 @pytest.mark.parametrize("damage", ["nothing", "a frame", "the beginning"])
 def test_a_write_ahead_log_that_is_damaged(daemon: Daemon, damage: str) -> None:
-    """What SQLite would pass over in silence is said at the start, and kept."""
+    """What SQLite would pass over in silence is said at the start, kept, and told as long as it is there."""
     with IngestPeer(daemon.ingest_socket) as peer:
         for number in range(1, 21):
             peer.send_lines(*logs("e", 50))
@@ -196,6 +197,13 @@ def test_a_write_ahead_log_that_is_damaged(daemon: Daemon, damage: str) -> None:
     if said:
         assert kept.read_bytes() == content
         assert said[0]["kept"] == str(kept)
+        daemon.terminate()
+        daemon.start()
+    flightlog = Cli(daemon.runtime_dir)
+    told = [flightlog.ok("status").out, flightlog("doctor").out]
+    assert [str(kept) in text for text in told] == [kept.exists()] * 2
+    kept.unlink(missing_ok=True)
+    assert flightlog.ok("status", "--json").json["damaged_wal"] is None
     assert is_whole(daemon)
 
 

@@ -5,7 +5,7 @@
 
 - `messages`: runs of lines of one partition, as ingest.sock takes them; pure
 - `pending`: what was read and is not yet in the stream, bounded; how far all is
-- `tail`: the lines of query.sock as they come
+- `source`: which log, its lines as they come (`tail`), and the cursor
 - `servers`: the connection to NATS; `stream`: the stream, and how it is shared out
 - `relay`: tail to stream; `collect`: stream to daemon; `ingest`: one connection for what all machines said
 - `running`: until a signal comes; `notice`: what is said once

@@ -23,6 +23,7 @@ from flightlogd.store.eventlog import read_head
 from flightlogd.store.reserve import RESERVE
 from flightlogd.store.searchfeed import unindexed_since
 from flightlogd.store.sizes import file_size
+from flightlogd.store.wal import kept_wal
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
     fault = hub.fault or hub.writer.tidy_fault
     search = await _search_status(hub, head_seq)
     database = Path(hub.config.state_dir) / DATABASE
+    damaged_wal = kept_wal(database)
     broken = [projection.name for projection in projections if projection.broken_at is not None]
     state, reason = "ok", None
     if fault is not None:
@@ -71,6 +73,7 @@ async def daemon_status(hub: Hub) -> DaemonStatus:
         clock_behind_us=max(0, received - system_clock()),
         database_bytes=file_size(database),
         wal_bytes=file_size(database.with_name(f"{DATABASE}-wal")),
+        damaged_wal=None if damaged_wal is None else str(damaged_wal),
         reserve_bytes=file_size(database.with_name(RESERVE)),
         free_bytes=_free_bytes(database.parent),
         memory_bytes=_memory_bytes(),

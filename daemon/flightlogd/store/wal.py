@@ -63,10 +63,19 @@ def _frames_read(database: Path) -> int:
 
 def keep_wal(database: Path) -> Path | None:
     """Copy the write-ahead log to where nothing overwrites it; return where, None where there is no room."""
-    wal = database.with_name(f"{database.name}-wal")
-    kept = wal.with_name(f"{wal.name}.damaged")
+    kept = _kept(database)
     with suppress(OSError):
-        shutil.copyfile(wal, kept)
+        shutil.copyfile(database.with_name(f"{database.name}-wal"), kept)
         return kept
     kept.unlink(missing_ok=True)
     return None
+
+
+def kept_wal(database: Path) -> Path | None:
+    """Return the damaged write-ahead log that was kept, None where there is none, or no more."""
+    kept = _kept(database)
+    return kept if kept.exists() else None
+
+
+def _kept(database: Path) -> Path:
+    return database.with_name(f"{database.name}-wal.damaged")

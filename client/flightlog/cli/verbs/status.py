@@ -76,7 +76,7 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
         ("writer", f"{status.phase}, {status.queued_lines:,} lines queued", None),
         ("log", f"{status.head_seq:,} events, {bytes_text(status.database_bytes)}", None),
         ("lines", _stored(status.stored), None),
-        ("wal", bytes_text(status.wal_bytes), None),
+        ("wal", *_wal(status)),
         ("disk", f"{bytes_text(status.free_bytes)} free, {bytes_text(status.reserve_bytes)} aside", None),
         ("memory", bytes_text(status.memory_bytes), None),
         ("running", f"{status.running:,}", None),
@@ -113,6 +113,13 @@ def _show(output: Output, status: DaemonStatus, spool: dict[str, Any]) -> None:
             )
         else:
             output.line(tsv([name, value]))
+
+
+def _wal(status: DaemonStatus) -> tuple[str, str | None]:
+    text = bytes_text(status.wal_bytes)
+    if status.damaged_wal is None:
+        return text, None
+    return f"{text}; one was damaged, and is kept as {status.damaged_wal}: flightlog doctor", "yellow"
 
 
 def _search(search: SearchStatus) -> tuple[str, str | None]:
