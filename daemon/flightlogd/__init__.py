@@ -19,7 +19,8 @@
   compressed, and how everybody reads it
 - `project`: read models, in the same transaction; `durations`, `periods`: how they count
 - `head`: the log grew: wake who waits
-- `tail`: read where seq > cursor, send, wait; `passing`, `lag`: cursors that see nothing, or stay behind
+- `tail`: read where seq > cursor, send, wait; `live`: who waits is written to there (`sending`), if a commit
+  has something for it; `passing`, `lag`: cursors that see nothing, or stay behind
 - `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
 - `search`: the index of words (`store.searchdb`, `store.searchfeed`) follows the log, behind the writer
 - `completeness`: whether all that was said of an execution is here

@@ -36,12 +36,13 @@ from flightlogd.queries.search import HITS_AT_ONCE, PAGE_HITS, find_hits, full_i
 from flightlogd.queries.stats import task_stats
 from flightlogd.queries.status import daemon_status
 from flightlogd.queries.task import task_page
+from flightlogd.sending import Sender
 from flightlogd.tail import run_completions, run_tail
 from flightlogd.timetravel import as_of, find_then, position_at
 
 Send = Callable[[bytes], Awaitable[None]]
 Ask = Callable[[Any, Hub, Send], Awaitable[End]]
-AskAs = Callable[[Any, Hub, Send, int], Awaitable[End]]
+AskAs = Callable[[Any, Hub, Sender, int], Awaitable[End]]
 """A question whose answer depends on who asks: the uid of the peer, by the kernel, comes last."""
 
 _CATCH_UP_S: Final = 0.25

@@ -3,8 +3,10 @@
 A batch is what was committed together, up to 2,000 lines and 256 KiB (one longer line may be its last).
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import attrgetter, or_
 from typing import Final
 
 import msgspec
@@ -20,6 +22,9 @@ from flightlogd.seal import digest_lines
 SEAL_AHEAD_LINES: Final = 128
 """Runs of this many lines are joined and sealed where they are decoded, while the writer waits for the disk,
 and are a batch of their own. Shorter ones share one."""
+
+
+_INDEX: Final = attrgetter("index")
 
 
 class Sealed(Struct, frozen=True):
@@ -107,7 +112,7 @@ class Batch(Struct, dict=True):
         lines: The lines as stored.
         facts: What they say.
         sealed: The lines joined, and their digest.
-        sent: The lines as a tail without filter sends them, once somebody asked.
+        ready: The lines as they are sent to readers, each once somebody wanted it.
     """
 
     first_seq: int
@@ -116,7 +121,7 @@ class Batch(Struct, dict=True):
     lines: list[bytes]
     facts: Facts
     sealed: Sealed | None = None
-    sent: list[bytes] | None = None
+    ready: dict[int, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def last_seq(self) -> int:
@@ -125,14 +130,38 @@ class Batch(Struct, dict=True):
 
     @cached_property
     def events(self) -> list[Event | None]:
-        """What the lines hold, decoded again for whoever asks first (a tail with a filter); None: it left."""
-        found = [None if line == GONE else decode_stored(line) for line in self.lines]
-        for span in self.spans:
-            if mark := mark_here(span.producer):
-                for event in found[span.index : span.index + span.count]:
-                    if event is not None:
-                        mark_event(event, mark)
-        return found
+        """What the lines hold, decoded again for whoever asks first; None: it left."""
+        return list(map(self.event, range(len(self.lines))))
+
+    def event(self, index: int) -> Event | None:
+        """Return what one line holds, decoded again for whoever asks first; None: it left."""
+        if index not in self._decoded:
+            line = self.lines[index]
+            event = None if line == GONE else decode_stored(line)
+            if event is not None:
+                mark_event(event, mark_here(self.span_at(index).producer))
+            self._decoded[index] = event
+        return self._decoded[index]
+
+    def span_at(self, index: int) -> Span:
+        """Return who sent the line at an index."""
+        if len(self.spans) == 1:
+            return self.spans[0]
+        return self.spans[bisect_right(self.spans, index, key=_INDEX) - 1]
+
+    @cached_property
+    def _decoded(self) -> dict[int, Event | None]:
+        return {}
+
+    @cached_property
+    def text(self) -> bytes:
+        """The lines as one text, to be searched at once."""
+        return b"\n".join(self.lines)
+
+    @cached_property
+    def level_mask(self) -> int:
+        """One bit for each level range that some line is of, TRACE lowest."""
+        return reduce(or_, (entry.level_mask for entry in self.facts.tallies.values()), 0)
 
 
 def seal(blob: bytes, lines: Sequence[bytes], facts: Facts) -> Sealed:

@@ -8,7 +8,8 @@ trio's thread.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import trio
 
@@ -21,6 +22,10 @@ class Head:
     Args:
         seq: Position of the last event.
         limit_bytes: Lines kept in memory.
+
+    Attributes:
+        seq: The same, as it is now.
+        on_wake: Called whenever who waits is woken.
     """
 
     def __init__(self, seq: int, limit_bytes: int) -> None:
@@ -31,6 +36,7 @@ class Head:
         self._lock = threading.Lock()
         self._waiting = 0
         self._grew = trio.Event()
+        self.on_wake: Callable[[], None] = lambda: None
 
     def advance(self, batches: Sequence[Batch]) -> None:
         """Take the batches of a commit (on the writer's thread); `wake` is to follow where somebody waits."""
@@ -53,6 +59,16 @@ class Head:
         """Wake all who wait."""
         self._grew.set()
         self._grew = trio.Event()
+        self.on_wake()
+
+    @contextmanager
+    def awaiting(self) -> Iterator[None]:
+        """Have the writer wake who waits inside; look at `seq` there, as the writer looks the other way."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def recent(self, after: int) -> list[Batch] | None:
         """Return the batches with positions above `after`; None when memory does not go back so far."""
@@ -88,12 +104,9 @@ class Head:
 
     async def wait_past(self, seq: int) -> None:
         """Return once the log has a position above `seq`."""
-        self._waiting += 1  # before the look at `seq`: the writer looks the other way round
-        try:
+        with self.awaiting():
             while self.seq <= seq:
                 await self._grew.wait()
-        finally:
-            self._waiting -= 1
         await trio.lowlevel.checkpoint_if_cancelled()
 
 

@@ -13,6 +13,7 @@ from flightlogd.config import Config
 from flightlogd.errors import StorageFault
 from flightlogd.framing import UnfinishedBudget
 from flightlogd.head import Head
+from flightlogd.live import Live
 from flightlogd.masking import Masker
 from flightlogd.store.database import storage_fault
 from flightlogd.turns import asking
@@ -36,6 +37,7 @@ class Hub:
     Attributes:
         config: The settings in force; replaced as a whole by a reload.
         head: The end of the log.
+        live: Who follows it.
         inbox: The way to the writer.
         writer: The writer.
         readers: Connections for questions.
@@ -82,6 +84,7 @@ class Hub:
         self.started_us = started_us
         self.users = Users(config)
         readers.turns.is_crowd = self.users.share.is_crowd
+        self.live = Live(head, self.users.share)
         self.unfinished = UnfinishedBudget(config.unfinished_limit_bytes)
         self.masker = masker
         self.fault: StorageFault | None = None

@@ -14,7 +14,8 @@ that answer, for they share Python's lock.
 import select
 import time
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 import trio
@@ -59,14 +60,20 @@ _READ: Final = select.EPOLLIN | select.EPOLLONESHOT
 
 
 class Waiter:
-    """A task that waits for its turn."""
+    """What waits for its turn: a task, or something to be done then.
 
-    __slots__ = ("peer", "task")
+    Args:
+        peer: Whose turn.
+        go: Called when it is; None once nothing waits any longer.
+        is_task: That lets a task go on, which does its work later.
+    """
 
-    def __init__(self, peer: Peer) -> None:
+    __slots__ = ("go", "is_task", "peer")
+
+    def __init__(self, peer: Peer, go: Callable[[], None], *, is_task: bool = False) -> None:
         self.peer = peer
-        self.task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
-        """None once it waits no longer."""
+        self.is_task = is_task
+        self.go: Callable[[], None] | None = go
 
 
 class LoopShare:
@@ -90,14 +97,14 @@ class LoopShare:
         self._held_at = 0.0
         self._dealer = trio.lowlevel.ParkingLot()
         self._cost_s = _TURN_S
-        """What it costs the loop to serve one, about."""
+        """What it costs the loop to serve a task, about: it goes on later. The rest is measured."""
 
     async def readable(self, fd: int, peer: Peer) -> None:
         """Return when there is something to read from a socket, and it is this peer's turn."""
         if not self.crowded:
             await trio.lowlevel.wait_readable(fd)
             return
-        waiter = self._reading[fd] = Waiter(peer)
+        waiter = self._reading[fd] = _task_of(peer)
         try:
             self._epoll.modify(fd, _READ)
         except FileNotFoundError:
@@ -110,9 +117,18 @@ class LoopShare:
     async def turn(self, peer: Peer) -> None:
         """Return when it is this peer's turn."""
         if self.crowded and not self._may_pass(peer):
-            waiter = Waiter(peer)
+            waiter = _task_of(peer)
             self._line_up(waiter)
             await self._wait(waiter)
+
+    def go(self, peer: Peer, action: Callable[[], None]) -> Waiter | None:
+        """Call a function when it is this peer's turn: at once, or later; its place in line is returned."""
+        if not self.crowded or self._may_pass(peer):
+            action()
+            return None
+        waiter = Waiter(peer, action)
+        self._line_up(waiter)
+        return waiter
 
     @property
     def block_bytes(self) -> int:
@@ -160,7 +176,7 @@ class LoopShare:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             for fd, _ in self._epoll.poll(0, len(self._reading) + 1):
                 waiter = self._reading.pop(fd, None)
-                if waiter is None or waiter.task is None:
+                if waiter is None or waiter.go is None:
                     continue
                 if self._may_pass(waiter.peer):
                     _wake(waiter)
@@ -171,21 +187,23 @@ class LoopShare:
         """Serve as many of the line as fit into a turn, and let the others have theirs."""
         began = time.thread_time()
         self._passed.clear()
-        served = 0
-        while self._line and served * self._cost_s < _TURN_S:
-            self._serve_next()
-            served += 1
+        tasks = 0
+        done_s = 0.0
+        while self._line and tasks * self._cost_s + done_s < _TURN_S:
+            tasks += self._serve_next()
+            done_s = time.thread_time() - began
         if self._pressed:
             with short_turns(_LOCK_S):
                 await trio.sleep(_PAUSE_S)
                 for _ in range(_PAUSES - 1):
                     if self._holding and trio.current_time() - self._held_at < _HOLD_S:
                         await trio.sleep(_PAUSE_S)
-        else:
+        elif tasks or self._line:
             await trio.lowlevel.checkpoint()
-        cost_s = (time.thread_time() - began) / served
-        # It is believed at once that they cost more, and slowly that they cost less.
-        self._cost_s += (cost_s - self._cost_s) * (0.5 if cost_s > self._cost_s else 0.05)
+        if tasks:
+            cost_s = (time.thread_time() - began - done_s) / tasks
+            # It is believed at once that they cost more, and slowly that they cost less.
+            self._cost_s += (cost_s - self._cost_s) * (0.5 if cost_s > self._cost_s else 0.05)
 
     def _is_calm(self, peer: Peer) -> bool:
         lanes = self._line.get(peer.uid, ())
@@ -204,26 +222,32 @@ class LoopShare:
         self._line.setdefault(peer.uid, {}).setdefault(peer.pid, deque()).append(waiter)
         self._dealer.unpark()
 
-    def _serve_next(self) -> None:
-        """Let one go on: of the next process of the next user."""
+    def _serve_next(self) -> bool:
+        """Let one go on, of the next process of the next user; return whether that is a task."""
         uid, lanes = next(iter(self._line.items()))
         pid, lane = next(iter(lanes.items()))
-        _wake(lane.popleft())
+        waiter = lane.popleft()
+        _wake(waiter)
         del self._line[uid], lanes[pid]
         if lane:
             lanes[pid] = lane  # its next turn comes after all others'
         if lanes:
             self._line[uid] = lanes
+        return waiter.is_task
 
     async def _wait(self, waiter: Waiter) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
-            waiter.task = None
+            waiter.go = None
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
 
+def _task_of(peer: Peer) -> Waiter:
+    return Waiter(peer, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()), is_task=True)
+
+
 def _wake(waiter: Waiter) -> None:
-    task, waiter.task = waiter.task, None
-    if task is not None:
-        trio.lowlevel.reschedule(task)
+    go, waiter.go = waiter.go, None
+    if go is not None:
+        go()

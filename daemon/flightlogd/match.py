@@ -1,10 +1,10 @@
 """Which events a tail wants: equality and plain substrings, so that no reader can stall the daemon. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from flightlog_schemas.events import Event, Log, type_of
+from flightlog_schemas.events import Event, Log, is_reserved, type_of
 from flightlog_schemas.wire.lines import Tail
-from flightlogd.batch import Span, origin_of
+from flightlogd.batch import Batch, Span, origin_of
 from flightlogd.facts import level_range
 
 
@@ -59,6 +59,12 @@ class Match:
             or any(value is not None for value in (execution_id, task_id, agent_id, source))
         )
         """True when nothing is left out."""
+        self.only_singles = bool(names) and not self.wants_logs and all(map(is_reserved, names))
+        """True when neither log lines nor users' own types are wanted."""
+        self.level_mask = sum(1 << place for place in self._levels)
+        """One bit for each level range that is wanted, TRACE lowest; 0: of any, and what has no level."""
+        self.needle = max(self._grep, key=len, default=b"")
+        """A text that is in each line that is wanted."""
 
     @property
     def wants_logs(self) -> bool:
@@ -71,6 +77,26 @@ class Match:
             return True
         place = origin_of(span)
         return (self._here if place is None else place.host) in self._hosts
+
+    def places(self, batch: Batch) -> Sequence[int]:
+        """Return where in a batch lines may be wanted, rising, by what is known of it."""
+        if self.execution_id is not None:
+            entry = batch.facts.tallies.get(self.execution_id)
+            return () if entry is None else entry.indexes
+        if self.only_singles:
+            return [index for index, _ in batch.facts.singles]
+        if self.needle:
+            return [index for index, line in enumerate(batch.lines) if self.needle in line]
+        return range(len(batch.lines))
+
+    def wants(self, batch: Batch, index: int) -> bool:
+        """Say whether the event at an index of a batch is wanted."""
+        if self.everything:
+            return True
+        if self._hosts and not self.may_say(batch.span_at(index)):
+            return False
+        event = batch.event(index)
+        return event is not None and self.matches(batch.lines[index], event)
 
     def matches(self, line: bytes, event: Event) -> bool:
         """Say whether an event is wanted; `line` is its bytes as stored."""

@@ -22,7 +22,7 @@ class Passing:
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]], *, wanted: bool) -> None:
         self._send = send
-        self._wanted = wanted
+        self.wanted = wanted
         self._reached = self._told = 0
         self._due = trio.current_time() + _EVERY_S
 
@@ -34,7 +34,7 @@ class Passing:
 
     async def wait(self, wait: Callable[[], Awaitable[None]]) -> None:
         """Wait for something; what was not told by then is told meanwhile, when it is time."""
-        if self._wanted and self._reached > self._told:
+        if self.wanted and self._reached > self._told:
             with trio.move_on_at(self._due):
                 await wait()
                 return
@@ -42,7 +42,7 @@ class Passing:
         await wait()
 
     async def _tell(self) -> None:
-        if self._wanted and self._reached > self._told:
+        if self.wanted and self._reached > self._told:
             passed = msgspec.json.encode(Passed(seq=self._reached))
             await self._send(b'{"passed":%b}\n' % passed)
             self._told = self._reached

@@ -23,6 +23,7 @@ from flightlogd.errors import PeerError, QuestionError
 from flightlogd.framing import LineSplitter, Oversize
 from flightlogd.hub import Hub
 from flightlogd.peer import Peer
+from flightlogd.sending import Sender
 from flightlogd.store.database import DAMAGE_HINT, is_damage, storage_fault
 
 logger = structlog.get_logger(__name__)
@@ -34,9 +35,6 @@ _WAITING_REQUESTS: Final = 16
 """Requests a peer may send ahead; after these it is not read from."""
 _GONE_CHECK_S: Final = 1.0
 """How often a half-closed reader is looked at: it may have closed for good without a word."""
-
-_SHORT_BYTES: Final = 16 * 1024
-"""What the socket's buffer takes as a rule: it is written without leaving it to another turn of the loop."""
 
 _encode = msgspec.json.encode
 
@@ -62,20 +60,8 @@ def decode_request(line: bytes, requests: Mapping[str, type[T]]) -> tuple[str, T
 
 async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
     """Answer one reader until it closes."""
-    fd = stream.socket.fileno()
     share = hub.users.share
-
-    async def send(data: bytes) -> None:
-        sent = 0
-        if len(data) <= _SHORT_BYTES:
-            try:
-                sent = os.write(fd, data)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise trio.BrokenResourceError from error
-        if sent < len(data):
-            await stream.send_all(data[sent:])
+    send = Sender(stream)
 
     async def answer(line: bytes) -> None:
         verb, request = decode_request(line, REQUESTS)

@@ -7,7 +7,6 @@ nobody but itself.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
 
 import apsw
 
@@ -18,29 +17,24 @@ from flightlog_schemas.wire.query import Completions
 from flightlog_schemas.wire.reply import End
 from flightlogd.batch import Batch
 from flightlogd.follow import answer_line
-from flightlogd.head import Head
 from flightlogd.hub import Hub
 from flightlogd.match import Match, match_of
 from flightlogd.passing import Passing
 from flightlogd.queries.cursor import cursor_position
 from flightlogd.queries.event import (
-    PAGE_BYTES,
-    batch_lines,
     position_before_last,
     position_since,
     tail_page,
 )
 from flightlogd.queries.task import completion_page
+from flightlogd.sending import Sender
 from flightlogd.store.readers import InterruptedReadError
 from flightlogd.turns import asking
 
 Send = Callable[[bytes], Awaitable[None]]
 
-_CROWDED_PAGE_BYTES: Final = 32 * 1024
-"""What one of a crowd has put together for it in a turn of the loop."""
 
-
-async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
+async def run_tail(request: Tail, hub: Hub, send: Sender, uid: int) -> End:
     """Send recorded events after a position; with `follow`, until the connection is cancelled.
 
     Args:
@@ -63,6 +57,7 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
     sent = 0
     # Who gets every line knows how far it is.
     passing = Passing(send, wanted=request.passing and not match.everything)
+    looks_itself = passing.wanted or request.limit is not None
     while request.limit is None or sent < request.limit:
         await hub.users.share.turn(asking.get())
         lines, position = await _next_page(hub, match, position, None if follow else until)
@@ -76,8 +71,14 @@ async def run_tail(request: Tail, hub: Hub, send: Send, uid: int) -> End:
         await passing.reached(position)
         if not follow and position >= until:
             break
-        if position >= head.seq:
+        if position < head.seq:
+            continue
+        if looks_itself:
             await passing.wait(partial(hub.grown, position))
+            continue
+        position, rest = await hub.live.follow(match, position, send)
+        if rest:
+            await send(rest)
     return End(count=sent, seq=position)
 
 
@@ -140,32 +141,13 @@ async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) ->
 
 
 async def _next_page(hub: Hub, match: Match, cursor: int, until: int | None) -> tuple[list[bytes], int]:
-    head: Head = hub.head
-    stop = head.seq if until is None else until
+    stop = hub.head.seq if until is None else until
     if cursor >= stop:
         return [], cursor
-    recent = head.recent(cursor)
-    if recent is None or recent[-1].last_seq > stop:
-        try:
-            return await hub.readers.run(lambda db: tail_page(db, cursor, stop, match))
-        except InterruptedReadError:
-            return [], cursor  # and again
-    lines: list[bytes] = []
-    size = 0
-    for batch in recent:
-        found = _recent_lines(batch, cursor, match)
-        lines += found
-        size += sum(map(len, found))
-        cursor = batch.last_seq
-        if size >= (_CROWDED_PAGE_BYTES if hub.users.share.crowded else PAGE_BYTES):
-            break
-    return lines, cursor
-
-
-def _recent_lines(batch: Batch, after: int, match: Match) -> list[bytes]:
-    """Return what one reader gets of a batch in memory; what all readers get is made once."""
-    if not match.everything or after >= batch.first_seq:
-        return batch_lines(batch, after, match)
-    if batch.sent is None:
-        batch.sent = batch_lines(batch, batch.first_seq - 1, None)
-    return batch.sent
+    page = hub.live.page(match, cursor, until)
+    if page is not None:
+        return page
+    try:
+        return await hub.readers.run(lambda db: tail_page(db, cursor, stop, match))
+    except InterruptedReadError:
+        return [], cursor  # and again

@@ -328,12 +328,12 @@ class Writer:
             logger.info("tidied up after a fault", reason=before.reason)
 
     def _report(self, submissions: list[Submission], committed: Committed, *, queued: bool) -> None:
-        self._head.wake()
         self._on_commit(committed.batches)
         for submission, outcome in zip(submissions, committed.outcomes, strict=True):
             if queued and submission.shares is None:
                 self._inbox.release(submission)
             submission.source.settle(outcome)
+        self._head.wake()  # who waits for an ack comes first
 
     def _merge(self, merge: Callable[[], None]) -> StorageFault | None:
         """Move recent rows to their place, after acking."""

@@ -86,22 +86,21 @@ def _json_text(text: str) -> bytes:
     return text.replace("\\", "\\\\").replace('"', '\\"').encode()
 
 
-def batch_lines(batch: Batch, after: int, match: Match | None) -> list[bytes]:
+def batch_lines(batch: Batch, after: int, match: Match) -> list[bytes]:
     """Return the events of a batch above a position, as they are sent, with a line for each run of holes."""
     sent: list[bytes] = []
     hole: list[int] = []
     for span in batch.spans:
-        if match is not None and not match.may_say(span):
+        if not match.may_say(span):
             continue
         for index in range(max(span.index, after + 1 - batch.first_seq), span.index + span.count):
             line = batch.lines[index]
             if line == GONE:
                 hole.append(batch.first_seq + index)
                 continue
-            if match is not None:
-                event = batch.events[index]
-                if event is None or not match.matches(line, event):
-                    continue
+            event = batch.events[index]
+            if event is None or not match.matches(line, event):
+                continue
             if hole:
                 sent += _holes([(hole[0], hole[-1], "retention")], match)
                 hole.clear()
@@ -109,9 +108,25 @@ def batch_lines(batch: Batch, after: int, match: Match | None) -> list[bytes]:
     return sent + (_holes([(hole[0], hole[-1], "retention")], match) if hole else [])
 
 
-def _holes(ranges: Iterable[tuple[int, int, str]], match: Match | None) -> list[bytes]:
+def ready_lines(batch: Batch, after: int, match: Match) -> list[bytes]:
+    """Return the events of a batch in memory above a position, as they are sent; each is made ready once."""
+    first = after + 1 - batch.first_seq
+    return [
+        batch.ready[index] if index in batch.ready else _make_ready(batch, index)
+        for index in match.places(batch)
+        if index >= first and match.wants(batch, index)
+    ]
+
+
+def _make_ready(batch: Batch, index: int) -> bytes:
+    line = event_line(batch.first_seq, batch.received, batch.span_at(index), index, batch.lines[index])
+    batch.ready[index] = line
+    return line
+
+
+def _holes(ranges: Iterable[tuple[int, int, str]], match: Match) -> list[bytes]:
     """Return what governance took, (first_seq, last_seq, reason), as it is sent to who may have wanted it."""
-    if match is not None and not match.wants_logs:
+    if not match.wants_logs:
         return []
     return [
         b'{"pruned":%b}\n' % _encode(Pruned(first_seq=first_seq, last_seq=last_seq, reason=reason))
@@ -119,7 +134,7 @@ def _holes(ranges: Iterable[tuple[int, int, str]], match: Match | None) -> list[
     ]
 
 
-def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]:
+def picked_lines(picked: Picked, after: int, match: Match) -> list[bytes]:
     """Return picked lines above a position, as they are sent."""
     spans = decode_spans(picked.spans)
     sent: list[bytes] = []
@@ -127,9 +142,7 @@ def picked_lines(picked: Picked, after: int, match: Match | None) -> list[bytes]
     for index, line, event in picked.events():
         while index >= spans[place].index + spans[place].count:
             place += 1
-        if picked.first_seq + index > after and (
-            match is None or (match.may_say(spans[place]) and match.matches(line, event))
-        ):
+        if picked.first_seq + index > after and match.may_say(spans[place]) and match.matches(line, event):
             sent.append(event_line(picked.first_seq, picked.received, spans[place], index, line))
     return sent
 
@@ -265,7 +278,7 @@ def position_before_last(db: apsw.Connection, count: int, until: int, match: Mat
                 if (
                     said is not None
                     and batch.first_seq + index <= until
-                    and match.may_say(_span_at(batch.spans, index))
+                    and match.may_say(batch.span_at(index))
                     and match.matches(batch.lines[index], said)
                 ):
                     left -= 1
