@@ -49,7 +49,7 @@ from flightlogd.masking import Masker
 from flightlogd.notify import Notifier
 from flightlogd.peer import Peer
 from flightlogd.processes import boot_id
-from flightlogd.project import Projector, read_positions
+from flightlogd.project import live_projector
 from flightlogd.query import serve_query
 from flightlogd.reactions import Reactions
 from flightlogd.recorded import DAEMON_PRODUCER
@@ -195,11 +195,9 @@ def _assemble(
     path = Path(config.state_dir) / DATABASE
     with _refusing(path):
         stored = read_head(db)
-        positions = read_positions(db)
         _, said = find_producer(db, DAEMON_PRODUCER) or (0, 0)
-        projector = Projector(broken=[one.name for one in positions.values() if one.broken_at is not None])
         stamp = SteadyStamp(system_clock, stored.received)
-        transaction = Transaction(db, stored, projector, stamp, config)
+        transaction = Transaction(db, stored, live_projector(db), stamp, config)
     inbox = Inbox(config.queue_limit_bytes)
     head = Head(stored.seq, config.recent_limit_bytes)
     readers = Readers(path, config.reader_limit, config.query_timeout_ms)

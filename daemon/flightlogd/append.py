@@ -96,7 +96,7 @@ class Transaction:
 
     def _settle(self, submissions: Sequence[Submission]) -> Committed:
         received = self._stamp()
-        broken_before = set(self.projector.broken)
+        broken_before, leaving_before = set(self.projector.broken), set(self.projector.leaving)
         begin(self.db)
         try:
             settling = _Settling(self.db, self.head.seq + 1, received, self.config)
@@ -111,6 +111,7 @@ class Transaction:
         except BaseException:
             rollback(self.db)
             self.projector.broken = broken_before
+            self.projector.leaving.update(leaving_before)
             raise
         for _ in departed:
             self.departed.popleft()

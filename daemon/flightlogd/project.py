@@ -21,6 +21,7 @@ from flightlogd.projections.quiet import Quiet
 from flightlogd.recorded import Recorded, recorded_singles
 from flightlogd.store.damage import DamagedTableError
 from flightlogd.store.database import is_damage, is_storage_error
+from flightlogd.store.tombstones import still_leaving
 
 logger = structlog.get_logger(__name__)
 
@@ -53,11 +54,18 @@ class Projector:
     Args:
         projections: Which; each with its tables there already.
         broken: Names that have stopped; they are left alone.
+        leaving: Executions that are being forgotten, a few rows at a time.
     """
 
-    def __init__(self, projections: Sequence[Projection] = PROJECTIONS, broken: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        projections: Sequence[Projection] = PROJECTIONS,
+        broken: Iterable[str] = (),
+        leaving: Iterable[str] = (),
+    ) -> None:
         self._projections = list(projections)
         self.broken = set(broken)
+        self.leaving = set(leaving)
         self._damaged: dict[str, str] = {}
         """Why some of them stopped that cannot say so themselves."""
 
@@ -76,10 +84,19 @@ class Projector:
     def apply(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
         """Project consecutive batches and move the positions, in the caller's transaction."""
         if batches:
+            if self.leaving:
+                self._forget_at_once(db, batches)
             singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
             self._apply(db, singles, _quiet(batches), batches[-1].last_seq)
             for name, reason in self._damaged.items():
                 stop_damaged(db, name, reason)
+
+    def _forget_at_once(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
+        """Have nothing left of executions that begin anew while they are being forgotten."""
+        for batch in batches:
+            for execution_id in self.leaving.intersection(batch.facts.tallies):
+                forget(db, execution_id)
+                self.leaving.discard(execution_id)
 
     def replay(self, db: apsw.Connection, history: History) -> None:
         """Project a stretch of the log that is there already, in the caller's transaction."""
@@ -121,6 +138,12 @@ class Projector:
             (seq, told(error), projection.NAME),
         )
         logger.error("projection broken", projection=projection.NAME, seq=seq, exc_info=error)
+
+
+def live_projector(db: apsw.Connection) -> Projector:
+    """Return what keeps a log's read models: those that have not stopped, as they were left."""
+    broken = [one.name for one in read_positions(db).values() if one.broken_at is not None]
+    return Projector(broken=broken, leaving=still_leaving(db))
 
 
 _DAMAGED: Final = "damaged: "
@@ -218,12 +241,29 @@ def create_tables(db: apsw.Connection, projection: Projection) -> None:
     )
 
 
-def forget(db: apsw.Connection, execution_id: str) -> None:
-    """Delete all that any read model has of an execution, in the caller's transaction."""
+def forget(db: apsw.Connection, execution_id: str, limit_rows: int = -1) -> bool:
+    """Delete what read models have of an execution, itself first, in the caller's transaction.
+
+    Args:
+        db: The connection.
+        execution_id: Which.
+        limit_rows: At most so many rows; below 0 all.
+
+    Returns:
+        True when nothing is left.
+    """
+    left = limit_rows
     for projection in PROJECTIONS:
         totals = projection.TOTALS
-        for table in reversed(list(projection.TABLES)):  # children first
-            if totals is None or table not in totals.tables:
-                db.execute(f"delete from {table} where execution_id = ?", (execution_id,))
+        for table, keys in reversed(list(projection.TABLES.items())):  # children first
+            if left and (totals is None or table not in totals.tables):
+                key = ", ".join(keys)
+                db.execute(
+                    f"delete from {table} where ({key}) in"
+                    f" (select {key} from {table} where execution_id = ? limit ?)",
+                    (execution_id, left),
+                )
+                left -= db.changes()
         if totals is not None:
             totals.settle(db)
+    return left != 0

@@ -65,7 +65,7 @@ async def _renew(hub: Hub, projections: Sequence[Projection]) -> None:
 
     def make_anew(db: apsw.Connection) -> None:
         renew(db, damaged, rebuild.UNFINISHED_VERSION)
-        hub.writer.stopped(projection.NAME for projection in damaged)
+        hub.writer.projector.broken.update(projection.NAME for projection in damaged)
 
     if damaged:
         await hub.writer.do(make_anew, ahead=True)
@@ -109,5 +109,5 @@ def _mend_slice(scratch: rebuild.Scratch, writer: Writer, db: apsw.Connection) -
     """Put some right; after the last the projections run again, with no commit in between."""
     done = rebuild.mend_slice(db, scratch)
     if done:
-        writer.mended(projection.NAME for projection in scratch.projections)
+        writer.projector.mended(projection.NAME for projection in scratch.projections)
     return done

@@ -13,7 +13,7 @@ producer can say hello.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NoReturn, TypeVar
 
@@ -73,6 +73,8 @@ class Writer:
         on_wal_limit: Callable[[], None],
     ) -> None:
         self._transaction = transaction
+        self.projector = transaction.projector
+        """Keeps the read models; for jobs of this thread."""
         self._inbox = inbox
         self._reserve = reserve
         self._reserve_given_up = False
@@ -156,14 +158,6 @@ class Writer:
         """Take over limits of a reloaded configuration, before the next attempt to commit."""
         self._new_config = config
         self._nudge.set()
-
-    def mended(self, projections: Iterable[str]) -> None:
-        """Run these projections again: a rebuild has brought them up to date (in a job of this thread)."""
-        self._transaction.projector.mended(projections)
-
-    def stopped(self, projections: Iterable[str]) -> None:
-        """Run these projections no more: their tables are made anew (in a job of this thread)."""
-        self._transaction.projector.broken.update(projections)
 
     def _take_over(self) -> None:
         config, self._new_config = self._new_config, None

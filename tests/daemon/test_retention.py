@@ -7,6 +7,9 @@ import time
 import apsw
 import pytest
 
+from flightlogd.governance.removal import forget_marked, mark_executions
+from flightlogd.governance.slices import SLICE_S
+from flightlogd.store.database import open_writer
 from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.govern import DAY_US, ask, govern, is_whole, messages, record
 from support.lines import event, log, logs
@@ -211,6 +214,69 @@ def _until_fewer(daemon: Daemon, count: int) -> None:
         assert time.monotonic() < deadline, daemon.stderr
         if any(entry["event"] == "retention is done" for entry in daemon.entries):
             return
+
+
+def _old_tasks(daemon: Daemon, count: int) -> None:
+    """Record an execution of many tasks and leave the daemon stopped, long after."""
+    daemon.clock_shift_us = -400 * DAY_US
+    daemon.start()
+    tasks = [
+        event(kind, "big", task_id=f"t{number}", **more)
+        for number in range(count)
+        for kind, more in (("task.started", {}), ("task.ended", {"outcome": "succeeded"}))
+    ]
+    record(daemon, "big", *tasks, log("big", "old"))
+    daemon.terminate()
+    daemon.clock_shift_us = 0
+
+
+def _tasks(daemon: Daemon) -> int:
+    db = apsw.Connection(str(daemon.database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return int(db.execute("select count(*) from task where execution_id = 'big'").get)
+    finally:
+        db.close()
+
+
+@pytest.mark.covers("S1.7", "D8")
+def test_an_execution_is_forgotten_bit_by_bit(daemon_factory: DaemonFactory) -> None:
+    """Killed while it forgets one of many tasks a daemon goes on later, also where that begins anew."""
+    daemon = daemon_factory(start=False)
+    _old_tasks(daemon, 4000)
+    daemon.start()
+    while (left := _tasks(daemon)) == 4000:
+        assert not any(entry["event"] == "retention is done" for entry in daemon.entries)
+    daemon.kill()
+    assert 0 < left < 4000
+    daemon.start()
+    record(daemon, "big", event("task.started", "big", task_id="t1"), log("big", "new"))
+    govern(daemon, "retention")
+
+    assert messages(daemon, "big") == ["new"]
+    assert [task["task_id"] for task in ask(daemon, "tasks", execution_id="big").all("task")] == ["t1"]
+    assert _tasks(daemon) == 1
+    assert is_whole(daemon)
+
+
+@pytest.mark.covers("S1.7")
+def test_no_slice_keeps_the_writer_for_long(daemon_factory: DaemonFactory) -> None:
+    """However many tasks an execution had, forgetting it takes milliseconds at a time."""
+    daemon = daemon_factory(start=False)
+    _old_tasks(daemon, 2000)
+    db = open_writer(daemon.database)
+    leaving: set[str] = set()
+    times_s = []
+    assert mark_executions(db, ["big"], 1 << 62, SLICE_S, leaving) == (1, 1)
+    done = False
+    while not done:
+        began = time.thread_time()
+        done = forget_marked(db, SLICE_S, leaving)
+        times_s.append(time.thread_time() - began)
+    db.close()
+
+    assert (_tasks(daemon), leaving) == (0, set())
+    assert len(times_s) > 5
+    assert max(times_s) < 0.02
 
 
 @pytest.mark.covers("S1.7")

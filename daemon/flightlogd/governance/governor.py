@@ -18,7 +18,13 @@ from flightlog_schemas.wire.control import Progress, Retained, Retention, Share
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
 from flightlogd.governance.policy import Policy, Rule, parse_levels, policy_of
-from flightlogd.governance.removal import finish_removals, forget_executions, over_time, removal_step
+from flightlogd.governance.removal import (
+    finish_removals,
+    forget_marked,
+    mark_executions,
+    over_time,
+    removal_step,
+)
 from flightlogd.governance.retention import begin_sweep, sweep_step, used_bytes
 from flightlogd.governance.slices import SLICE_S, TURN_S, Say, apply, say_nothing, seal, shrink
 from flightlogd.hub import Hub
@@ -172,7 +178,13 @@ class _Pass:
                 continue
             while names:
                 looked_at, taken = await write(
-                    partial(forget_executions, execution_ids=names, before_us=before_us, slice_s=SLICE_S),
+                    partial(
+                        mark_executions,
+                        execution_ids=names,
+                        before_us=before_us,
+                        slice_s=SLICE_S,
+                        leaving=self._hub.writer.projector.leaving,
+                    ),
                     ahead=True,
                 )
                 del names[:looked_at]
@@ -180,6 +192,9 @@ class _Pass:
             await self._remove_lines()
 
     async def _remove_lines(self) -> None:
+        write, leaving = self._hub.writer.do, self._hub.writer.projector.leaving
+        while not await write(partial(forget_marked, slice_s=SLICE_S, leaving=leaving), ahead=True):
+            await self.say(Progress(step="remove", done=self.done.executions, total=0))
         while True:
             changes, out = await self._hub.readers.run(removal_step)
             if out:

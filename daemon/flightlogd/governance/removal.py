@@ -1,7 +1,7 @@
-"""Whole ended executions: out of every read model at once, then out of the log, row by row.
+"""Whole ended executions: out of every read model, then out of the log, a few rows at a time.
 
 An execution that is on its way out is noted in the table `removal`: from then on what it said counts as never
-said, however often the rest is interrupted.
+said, however often the rest is interrupted. Of one that goes on meanwhile the rest is forgotten at once.
 """
 
 import time
@@ -22,6 +22,9 @@ _STEP_EXECUTIONS: Final = 100
 
 _STEP_BATCHES: Final = 4
 """Rows of the log decoded in one step."""
+
+_FORGOTTEN_ROWS: Final = 16
+"""Rows of read models deleted before the clock is looked at: below a millisecond."""
 
 
 def over_time(db: apsw.Connection, before_us: int, after: str) -> list[str]:
@@ -44,30 +47,57 @@ def over_time(db: apsw.Connection, before_us: int, after: str) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def forget_executions(
-    db: apsw.Connection, execution_ids: Sequence[str], before_us: int, slice_s: float
+def mark_executions(
+    db: apsw.Connection, execution_ids: Sequence[str], before_us: int, slice_s: float, leaving: set[str]
 ) -> tuple[int, int]:
-    """Take executions out of the read models, on the writer's thread, until a slice of time is over.
+    """Let executions count as never said, on the writer's thread, until a slice of time is over.
 
     What was chosen may have gone on since: it is looked at again.
 
+    Args:
+        db: The writer's connection.
+        execution_ids: Which were chosen.
+        before_us: Their last event has to be from before this time, microseconds since the epoch.
+        slice_s: The time, in seconds.
+        leaving: Gets those that read models are to forget.
+
     Returns:
-        How many of the ids were looked at, and how many of them are taken out.
+        How many of the ids were looked at, and how many of them are on their way out.
     """
     deadline = time.monotonic() + slice_s
     head = read_head(db).seq
-    looked_at = taken = 0
+    looked_at = 0
+    marked = []
     with governing(db):
         for name in execution_ids:
             looked_at += 1
             if _is_over(db, name, before_us):
                 db.execute("insert or replace into removal values (?, ?)", (name, head))
                 db.execute("delete from tombstone_log where execution_id = ?", (name,))
-                forget(db, name)
-                taken += 1
+                marked.append(name)
             if time.monotonic() > deadline:
                 break
-    return looked_at, taken
+    leaving.update(marked)
+    return looked_at, len(marked)
+
+
+def forget_marked(db: apsw.Connection, slice_s: float, leaving: set[str]) -> bool:
+    """Take what is marked out of the read models, on the writer's thread, until a slice of time is over.
+
+    Returns:
+        True when nothing of it is left.
+    """
+    if not leaving:
+        return True
+    deadline = time.monotonic() + slice_s
+    forgotten: set[str] = set()
+    with governing(db):
+        for name in leaving:
+            while time.monotonic() < deadline and name not in forgotten:
+                if forget(db, name, _FORGOTTEN_ROWS):
+                    forgotten.add(name)
+    leaving -= forgotten
+    return not leaving
 
 
 def _is_over(db: apsw.Connection, execution_id: str, before_us: int) -> bool:

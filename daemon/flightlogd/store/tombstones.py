@@ -285,6 +285,19 @@ def removals(db: apsw.Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in db.execute("select execution_id, until_seq from removal")}
 
 
+def still_leaving(db: apsw.Connection) -> list[str]:
+    """Return executions that are being removed and of which read models may still have something.
+
+    Of one that has begun anew since they have what is new alone: the rest was forgotten then.
+    """
+    anew = " or ".join(
+        f"exists (select 1 from {table} as anew"
+        " where anew.execution_id = removal.execution_id and anew.first_seq > until_seq)"
+        for table in ("execution_batch", "execution_batch_recent")
+    )
+    return [row[0] for row in db.execute(f"select execution_id from removal where not ({anew})")]
+
+
 def holes_between(db: apsw.Connection, after: int, until: int) -> list[Tombstone]:
     """Return the tombstones of deleted rows that reach into (after, until], in order; none overlap."""
     start = db.execute(
