@@ -12,7 +12,7 @@ from flightlog.masking import is_clean, is_scrubbed, masked_line, masked_text
 from flightlog_schemas.cuts import CUT_CHARS
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
-from flightlog_schemas.limits import INT64_MAX, INT64_MIN, LINE_LIMIT_BYTES
+from flightlog_schemas.limits import DEPTH_LIMIT, INT64_MAX, INT64_MIN, LINE_LIMIT_BYTES
 
 _DEPTH_LIMIT: Final = 32
 """Deepest nesting kept of a value that could not be encoded as it is."""
@@ -21,6 +21,12 @@ _CHAR_BYTES: Final = 6
 """Most bytes that one character takes in JSON: `\\u0000`."""
 _MARKER_BYTES: Final = 150
 """Of the marker at the end of a message that was cut, and of the field that counts it."""
+
+_FREE: Final = ("inputs", "outputs")
+"""Fields of flightlog's own events that may hold anything."""
+_TEXT_LIMIT_CHARS: Final = 20_000
+_VALUE_LIMIT_CHARS: Final = 60_000
+"""Most of one text, and of all that a field holds, in an event that is too long for a line."""
 
 TOO_DEEP: Final = "(nested too deep)"
 
@@ -42,7 +48,7 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
     Paths, exceptions and other objects become their text. Where that is not enough (file names that are not
     UTF-8, structures that hold themselves, keys that are no strings, numbers past 64 bits) the event is
     rebuilt from plain values. What is secret is masked; what cannot be masked is not said. A message too long
-    for a line is cut and says so.
+    for a line is cut and says so, and so is what of the inputs or outputs of a task is.
     """
     try:
         return _encode_whole(event)
@@ -55,7 +61,9 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
 
 def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
     if type(event) is not Log:
-        return masked_line(_encode(event))
+        line = masked_line(_encode(event if _is_storable(_free_values(event), 1) else _plain(event, ())))
+        fits = len(line) <= LINE_LIMIT_BYTES or not isinstance(event, Event)
+        return line if fits else _shortened(line)
     if event.fields is not None and not _is_storable(event.fields):
         return masked_line(_encode(_plain(event, ())))
     # Before it may be cut: half a secret would not be found.
@@ -69,16 +77,53 @@ def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
     return line if len(line) <= LINE_LIMIT_BYTES else _cut(event, len(line))
 
 
-def _is_storable(value: object) -> bool:
-    """Say whether all whole numbers inside have at most 64 bits, as the log requires."""
+def _free_values(event: Event | Mapping[str, object]) -> object:
+    """Return what of an event may be anything."""
+    if isinstance(event, Event):
+        return getattr(event, "inputs", None), getattr(event, "outputs", None)
+    return event
+
+
+def _is_storable(value: object, depth: int = 2) -> bool:
+    """Say whether whole numbers inside have at most 64 bits, and no level is too deep, as the log requires.
+
+    Args:
+        value: Anything.
+        depth: How deep it stands in the line, counted from 1.
+    """
     kind = type(value)
     if kind is int:
         return INT64_MIN <= value <= INT64_MAX  # type: ignore[operator]  # kind is int
     if kind is dict:
-        return all(_is_storable(inner) for inner in value.values())  # type: ignore[attr-defined]
-    if kind is list or kind is tuple:
-        return all(_is_storable(inner) for inner in value)  # type: ignore[attr-defined]
+        inside = value.values()  # type: ignore[attr-defined]  # kind is dict
+    elif kind is list or kind is tuple:
+        inside = value
+    else:
+        return True
+    if depth > DEPTH_LIMIT:
+        return False
+    for inner in inside:  # noqa: SIM110  # as one expression it takes longer, for every line
+        # Most are texts, and a call costs more than to see that.
+        if type(inner) is not str and not _is_storable(inner, depth + 1):
+            return False
     return True
+
+
+def _shortened(line: bytes) -> bytes:
+    """Return an event's line with what is long in it cut; as it is where even that does not fit.
+
+    It was masked before: half a secret would not be found.
+    """
+    from flightlog.importing.shorten import cut_text, cut_value  # here, because most programs never need it
+
+    said = msgspec.json.decode(line)
+    for name, value in said.items():
+        if name in _FREE:
+            said[name] = cut_value(value, _TEXT_LIMIT_CHARS, _VALUE_LIMIT_CHARS)
+        elif isinstance(value, str):
+            said[name] = cut_text(value, _TEXT_LIMIT_CHARS)
+    short = _encode(said)
+    return short if len(short) <= LINE_LIMIT_BYTES else line
 
 
 def _cut(event: Log, size_bytes: int) -> bytes | None:

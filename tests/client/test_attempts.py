@@ -1,5 +1,6 @@
 """Attempts at a task, tried until one succeeds, as a real daemon has them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -105,3 +106,25 @@ def test_names_that_are_no_ids(daemon: Daemon, client: Client) -> None:
     assert ids[3].startswith("a-b~")
     assert len(set(ids)) == 5
     assert [event["task_id"] for event in events(daemon, type=["task.ended"])] == ids
+
+
+@pytest.mark.covers("D5", "D9")
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"text": "x" * 3_000_000}, "more characters cut"),
+        ({"rows": [["y" * 1_000]] * 3_000}, "more"),
+        ({"number": 2**63, "deep": json.loads("[" * 100 + "]" * 100)}, str(2**63)),
+    ],
+)
+def test_values_that_no_line_holds(daemon: Daemon, client: Client, given: Any, kept: str) -> None:
+    """What a task was given and gave may be of any size, depth and number: it is cut, and the task ends."""
+    with client.execution(execution_id="e") as run, run.task("t", inputs=given) as task:
+        task.outputs = given
+
+    assert client.flush()
+    (begun,) = events(daemon, type=["task.started"])
+    (ended,) = events(daemon, type=["task.ended"])
+    assert begun["inputs"] == ended["outputs"]
+    assert kept in str(ended["outputs"])
+    assert ended["outputs"].keys() == given.keys()
