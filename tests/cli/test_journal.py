@@ -13,7 +13,8 @@ from cli.runner import TIMEOUT_S, Cli
 from flightlog.importing.journal import EXITED, FAILED, SUCCEEDED
 from support.daemon import Daemon
 from support.fake_daemon import FakeDaemon
-from support.lines import event
+from support.lines import event, log
+from support.origins import id_here, ran, repeat
 from support.peers import IngestPeer
 from support.programs import events
 
@@ -167,6 +168,30 @@ def test_a_daemon_that_goes_away(home: Path) -> None:
     assert b"hint: run it again: what is stored is skipped" in err
 
 
+@pytest.mark.covers("D9")
+def test_a_second_signal_does_not_wait(home: Path) -> None:
+    """The first signal ends the reading; while the daemon is busy, a second one ends the import at once."""
+    (home / "journalctl").write_text(
+        f"#!/bin/sh\necho '{of_unit(1, 'told', FIRST)}'\nexec tail -f /dev/null\n"
+    )
+    (home / "journalctl").chmod(0o755)
+    daemon = FakeDaemon(home)
+    path = f"{home}:{os.environ['PATH']}"
+    with (
+        daemon.listener,
+        Cli(home).running("import", "journal", "--follow", PATH=path) as running,
+        daemon.accept() as producer,
+    ):
+        producer.said(2)
+        producer.say(busy={"code": "storage_full"})
+        running.process.terminate()
+        assert "bye" in producer.said()[0]
+        running.process.terminate()
+        running.process.communicate(timeout=TIMEOUT_S)
+
+    assert running.process.returncode == 130
+
+
 def test_what_is_no_journal(flightlog: Cli, alone: Cli, home: Path) -> None:
     """Lines that are no entries are named and passed over; choices go with this machine's journal alone."""
     (home / "j.json").write_text("nothing\n{}\n" + of_unit(1, None, FIRST))
@@ -302,6 +327,28 @@ def test_events_go_to_the_journal(flightlog: Cli, daemon: Daemon, home: Path) ->
     assert began["MESSAGE"].startswith("execution.started")
     assert json.loads(ended["FLIGHTLOG_EVENT"])["error"] == {"message": "no"}
     assert began["FLIGHTLOG_TIME"].endswith("Z")
+
+
+@needs_journald
+@pytest.mark.slow
+@pytest.mark.covers("P9", "P18")
+def test_whose_an_entry_is(flightlog: Cli, daemon: Daemon, home: Path) -> None:
+    """What another machine recorded names that one, and its execution as it is called here."""
+    repeat(daemon, *ran("far", "build-7", log("build-7", "over there")))
+
+    beside_journald(
+        flightlog,
+        home,
+        f"""
+        flightlog tail --type log --after 0 --no-follow --to-journal
+        journalctl --sync
+        journalctl -t flightlog -o json >{home}/out.json
+        """,
+    )
+
+    (found,) = map(json.loads, (home / "out.json").read_text().splitlines())
+    assert (found["MESSAGE"], found["FLIGHTLOG_HOST"]) == ("over there", "far")
+    assert found["FLIGHTLOG_EXECUTION_ID"] == id_here("far", "build-7")
 
 
 def test_no_journal_to_write_to(flightlog: Cli) -> None:

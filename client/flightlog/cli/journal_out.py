@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from flightlog.cli.cursors import NamedPosition
 from flightlog.cli.follow import Said
@@ -86,6 +87,10 @@ def entry(said: Said) -> bytes:
     fields["FLIGHTLOG_TIME"] = rfc3339(time_us if isinstance(time_us, int) else said.received)
     fields |= {"FLIGHTLOG_UID": said.uid, "FLIGHTLOG_PID": said.pid}
     fields |= {name: event[known] for known, name in _ENVELOPE.items() if event.get(known) is not None}
+    if said.execution_id is not UNSET:
+        fields[_ENVELOPE["execution_id"]] = said.execution_id
+    if said.origin is not UNSET:
+        fields["FLIGHTLOG_HOST"] = said.origin.host
     return encoded(fields)
 
 

@@ -45,6 +45,8 @@ _TOLD: Final = frozenset(
 
 _SYSTEMD: Final = ("systemd", "init")
 _KNOWN_LIMIT: Final = 100_000
+_EXITS_LIMIT: Final = 1_000
+"""Most exits of processes that are kept in mind until systemd says how their units ended."""
 _NUMBER_LIMIT_CHARS: Final = 19
 """Of what fits in 64 bits."""
 _BOOT_CHARS: Final = 12
@@ -146,6 +148,8 @@ class Units:
         if invocation is None or not _is_systemd(entry):
             return
         if kind == EXITED:
+            if len(self._exits) >= _EXITS_LIMIT:
+                del self._exits[next(iter(self._exits))]
             self._exits[execution_id] = entry
         elif kind in (SUCCEEDED, FAILED):
             yield _ended(entry, execution_id, self._exits.pop(execution_id, None))

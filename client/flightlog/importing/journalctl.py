@@ -171,7 +171,13 @@ class CursorFile:
             with NamedTemporaryFile(
                 "w", dir=self._path.parent, prefix=f".{self._path.name}.", delete=False
             ) as file:
-                file.write(f"{cursor}\n")
-            Path(file.name).replace(self._path)
+                new = Path(file.name)
+                try:
+                    file.write(f"{cursor}\n")
+                    file.flush()
+                    new.replace(self._path)
+                except OSError:
+                    new.unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise FlightlogError(f"{self._path}: {error.strerror or error}") from error

@@ -83,7 +83,7 @@ class Session:
         self._end(nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Record that tests could not be collected, as a task that failed (called by pytest)."""
+        """Record that tests could not be collected, of which the session fails (called by pytest)."""
         if report.failed:
             self._counts["errors"] += 1
             lines = (text := masked_text(report.longreprtext.strip())).splitlines() or ["no reason given"]
