@@ -14,11 +14,10 @@ one client for the whole process; `Client` is for programs that want their own. 
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack, overload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
 
-from flightlog.agents import Agent
 from flightlog.client import Client, Statistics
-from flightlog.decorator import Recipe, recorded
 from flightlog.errors import (
     AppendFailed,
     AppendRefused,
@@ -31,10 +30,13 @@ from flightlog.errors import (
 )
 from flightlog.executions import Announcement, Execution
 from flightlog.masking import mask, scrub_pii
-from flightlog.retries import last_attempt
 from flightlog.scope import Scope
-from flightlog.tasks import Task
 from flightlog_schemas.events.envelope import Event
+
+if TYPE_CHECKING:
+    from flightlog.agents import Agent
+    from flightlog.retries import last_attempt
+    from flightlog.tasks import Task
 
 __all__ = [
     "Agent",
@@ -66,9 +68,22 @@ __all__ = [
     "task",
 ]
 
+_LATER: Final = {"Agent": "agents", "Task": "tasks", "last_attempt": "retries"}
+"""What an execution with its log does without, by its module: imported when it is first asked for."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _client = Client()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def configure(
@@ -160,6 +175,8 @@ def task(
         TypeError: it is no function, inputs are named that it does not take, or a generator is to be retried.
         ValueError: `retries` is below 0.
     """
+    from flightlog.decorator import Recipe, recorded  # here, because most programs decorate nothing
+
     name = function if isinstance(function, str) else None
     recipe = Recipe(lambda: _client, name, task_type, retries, on, inputs)
     if function is None or isinstance(function, str):

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Struct
 
 from flightlog import context, guard
-from flightlog.adoption import AdoptedExecution
 from flightlog.clock import now_us
 from flightlog.encode import encode_line
 from flightlog.executions import Announcement, Execution
@@ -121,6 +120,8 @@ class Client:
         Args:
             execution_id: Its whole id.
         """
+        from flightlog.adoption import AdoptedExecution  # here, because most programs begin what they end
+
         return AdoptedExecution(self, execution_id).start()
 
     def log(

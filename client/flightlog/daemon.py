@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from flightlog.errors import AppendRefused, Conflict
 from flightlog.paths import ingest_socket, query_socket, runtime_dir
 from flightlog.query import Connection
@@ -80,13 +82,11 @@ class Daemon:
             AppendRefused: an event was not stored for another reason.
             DaemonAway: nobody listens, or the outcome is unknown.
         """
-        # Here, for most commands only ask, and the codec of all events takes a while to be made.
-        from flightlog.append import append
-        from flightlog_schemas.codec import encode_event
+        from flightlog.append import append  # here, for most commands only ask
 
         done = append(
             ingest_socket(self.directory),
-            map(encode_event, events),
+            map(msgspec.json.encode, events),
             timeout_s=ACK_LIMIT_S,
             on_busy=self._on_busy,
         )

@@ -7,15 +7,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from flightlog import context
-from flightlog.agents import Agent
 from flightlog.clock import now_us
 from flightlog.encode import text
 from flightlog.ids import new_id
 from flightlog.outcome import describe, ending_of
 from flightlog.process import boot_clock, this_process
 from flightlog.scope import Scope
-from flightlog.task_facts import TaskFacts
-from flightlog.tasks import Attempt, Attempts, Task
 from flightlog_schemas.events.envelope import ErrorInfo, Event
 from flightlog_schemas.events.execution import (
     ExecutionEnded,
@@ -26,7 +23,10 @@ from flightlog_schemas.events.execution import (
 )
 
 if TYPE_CHECKING:
+    from flightlog.agents import Agent
     from flightlog.client import Client
+    from flightlog.task_facts import TaskFacts
+    from flightlog.tasks import Attempts, Task
     from flightlog_schemas.answers import TaskAttempt
 
 
@@ -193,8 +193,8 @@ class Execution(Scope):
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         retry_of: "Task | TaskAttempt | None" = None,
-        **facts: Unpack[TaskFacts],
-    ) -> Task:
+        **facts: "Unpack[TaskFacts]",
+    ) -> "Task":
         """Return a unit of work inside, to be entered with `with`.
 
         Args:
@@ -207,6 +207,8 @@ class Execution(Scope):
                 process made is what `flightlog.last_attempt` returns; if it has not ended, it fails by that.
             facts: What else is known, as `TaskFacts` says.
         """
+        from flightlog.tasks import Task  # here and below, because many programs only log
+
         return Task(
             self._client,
             self.execution_id,
@@ -229,8 +231,8 @@ class Execution(Scope):
         task_type: str | None = None,
         inputs: Mapping[str, Any] | None = None,
         retry_of: "Task | TaskAttempt | None" = None,
-        **facts: Unpack[TaskFacts],
-    ) -> Attempts:
+        **facts: "Unpack[TaskFacts]",
+    ) -> "Attempts":
         """Return attempts at a task, to be tried one after the other until one does not fail.
 
             for attempt in run.attempts("extract", retries=2, on=OSError):
@@ -254,6 +256,7 @@ class Execution(Scope):
         Raises:
             ValueError: `retries` is below 0.
         """
+        from flightlog.tasks import Attempt, Attempts
 
         def make(retry_of: "Task | TaskAttempt | None", reason: str | None) -> Attempt:
             return Attempt(
@@ -280,7 +283,7 @@ class Execution(Scope):
         model: str | None = None,
         dispatch_id: str | None = None,
         parent_agent_id: str | None = None,
-    ) -> Agent:
+    ) -> "Agent":
         """Return an agent that works inside, to be entered with `with`, or to be started and ended by hand.
 
         Args:
@@ -291,6 +294,8 @@ class Execution(Scope):
             dispatch_id: The id of what dispatched it, elsewhere.
             parent_agent_id: The agent that it works for; default: the one at work here.
         """
+        from flightlog.agents import Agent
+
         inside = self._inside()
         return Agent(
             self._client,

@@ -13,7 +13,6 @@ A secret is one whichever client says it: there is one registry for the process,
 """
 
 import os
-import re
 import threading
 from typing import Final
 
@@ -29,12 +28,13 @@ from flightlog_schemas.masking import (
 )
 from flightlog_schemas.masking.personal import ALL, MARK
 from flightlog_schemas.masking.values import LEAST_CHARS
+from flightlog_schemas.regex import compiled
 
 ENVIRONMENT_VARIABLE: Final = "FLIGHTLOG_MASK_ENVIRONMENT"
 FILE_VARIABLE: Final = "FLIGHTLOG_MASK_FILE"
 SCRUB_VARIABLE: Final = "FLIGHTLOG_SCRUB"
 
-_KEY_LINE: Final = re.compile(r"\s*(?:[A-Za-z0-9+/=]*|(?:Proc-Type|DEK-Info|Version|Comment):.*)\s*")
+_KEY_LINE: Final = r"\s*(?:[A-Za-z0-9+/=]*|(?:Proc-Type|DEK-Info|Version|Comment):.*)\s*"
 """Base64, and the headers that may come before it."""
 
 _values = Values()
@@ -121,7 +121,7 @@ class KeyBlock:
             self._inside = begin >= 0 and "-----END " not in text[begin:]
             return text
         # Anything else ends a key that was cut short.
-        self._inside = _KEY_LINE.fullmatch(text) is not None
+        self._inside = compiled(_KEY_LINE).fullmatch(text) is not None
         return MASK if (self._inside or "-----END " in text) and text.strip() else text
 
 

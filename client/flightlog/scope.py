@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 from flightlog import context
 from flightlog.clock import now_us
 from flightlog.encode import encode_line, text
-from flightlog.files import contents, normal_path
 from flightlog.ids import new_id
+from flightlog.overflow import EVENT
 from flightlog.trace import VARIABLE, current_span
 from flightlog_schemas.cuts import OUTPUT_LIMIT_BYTES
-from flightlog_schemas.events.artifact import ArtifactAdded
 from flightlog_schemas.events.envelope import Event
 from flightlog_schemas.events.log import Log
 
@@ -57,25 +56,17 @@ class Scope:
             agent_id: Which agent of the execution, if not the one at work here.
             fields: Structured data beside the text; what JSON cannot say is written as its text.
         """
-        span = current_span()
-        line = encode_line(
-            Log(
-                execution_id=self.execution_id,
-                time=now_us(),
-                task_id=self.task_id,
-                agent_id=agent_id or self.agent_id,
-                trace_id=None if span is None else span.trace_id,
-                span_id=None if span is None else span.span_id,
-                message=message if type(message) is str else text(message),
-                level=level,
-                source=source,
-                fields=fields,
-            )
+        said = Log(
+            execution_id=self.execution_id,
+            time=now_us(),
+            task_id=self.task_id,
+            agent_id=agent_id or self.agent_id,
+            message=message if type(message) is str else text(message),
+            level=level,
+            source=source,
+            fields=fields,
         )
-        if line is None:
-            self._client.producer.drop("unencodable", level, self.execution_id)
-        else:
-            self._client.producer.put(line, level, self.execution_id)
+        self._put(said, level)
 
     def debug(self, message: object, **fields: Any) -> None:
         """Write a DEBUG line; keyword arguments are its fields."""
@@ -113,6 +104,9 @@ class Scope:
             artifact_id: Its id; default: a new one.
             digest: False: do not read the file for its size and SHA-256.
         """
+        from flightlog.files import contents, normal_path  # here, because many programs only log
+        from flightlog_schemas.events.artifact import ArtifactAdded
+
         held = contents(path) if digest else None
         chosen = artifact_id or new_id()
         self._put(
@@ -194,16 +188,16 @@ class Scope:
         span = current_span()
         return None if span is None else span.parent
 
-    def _put(self, event: Event) -> None:
-        """Emit an event of the execution that is in no hurry."""
+    def _put(self, event: Event, level: object = EVENT) -> None:
+        """Emit an event of the execution that is in no hurry; `level` is that of a log line."""
         span = current_span()
         if span is not None:
             event.trace_id, event.span_id = span.trace_id, span.span_id
         line = encode_line(event)
         if line is None:
-            self._client.producer.drop("unencodable", execution_id=self.execution_id)
+            self._client.producer.drop("unencodable", level, self.execution_id)
         else:
-            self._client.producer.put(line, execution_id=self.execution_id)
+            self._client.producer.put(line, level, self.execution_id)
 
     def _enter(self) -> Self:
         self._token = context.enter(self)

@@ -1,17 +1,15 @@
 """W3C trace context: what a program is started within, what it starts, the span of OpenTelemetry around."""
 
-import re
 import sys
 from typing import Final, NamedTuple
 
 from flightlog.ids import new_span_id, new_trace_id
+from flightlog_schemas.regex import compiled
 
 VARIABLE: Final = "TRACEPARENT"
 """What hands on the trace to processes, as OpenTelemetry has it."""
 
-_FORM: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
-)
+_FORM: Final = r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?"
 
 
 class Trace(NamedTuple):
@@ -34,7 +32,7 @@ def next_span(traceparent: str | None) -> Trace:
 
 def span_within(traceparent: str | None) -> Trace | None:
     """Return a new span of the trace that `traceparent` names, None where it names none."""
-    match = None if traceparent is None else _FORM.fullmatch(traceparent)
+    match = None if traceparent is None else compiled(_FORM).fullmatch(traceparent)
     return None if match is None else Trace(match[1], new_span_id(), match[2])
 
 

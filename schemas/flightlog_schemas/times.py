@@ -1,8 +1,9 @@
 """Microseconds since the epoch, and the RFC 3339 text that people read."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from flightlog_schemas.regex import compiled
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS_US: Final = {
@@ -14,8 +15,8 @@ _UNITS_US: Final = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
-_DURATION: Final = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]+)?(?:us|ms|s|m|h|d|w))+")
-_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h|d|w)")
+_DURATION: Final = r"(?:[0-9]{1,18}(?:\.[0-9]+)?(?:us|ms|s|m|h|d|w))+"
+_PART: Final = r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h|d|w)"
 
 
 def rfc3339(micros: int) -> str:
@@ -48,9 +49,9 @@ def parse_duration(text: str) -> int:
     Raises:
         ValueError: the text is not a sequence of numbers with units us, ms, s, m, h, d or w.
     """
-    if not _DURATION.fullmatch(text):
+    if not compiled(_DURATION).fullmatch(text):
         raise ValueError(f"not a duration: {text!r} (write 500ms, 30s, 5m, 2h, 1d)")
-    return sum(round(float(number) * _UNITS_US[unit]) for number, unit in _PART.findall(text))
+    return sum(round(float(number) * _UNITS_US[unit]) for number, unit in compiled(_PART).findall(text))
 
 
 def duration_text(micros: int) -> str:

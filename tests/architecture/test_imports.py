@@ -33,6 +33,28 @@ NEEDS_EXTRAS = (
 MAY_IMPORT_MORE = tuple(f"client/{name.replace('.', '/')}" for name in NEEDS_EXTRAS)
 """The same as beginnings of paths."""
 
+NOT_FOR_A_LOG = (
+    "flightlog.adoption", "flightlog.agents", "flightlog.append", "flightlog.capture", "flightlog.decorator",
+    "flightlog.files", "flightlog.link", "flightlog.query", "flightlog.retries", "flightlog.sender",
+    "flightlog.tasks", "flightlog_schemas.answers", "flightlog_schemas.codec",
+    "flightlog_schemas.events.registry", "flightlog_schemas.events.task", "flightlog_schemas.wire",
+    "asyncio", "base64", "dataclasses", "hashlib", "inspect", "json", "logging", "pathlib", "selectors",
+    "shutil", "socket", "subprocess", "tempfile", "traceback", "urllib",
+)  # fmt: skip
+"""What importing flightlog must not import: it takes long, and a program that only logs does without, or
+needs it at its first event."""
+
+IMPORT_LITTLE = """
+import re, sys
+import msgspec
+before = set(sys.modules)
+def compile(*_):
+    raise AssertionError("a pattern is compiled before it is needed")
+re.compile = compile
+import flightlog
+print(*sorted(set(sys.modules) - before))
+"""
+
 IMPORT_ALL = """
 import importlib, pathlib, pkgutil, sys
 
@@ -103,3 +125,23 @@ def test_base_install_can_import_everything(package: str) -> None:
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_importing_flightlog_is_cheap() -> None:
+    """Importing flightlog loads nothing that a log does without, and compiles no pattern."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", IMPORT_LITTLE], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "flightlog.client" in done.stdout.split()
+    assert set(NOT_FOR_A_LOG) & set(done.stdout.split()) == set()
+
+
+def test_what_is_imported_late_is_there() -> None:
+    """Every public name can be had, also those that are imported when they are asked for."""
+    code = "from flightlog import *; import flightlog; print(*(set(flightlog.__all__) - set(dir())))"
+
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr

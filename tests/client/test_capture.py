@@ -11,9 +11,9 @@ import pytest
 
 import flightlog
 from flightlog.capture.child import spawn
-from flightlog.capture.lines import RawLine
 from flightlog.capture.quota import Quota
 from flightlog.capture.record import Recorder
+from flightlog.capture.split import RawLine
 from support.daemon import Daemon
 from support.programs import events, run_program
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flightlog.capture.lines import LINE_LIMIT_CHARS, RAW_LIMIT_BYTES, Entry, LineSplitter, RawLine, entry
+from flightlog.capture.lines import LINE_LIMIT_CHARS, Entry, entry
+from flightlog.capture.split import RAW_LIMIT_BYTES, LineSplitter, RawLine
 
 
 def split(*reads: bytes) -> list[RawLine]:

@@ -5,7 +5,8 @@ What is left out is counted, whole lines and the ends of long ones, so that the 
 
 from collections.abc import Callable
 
-from flightlog.capture.lines import Entry, RawLine, count_chars, entry
+from flightlog.capture.lines import Entry, entry
+from flightlog.capture.split import RawLine, count_chars
 from flightlog_schemas.cuts import CAPTURE_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
 
 

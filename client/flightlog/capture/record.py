@@ -18,8 +18,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from flightlog.capture.child import BY_SIGNAL, Child
-from flightlog.capture.lines import Entry, LineSplitter, RawLine
+from flightlog.capture.lines import Entry
 from flightlog.capture.quota import Quota
+from flightlog.capture.split import LineSplitter, RawLine
 from flightlog.masking import KeyBlock
 from flightlog_schemas.cuts import OUTPUT_LIMIT_BYTES
 

@@ -1,7 +1,6 @@
 """The way to stdout: JSON for programs, lines and tables for people, colour only where it is wanted."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -167,12 +166,18 @@ def shown_status(status: dict[str, Any]) -> dict[str, Any]:
 
 def width_chars() -> int:
     """Return how many characters fit on a line."""
-    return shutil.get_terminal_size().columns
+    return _terminal_size().columns
 
 
 def height_lines() -> int:
     """Return how many lines are seen at once."""
-    return shutil.get_terminal_size().lines
+    return _terminal_size().lines
+
+
+def _terminal_size() -> os.terminal_size:
+    from shutil import get_terminal_size  # here, for it brings what compresses along
+
+    return get_terminal_size()
 
 
 def _color_welcome() -> bool:

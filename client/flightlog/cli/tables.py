@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+from msgspec import Struct
 
 from flightlog.cli.text import UNKNOWN, cells, one_line
 
@@ -14,8 +15,7 @@ _LEAST_CHARS: Final = 16
 _GAP_CHARS: Final = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column(Generic[Row]):
+class Column(Struct, Generic[Row], frozen=True, kw_only=True):
     """One column of a list.
 
     Attributes:

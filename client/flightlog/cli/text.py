@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from textwrap import TextWrapper
 from typing import Final
 
+from flightlog_schemas.regex import compiled
 from flightlog_schemas.times import rfc3339
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_COLOURING: Final = re.compile(r"\x1b\[[0-9;:]*m")
-_CONTROL: Final = re.compile(
+_COLOURING: Final = r"\x1b\[[0-9;:]*m"
+_CONTROL: Final = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u2028\u2029"  # line and paragraph separators
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # direction marks and overrides, which reorder text
@@ -29,7 +30,7 @@ def safe(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return _CONTROL.sub(_shown, _COLOURING.sub("", text))
+    return compiled(_CONTROL).sub(_shown, compiled(_COLOURING).sub("", text))
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -7,8 +7,7 @@ from flightlog.daemon import Daemon
 from flightlog.errors import Refusal
 from flightlog.query import Connection
 from flightlog_schemas.answers import AuditEntry, Execution
-from flightlog_schemas.events import type_of
-from flightlog_schemas.events.envelope import Event
+from flightlog_schemas.events.envelope import Event, type_of
 from flightlog_schemas.wire.query import Audit, Inspect
 
 _ENTRIES_LIMIT = 20

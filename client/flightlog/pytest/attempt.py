@@ -5,8 +5,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from flightlog.capture.lines import LineSplitter
 from flightlog.capture.quota import Quota
+from flightlog.capture.split import LineSplitter
 from flightlog.client import Client
 from flightlog.clock import now_us
 from flightlog.ids import fitting, new_span_id, new_trace_id

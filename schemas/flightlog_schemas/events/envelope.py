@@ -64,3 +64,15 @@ class ErrorInfo(Struct, kw_only=True, omit_defaults=True, gc=False):
     type: str | None = None
     stack: str | None = None
     stack_hash: str | None = None
+
+
+def tag_of(event_type: type[Event]) -> str:
+    """Return the `type` of an event class: `tag_of(Log) == "log"`."""
+    tag = event_type.__struct_config__.tag
+    assert isinstance(tag, str), event_type
+    return tag
+
+
+def type_of(event: Event) -> str:
+    """Return the `type` of an event, also of a user's own."""
+    return event.type if isinstance(event, UserEvent) else tag_of(type(event))

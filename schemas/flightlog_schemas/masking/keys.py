@@ -9,11 +9,15 @@
 | `DB_PASS` `smtpPass` `user.pass` | `pass` `first_pass` `tests_pass` `db_passed` |
 """
 
-import re
 from functools import lru_cache
 from typing import Final
 
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+from flightlog_schemas.regex import compiled
+
+_WORD: Final = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+"
+
+_NEEDLES: Final = ("key", "token", "secret", "pass", "pwd", "credential", "authorization")
+"""One of these is in every name that calls something secret, and in few others."""
 
 _SECRET: Final = frozenset(
     {
@@ -71,7 +75,10 @@ def is_secret_key(name: str) -> bool:
 
 @lru_cache(4096)
 def _is_secret(name: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(name)]
+    folded = name.lower()
+    if not any(needle in folded for needle in _NEEDLES):
+        return False
+    words = [word.lower() for word in compiled(_WORD).findall(name)]
     if not words or words[-1] in _ABOUT:
         return False
     before = ""

@@ -20,10 +20,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from flightlog_schemas.events import is_reserved
+from flightlog_schemas.events.reserved import is_reserved
 from flightlog_schemas.masking.keys import is_secret_key
 from flightlog_schemas.masking.mask import MASK
 from flightlog_schemas.masking.personal import IDS, MARK
+from flightlog_schemas.regex import compiled
 
 ENVELOPE: Final = frozenset(
     {
@@ -67,9 +68,9 @@ SCRUBBED: Final = "scrubbed"
 _VERSION: Final = "version"
 """A number of four parts that goes by a name with this end is no address."""
 
-_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+')
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_FLAG: Final = re.compile(r"--?[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*", re.IGNORECASE)
+_PIECE: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+'
+_SURROGATE: Final = "[\ud800-\udfff]"
+_FLAG: Final = r"(?i:--?[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"
 
 _QUOTED_MASK: Final = f'"{MASK}"'
 _NO_SECRETS: Final = frozenset({"null", "true", "false"})
@@ -176,7 +177,7 @@ class _Walk:
         passed = 0
         """How deep in something that is masked or kept as a whole."""
         hidden_at = -1
-        for found in _TOKEN.finditer(text):
+        for found in compiled(_PIECE).finditer(text):
             token = found[0]
             first = token[0]
             if passed:
@@ -276,7 +277,7 @@ class _Walk:
             return token
         said = _said(token)
         if not frame.is_object:
-            flag = _FLAG.fullmatch(said) is not None
+            flag = compiled(_FLAG).fullmatch(said) is not None
             # In a command line: what follows --password is one.
             frame.value_secret = frame.secret or (flag and self._is_secret(said))
             secret = frame.secret or (secret and not flag)
@@ -306,4 +307,4 @@ def _said(token: str) -> str:
 def _quoted(text: str) -> str:
     import json  # here, because most lines hold nothing secret
 
-    return json.dumps(text, ensure_ascii=_SURROGATE.search(text) is not None)
+    return json.dumps(text, ensure_ascii=compiled(_SURROGATE).search(text) is not None)

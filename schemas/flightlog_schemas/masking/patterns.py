@@ -6,11 +6,11 @@ asks for all needles at once. Patterns take time in proportion to the text: no n
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Final, NamedTuple
 
 from flightlog_schemas.masking.keys import PASS_OF, is_secret_key
 from flightlog_schemas.masking.mask import MASK
+from flightlog_schemas.regex import compiled
 
 _ROUNDS: Final = 4
 """What one pattern masks may bare what another looks for; twice is enough for all that is known."""
@@ -45,18 +45,12 @@ _VALUE: Final = (
 )
 
 
-@cache
-def _compiled(regex: str, flags: re.RegexFlag) -> re.Pattern[str]:
-    """Return a pattern, compiled at the first text that it is tried on: most programs never meet one."""
-    return re.compile(regex, flags)
-
-
 def _values_of(names: str) -> Callable[[str], str]:
     """Return what masks the values that follow names, where the group `name` calls them secret."""
 
     def mask(text: str) -> str:
-        search = _compiled(names, re.IGNORECASE).search
-        match_value = _compiled(_VALUE, re.IGNORECASE).match
+        search = compiled(names, re.IGNORECASE).search
+        match_value = compiled(_VALUE, re.IGNORECASE).match
         parts: list[str] = []
         at = kept = 0
         while (named := search(text, at)) is not None:
@@ -79,7 +73,7 @@ def _values_of(names: str) -> Callable[[str], str]:
 
 def _matches_of(regex: str, put: str = MASK, flags: re.RegexFlag = re.ASCII) -> Callable[[str], str]:
     """Return what masks all that a pattern matches, but for its first group."""
-    return lambda text: _compiled(regex, flags).sub(put, text)
+    return lambda text: compiled(regex, flags).sub(put, text)
 
 
 def _mask_elements(text: str) -> str:
@@ -92,7 +86,7 @@ def _mask_elements(text: str) -> str:
             return element[0]
         return f"{element['head']}{MASK}"
 
-    found = _compiled(r"(?P<head><(?P<name>[\w.:-]+)(?:\s[^<>]*)?>)(?P<text>[^<>]+)(?=<\\?/)", re.NOFLAG)
+    found = compiled(r"(?P<head><(?P<name>[\w.:-]+)(?:\s[^<>]*)?>)(?P<text>[^<>]+)(?=<\\?/)", re.NOFLAG)
     return found.sub(mask, text)
 
 
@@ -101,12 +95,12 @@ _KEY_NEEDLES: Final = (
     *(f"{whose}{between}pass" for whose in PASS_OF for between in ("", "_", "-", ".")),
 )
 
-_PASS: Final = re.compile(r"[a-z][_.-]?pass(?![a-z])")
+_ONES_OWN: Final = r"[a-z][_.-]?pass(?![a-z])"
 """What may be one of them; most texts with these letters say passed, or password."""
 
 _GITHUB: Final = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
 _GITLAB: Final = ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-")
-_SK: Final = re.compile(r"sk-(?:(?<![A-Za-z0-9_-]sk-)|(?<=\\[a-z]sk-)|(?<=\\u[0-9A-Fa-f]{4}sk-))")
+_SK: Final = r"sk-(?:(?<![A-Za-z0-9_-]sk-)|(?<=\\[a-z]sk-)|(?<=\\u[0-9A-Fa-f]{4}sk-))"
 """Where a key may begin, also behind an escape of JSON."""
 
 PATTERNS: Final = (
@@ -277,24 +271,39 @@ def may_hold_secret(text: str) -> bool:
     folded = text.lower()
     # It is asked of every line, so few searches must do: for what needles share, or for one rare letter.
     return (
-        ("ke" in folded and ("key" in folded or "token" in folded))
+        ("k" in folded and ("key" in folded or "token" in folded or "cookie" in folded))
         or ("cre" in folded and ("secret" in folded or "credential" in folded))
         or ("w" in folded and "pwd" in folded)
-        or ("pass" in folded and ("passw" in folded or "ssphr" in folded or _PASS.search(folded) is not None))
+        or (
+            "pass" in folded
+            and ("passw" in folded or "ssphr" in folded or compiled(_ONES_OWN).search(folded) is not None)
+        )
         or ("z" in folded and "authorization" in folded)
-        or ("oki" in folded and "cookie" in folded)
-        or ("m" in text and ("mysql" in text or "mariadb" in text))
         or "beare" in folded
         or "@" in text
+        or "mariadb" in text
+        or ("q" in text and "mysql" in text)
         or ("J" in text and "eyJ" in text)
         or ("A" in text and ("AKIA" in text or "ASIA" in text or "AIza" in text or "PRIVATE KEY" in text))
-        or ("k_" in text and ("k_live_" in text or "k_test_" in text))
-        or ("gh" in text and any(needle in text for needle in _GITHUB))
-        or "_pat_" in text
-        or ("gl" in text and any(needle in text for needle in _GITLAB))
-        # Ids such as task-17 are everywhere.
-        or ("sk-" in text and _SK.search(text) is not None)
+        or ("_" in text and _may_hold_snake(text))
+        or ("-" in text and _may_hold_kebab(text))
         or ("x" in text and ("xox" in text or "xapp-" in text))
+    )
+
+
+def _may_hold_snake(text: str) -> bool:
+    return (
+        "k_live_" in text
+        or "k_test_" in text
+        or "_pat_" in text
+        or ("gh" in text and any(needle in text for needle in _GITHUB))
+    )
+
+
+def _may_hold_kebab(text: str) -> bool:
+    return ("gl" in text and any(needle in text for needle in _GITLAB)) or (
+        # Ids such as task-17 are everywhere.
+        "sk-" in text and compiled(_SK).search(text) is not None
     )
 
 

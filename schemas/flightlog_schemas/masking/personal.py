@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final, NamedTuple
 
+from flightlog_schemas.regex import compiled
+
 MARK: Final = "[scrubbed:"
 """How all that stands in the place of personal data begins."""
 
@@ -107,22 +109,12 @@ NAMES: Final = tuple(rule.name for rule in RULES)
 ID_KEY: Final = rf'[{{,]"(?:{"|".join(sorted(IDS))})":"\Z'
 """What is before an id in a line of JSON, for most of them are such that they look like UUIDs or long hex."""
 ID_KEY_CHARS: Final = 24
-_ID_KEY: Final = re.compile(ID_KEY)
 
-_AFTER_MARK: Final = {
-    name: re.compile(rf"{re.escape(MARK)}[a-z0-9]+\]{'-?' if name == 'ipv4' else ''}\Z") for name in NAMES
-}
-_BEFORE_MARK: Final = {
-    name: re.compile(rf"{signs}{re.escape(MARK)}")
-    for name, signs in (
-        *(("email", ""), ("uuid", "")),
-        *(("ipv4", "[.+~-]?"), ("ipv6", "[.:]{0,2}"), ("hex", "[.-]?")),
-    )
-}
-"""Beside these a match of a rule is none, with the signs behind which the rule looks."""
+_SIGNS: Final = {"email": "", "uuid": "", "ipv4": "[.+~-]?", "ipv6": "[.:]{0,2}", "hex": "[.-]?"}
+"""Behind which a rule looks."""
 _MARK_CHARS: Final = 20
 
-_VERSION: Final = re.compile(r"(?:\b(?i:version|ver|release)\b[\s:=\"'.v]*|\b[A-Z][A-Za-z]*/)\Z")
+_VERSION: Final = r"(?:\b(?i:version|ver|release)\b[\s:=\"'.v]*|\b[A-Z][A-Za-z]*/)\Z"
 _VERSION_CHARS: Final = 24
 _NOBODYS: Final = ("127.", "0.", "255.")
 
@@ -157,7 +149,7 @@ class Scrubber:
     def __init__(self, rules: Iterable[str]) -> None:
         self.rules = rules_named(rules)
         self._rules = tuple(rule for rule in RULES if rule.name in self.rules)
-        self._gates = tuple((rule.could, re.compile(rule.gate).search) for rule in self._rules)
+        self._gates = tuple((rule.could, compiled(rule.gate).search) for rule in self._rules)
 
     def may_hold(self, text: str) -> bool:
         """Say whether a text, also a line of JSON, may hold personal data, or what was put in its place."""
@@ -168,7 +160,7 @@ class Scrubber:
         names = tuple(rule.name for rule in self._rules if rule.could(text))
         if not names:
             return text
-        search = _compiled(names).search
+        search = _any_of(names).search
         parts: list[str] = []
         at = kept = 0
         while (found := search(text, at)) is not None:
@@ -183,7 +175,7 @@ class Scrubber:
 
 
 @cache
-def _compiled(names: tuple[str, ...]) -> re.Pattern[str]:
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{rule.name}>{rule.regex})" for rule in RULES if rule.name in names))
 
 
@@ -192,7 +184,7 @@ def _is_found(search: Callable[[str, int], re.Match[str] | None], text: str) -> 
     at = 0
     while (found := search(text, at)) is not None:
         before = text[max(found.start() - ID_KEY_CHARS, 0) : found.start()]
-        if _ID_KEY.search(before) is None:
+        if compiled(ID_KEY).search(before) is None:
             return True
         at = text.find('"', found.end())
         if at < 0:
@@ -204,7 +196,7 @@ def _end(text: str, kept: int, found: re.Match[str]) -> int | None:
     """Return where a match ends, None where it is none after all; `kept` is the end of the one before."""
     if found.lastgroup == "ipv4":
         before = text[max(kept, found.start() - _VERSION_CHARS) : found.start()]
-        return None if found[0].startswith(_NOBODYS) or _VERSION.search(before) else found.end()
+        return None if found[0].startswith(_NOBODYS) or compiled(_VERSION).search(before) else found.end()
     if found.lastgroup != "ipv6":
         return found.end()
     address = found[0]
@@ -219,8 +211,16 @@ def _end(text: str, kept: int, found: re.Match[str]) -> int | None:
 
 def _is_beside_mark(text: str, kept: int, start: int, end: int, name: str) -> bool:
     """Say whether a match is beside something scrubbed, which hides what told that it is none."""
+    marked_before, marked_after = _marks_beside(name)
     before = text[max(kept, start - _MARK_CHARS) : start]
-    return bool(_AFTER_MARK[name].search(before) or _BEFORE_MARK[name].match(text, end))
+    return bool(marked_before.search(before) or marked_after.match(text, end))
+
+
+@cache
+def _marks_beside(name: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what is found where a mark ends before a match, with what a rule looks past, or begins after."""
+    mark, dash = re.escape(MARK), "-?" if name == "ipv4" else ""
+    return re.compile(rf"{mark}[a-z0-9]+\]{dash}\Z"), re.compile(f"{_SIGNS[name]}{mark}")
 
 
 def _is_ipv6(address: str) -> bool:

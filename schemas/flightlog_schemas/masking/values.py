@@ -6,12 +6,12 @@ and as base64, standard and URL-safe, alone or anywhere within a longer text tha
 value of several lines is found whole, and by each of its longer lines.
 """
 
-import base64
 import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from flightlog_schemas.masking.mask import MASK
+from flightlog_schemas.regex import compiled
 
 LEAST_CHARS: Final = 6
 """A shorter value would mask half of what people write."""
@@ -22,12 +22,11 @@ VALUES_LIMIT: Final = 1_000
 _LINE_CHARS: Final = 8
 """Shorter lines of a value of several lines are no secrets of their own, such as `{` or `-`."""
 
-_ALPHABETS: Final = (base64.b64encode, base64.urlsafe_b64encode)
 _ALIGNMENTS: Final = ((0, 0), (1, 2), (2, 3))
 """Bytes before a value within what was encoded (modulo 3), and how many digits these have a part in."""
 
 _BITS_OF_DIGIT: Final = 6
-_RUN: Final = re.compile("[A-Za-z0-9]+")
+_RUN: Final = "[A-Za-z0-9]+"
 _SHORT: Final = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f", '"': '"', "/": "/"}
 
 _BY_RARITY: Final = b" etaoinsrhldcumpgfybwvk0123456789-_.:/,\"'\\{}[]()=xjqzESTAICRNOPLDMUFGBHVWKYXZQJ"
@@ -123,7 +122,7 @@ def _forms(value: str) -> Iterator[_Form]:
 
 
 def _longest_run(text: str) -> str:
-    return max(_RUN.findall(text), key=len, default="")
+    return max(compiled(_RUN).findall(text), key=len, default="")
 
 
 def _rarest(needle: str) -> int:
@@ -134,8 +133,10 @@ def _rarest(needle: str) -> int:
 
 def _base64_forms(data: bytes) -> set[str]:
     """Return the digits that a value has to itself, wherever it lies in what is encoded, and alone."""
+    from base64 import b64encode, urlsafe_b64encode  # here, because most programs have no secret
+
     forms = set()
-    for encode in _ALPHABETS:
+    for encode in (b64encode, urlsafe_b64encode):
         forms.add(encode(data).decode())
         for before, shared in _ALIGNMENTS:
             digits = (before + len(data)) * 8 // _BITS_OF_DIGIT

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from flightlog.append import append
-from flightlog.capture.lines import LineSplitter, RawLine
+from flightlog.capture.split import LineSplitter, RawLine
 from flightlog.cli.busy import BusyNotice
 from flightlog.cli.text import cut
 from flightlog.cli.verb import Session, verb
