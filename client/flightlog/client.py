@@ -56,7 +56,7 @@ class Client:
         runtime_dir: Directory of the daemon's sockets; None looks where `paths.runtime_dir` says, anew at
             every connection.
         buffer_limit_bytes: Most bytes held in memory, those included that were sent and are not acked.
-        flush_lines: Send when this many lines wait.
+        flush_lines: Send when this many lines wait; where they come fast, about 10 ms later.
         flush_interval_s: Send at the latest this many seconds after a line was emitted.
         exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds; shorter where
             nothing moves and there is a spool.

@@ -41,7 +41,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     Attributes:
         runtime_dir: Directory of the daemon's sockets; None looks where `paths.runtime_dir` says.
         buffer_limit_bytes: Most bytes held, those included that were sent and are not acked.
-        flush_lines: Send when this many lines wait.
+        flush_lines: Send when this many lines wait; where they come fast, about 10 ms later.
         flush_interval_s: Send at the latest this many seconds after a line was emitted.
         exit_timeout_s: Longest that the end of the program waits for the daemon, in seconds.
         spool: Where lines wait on disk; None or True is the default place, False none.
@@ -85,6 +85,12 @@ class Producer:
         """How many wait for a flush: do not sit out a backoff."""
         self.reachable: bool | None = None
         """Whether a daemon answered the last time that one was looked for; None before."""
+        self.attentive = False
+        """The sending thread looks by itself before the interval is over: a first line need not wake it."""
+        self.looks_soon = False
+        """It looks within `due.LOOK_S`, for lines come fast: only a buffer that fills up need wake it."""
+        self.signalled = False
+        """It was woken and has not looked since."""
         self.pausing = False
         self.close_by: float | None = None
         """Monotonic time until which the rest may be delivered, once nothing more comes."""
@@ -95,6 +101,7 @@ class Producer:
         """An eventfd that the sending thread polls, once there is a sender."""
         self._wake_identity: Identity = None
         self._flush_lines = settings.flush_lines
+        self._pressed_bytes = settings.buffer_limit_bytes // 4
         self._stalled_at: int | None = None
         """How many lines were acked when a fork waited in vain for more."""
         self._sender: Sender | None = None
@@ -116,7 +123,10 @@ class Producer:
             pending = self.outbox.put(line, level, execution_id)
             # One wake starts the clock for what waits, one more says that enough waits.
             if pending:
-                if pending == 1 or not pending % self._flush_lines:
+                if not pending % self._flush_lines:
+                    if not self.looks_soon or self.outbox.held_bytes > self._pressed_bytes:
+                        self._wake()
+                elif pending == 1 and not self.attentive:
                     self._wake()
             elif self.outbox.dropped == 1:
                 self._wake()
@@ -258,7 +268,6 @@ class Producer:
         if self.pausing:
             return
         if self._prepare():
-            # No flag spares this call: a signal handler could find it set before anything is written.
             self._signal()
             if not self._has_thread() and self._sender is not None:
                 self._thread = threading.Thread(target=self._sender.run, name="flightlog", daemon=True)
@@ -272,12 +281,19 @@ class Producer:
                     self.notices.tell_once("thread", f"cannot send: {error}")
 
     def _signal(self) -> None:
-        """Wake the thread; called with the lock held."""
+        """Wake the thread, unless it was and has not looked yet; called with the lock held.
+
+        Each write lets go of the interpreter, and the thread may hold it for a while before it comes back.
+        """
+        if self.signalled:
+            return
         try:
             self._mend_wake_fd()
             os.eventfd_write(self.wake_fd, 1)
         except OSError as error:
             self.notices.tell_once("thread", f"cannot send: {error}")
+        else:
+            self.signalled = True  # not before: a signal handler in between must not rely on it
 
     def _mend_wake_fd(self) -> None:
         """Make a new eventfd where the program has closed this one with all that it found."""

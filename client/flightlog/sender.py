@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from flightlog import paths
 from flightlog.courier import Round
 from flightlog.dial import away
+from flightlog.due import Due
 from flightlog.link import Link, LinkBroken, NotUnderstood
 from flightlog.notice import tell
 from flightlog.outbox import DROP_REASONS
@@ -54,8 +55,7 @@ class Sender:
         self._notices = producer.notices
         self._link: Link | None = None
         self._hello_line = 1
-        self._due_at: float | None = None
-        """When the oldest waiting line has waited long enough; None while nothing waits."""
+        self._due = Due(producer)
         self._dialled_at = float("-inf")
         self._backoff_s = 0.0
         self._known = False
@@ -98,6 +98,7 @@ class Sender:
             try:
                 self._run()
             finally:
+                self._due.rely_on_wakes()
                 self._alone.release()
 
     def _run(self) -> None:
@@ -130,6 +131,7 @@ class Sender:
         """
         producer, now = self._producer, time.monotonic()
         with producer.lock:
+            producer.signalled = False
             pausing, unreachable = producer.pausing, producer.reachable is False
         if pausing:
             if unreachable:
@@ -139,7 +141,8 @@ class Sender:
         with producer.lock:
             drops = self._outbox.undeclared_reasons
             over = self._is_over(now)
-            wait_s = self._due_in_s(now)
+            wait_s = self._due.in_s(now, linked=self._link is not None)
+            idle = not self._outbox.pending
             self._watch(now, due=wait_s == 0)
             spill_in_s = self._spill.due_in_s(now, self._stuck_since)
         for reason in drops:
@@ -154,7 +157,7 @@ class Sender:
             return 0.0
         if wait_s == 0:
             wait_s = self._dial(now) if self._link is None else self._send(self._link)
-        elif wait_s is None and self.connected:
+        elif idle and self.connected:
             self._round.begin(now)
         waits = [wait_s, spill_in_s]
         if producer.close_by is not None:
@@ -183,28 +186,6 @@ class Sender:
         if self._round_until is None:
             self._round_until = now + _ROUND_EXIT_S
         return now < self._round_until and self._round.begin(now)
-
-    def _due_in_s(self, now: float) -> float | None:
-        """Return how long what waits may still wait, None if nothing does. Under the lock."""
-        producer, outbox = self._producer, self._outbox
-        waits = outbox.pending > 0 or bool(producer.counts)
-        if not outbox.in_flight and outbox.undeclared:
-            waits = True
-        if not (outbox.held_lines or producer.counts or outbox.undeclared):
-            producer.urgent = False
-        if outbox.next_is_spooled or (outbox.in_flight and self._link is None):
-            # It has waited before. What was sent on a live link is acked by itself.
-            return 0.0
-        if not waits:
-            self._due_at = None
-            producer.urgent = False
-            return 0.0 if producer.close_by is not None else None
-        hurry = producer.urgent or producer.close_by is not None
-        if hurry or outbox.pending >= producer.settings.flush_lines:
-            return 0.0
-        if self._due_at is None:
-            self._due_at = now + producer.settings.flush_interval_s
-        return max(self._due_at - now, 0.0)
 
     def _dial(self, now: float) -> float | None:
         """Connect, unless it is too soon after the last time; return how long to wait."""
@@ -236,7 +217,8 @@ class Sender:
 
     def _send(self, link: Link) -> float | None:
         """Send what waits, and at the end the goodbye; the socket says when to go on."""
-        producer = self._producer
+        producer, sent = self._producer, 0
+        wait_s: float | None = None
         for _ in range(_CHUNKS_LIMIT):
             if self._link is not link or not link.ready or not link.idle or link.said_bye:
                 break
@@ -254,6 +236,9 @@ class Sender:
                     producer.collect()
                     lines = self._outbox.take(_CHUNK_BYTES)
                     last_line = self._outbox.last_line
+                    sent += len(lines)
+                    if sent and not self._outbox.pending:
+                        wait_s = self._due.expect(time.monotonic(), sent)
             if lines:
                 link.hand_over(lines)
             elif producer.close_by is not None:
@@ -262,7 +247,7 @@ class Sender:
             else:
                 break
             self._serve(link, select.POLLOUT)
-        return None
+        return wait_s
 
     def _serve(self, link: Link, events: int) -> None:
         """Write and read what the socket allows; a link that is gone is let go of."""
@@ -331,6 +316,7 @@ class Sender:
     def _lose(self) -> None:
         with self._producer.lock:
             link, self._link = self._link, None
+            self._due.rely_on_wakes()
         if link is not None:
             link.close()
 

@@ -34,10 +34,14 @@ empty.sort()
 print(json.dumps([run.execution_id, [cost - empty[5000] for cost in costs]]))
 """
 
+_ONE_LINE = "import flightlog\nwith flightlog.execution('x') as run: run.log('x')"
+
 _COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "python -c 'import flightlog'": ["-c", "import flightlog"],
     "flightlog current": ["-m", "flightlog", "current"],
+    "python -c 'import msgspec'": ["-c", "import msgspec"],
+    "an execution with one line": ["-c", _ONE_LINE],
 }
 
 
@@ -54,9 +58,12 @@ def call_costs(contest: Contest, **environment: str) -> list[float]:
 
 
 def _python(contest: Contest, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment(FLIGHTLOG_RUNTIME_DIR=str(contest.ours.daemon.runtime_dir), **environment)
+    # As where it is installed: with bytecode.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(
         [sys.executable, "-P", *arguments],
-        env=clean_environment(FLIGHTLOG_RUNTIME_DIR=str(contest.ours.daemon.runtime_dir), **environment),
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -86,7 +93,7 @@ def emit(contest: Contest) -> None:
         ["", "median", "longest"],
         [[name, millis(median(values)), millis(max(values))] for name, values in took.items()],
     )
-    bare, library, current = (median(took[name]) for name in _COMMANDS)
+    bare, library, current, *_ = (median(took[name]) for name in _COMMANDS)
     cost, rare = percentile(costs, 0.5), percentile(costs, 0.999)
     for what, value, text, limit in (
         ("emit: under 1.5 us a call at the median", cost, f"{cost * 1e6:.2f} us", 1.5e-6),

@@ -52,6 +52,25 @@ def test_single_line_is_sent_within_the_interval(
 
 
 @pytest.mark.covers("S1.2")
+@pytest.mark.parametrize("interval_s", [0.0, 0.02])
+def test_each_line_is_sent_within_the_interval(
+    fake: FakeDaemon, home: Path, client_factory: ClientFactory, interval_s: float
+) -> None:
+    """Lines that come one by one go out by themselves, whether or not the sending thread looks anyway."""
+    client = client_factory(home, flush_interval_s=interval_s)
+    client.emit({"type": "test.line", "n": 0})
+
+    with fake.accept() as producer:
+        producer.ready(0)
+        assert producer.said()[0]["n"] == 0
+        for number in range(1, 20):
+            client.emit({"type": "test.line", "n": number})
+            if number % 2:
+                producer.say(ack={"lines": number, "seq": number})
+            assert producer.said()[0]["n"] == number
+
+
+@pytest.mark.covers("S1.2")
 def test_start_and_end_are_sent_at_once(fake: FakeDaemon, home: Path, client_factory: ClientFactory) -> None:
     """What tells how an execution fares goes out at once, with all that was said before it."""
     client = client_factory(home, flush_interval_s=FAR_S)
