@@ -20,7 +20,7 @@ from flightlogd.follow import answer_line
 from flightlogd.hub import Hub
 from flightlogd.match import Match, match_of
 from flightlogd.passing import Passing
-from flightlogd.queries.cursor import cursor_position
+from flightlogd.queries.cursor import available_of, cursor_position
 from flightlogd.queries.event import (
     position_before_last,
     position_since,
@@ -28,6 +28,7 @@ from flightlogd.queries.event import (
 )
 from flightlogd.queries.task import completion_page
 from flightlogd.sending import Sender
+from flightlogd.store.eventlog import first_available
 from flightlogd.store.readers import InterruptedReadError
 from flightlogd.turns import asking
 
@@ -128,7 +129,9 @@ async def _start(request: Tail, hub: Hub, match: Match, until: int, uid: int) ->
     def begin(db: apsw.Connection) -> int:
         start = request.after
         if start is None and request.cursor is not None:
-            start = cursor_position(db, uid, request.cursor)
+            of = request.execution_id
+            available = first_available if of is None else available_of([of])
+            start = cursor_position(db, uid, request.cursor, available)
             if start is not None:
                 return start
         if start is None and request.since is not None:

@@ -1,9 +1,9 @@
 """Named cursors: kept by the daemon, moved when a reader confirms, never reset in silence."""
 
-import apsw
 import pytest
 
 from support.daemon import Daemon, DaemonFactory
+from support.govern import govern, record
 from support.lines import event, log, logs
 from support.peers import Answers, IngestPeer, Json, QueryPeer
 
@@ -79,35 +79,40 @@ def test_a_cursor_goes_forward_unless_it_is_asked_back(daemon: Daemon) -> None:
     assert cursors(daemon) == {"c": (2, head - 2)}
 
 
-@pytest.mark.covers("P3")
+@pytest.mark.covers("P3", "S1.7")
 def test_a_cursor_older_than_retention_is_an_error(daemon: Daemon) -> None:
-    """What was taken away after a cursor is said with the first position that is there, and how to go on."""
-    settle(daemon, *logs("e", 3))
-    head = settle(daemon, *logs("e", 3, start=4))
-    ask(daemon, "cursor", name="slow", seq=2)
+    """What retention took after a cursor is said with the first position that is there, and how to go on."""
+    record(daemon, "old", *logs("old", 3000))
+    begun = event("execution.started", "new"), event("task.started", "new", task_id="t")
+    head = settle(daemon, *begun, *logs("new", 3))
+    ask(daemon, "cursor", name="slow", seq=10)
     ask(daemon, "cursor", name="done", seq=head)
-    daemon.terminate()
-    db = apsw.Connection(str(daemon.database))
-    for (name,) in list(db.execute("select name from sqlite_schema where type = 'trigger'")):
-        db.execute(f"drop trigger {name}")
-    first = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (head,)).get
-    while first > head - 2:
-        first = db.execute("select max(first_seq) from event_batch where first_seq < ?", (first,)).get
-    db.execute("delete from event_batch where first_seq < ?", (first,))
-    db.close()
-    daemon.start()
+    assert govern(daemon, "retention", "--older-than", "0s")["lines"] == 3000
+    last = head - 5  # of the old one: its end, which stays
 
-    for verb, arguments in (("tail", {"follow": False}), ("logs", {"execution_id": "e"})):
-        error = ask(daemon, verb, cursor="slow", **arguments).error
+    questions: dict[str, Json] = {
+        "tail": {"follow": False},
+        "tail of it": {"follow": False, "execution_id": "old"},
+        "logs": {"execution_id": "old"},
+    }
+    for what, arguments in questions.items():
+        error = ask(daemon, what.split()[0], cursor="slow", **arguments).error
         assert error == {
             "code": "cursor_behind",
-            "reason": "your cursor slow is at 2, older than retention:"
-            f" the first available position is {first}",
-            "hint": f"to go on from there, ask after {first - 1}: --after {first - 1} resets the cursor",
-        }
-    assert ask(daemon, "logs", execution_id="e", cursor="done").error is None
-    assert ask(daemon, "tail", cursor="done", follow=False).error is None
-    assert ask(daemon, "tail", cursor="slow", after=first - 1, follow=False).error is None
+            "reason": "your cursor slow is at 10, older than retention:"
+            f" the first available position is {last}",
+            "hint": f"to go on from there, ask after {last - 1}: --after {last - 1} resets the cursor",
+        }, what
+    # Nothing was taken of these.
+    for verb in ("logs", "tail"):
+        assert len(ask(daemon, verb, cursor="slow", follow=False, execution_id="new").lines) == 5
+    assert ask(daemon, "logs", task_id="t", cursor="slow").error is None
+    for verb, arguments in (("logs", {"execution_id": "old"}), ("tail", {"follow": False})):
+        assert ask(daemon, verb, cursor="done", **arguments).error is None
+        assert ask(daemon, verb, cursor="slow", after=last - 1, **arguments).error is None
+    # Who begins within a hole is told of what is left of it.
+    within = ask(daemon, "tail", after=10, follow=False, execution_id="old").lines
+    assert within[0]["pruned"]["first_seq"] == 11
 
 
 @pytest.mark.covers("P3")

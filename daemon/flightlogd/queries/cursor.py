@@ -1,12 +1,14 @@
 """Named cursors: how far a reader has confirmed that it has what it was sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import apsw
 
 from flightlog_schemas.answers import NamedCursor
+from flightlog_schemas.limits import INT64_MAX
 from flightlog_schemas.wire.lines import Cursor, Cursors
 from flightlogd.clock import system_clock
 from flightlogd.errors import QuestionError
@@ -20,7 +22,8 @@ from flightlogd.store.cursors import (
     put_cursor,
 )
 from flightlogd.store.database import begin, commit, rollback, storage_fault
-from flightlogd.store.eventlog import first_available, read_head
+from flightlogd.store.eventlog import pick_lines, read_head, read_index
+from flightlogd.store.tombstones import taken_ranges
 
 Change = Callable[[apsw.Connection], NamedCursor]
 
@@ -28,25 +31,25 @@ ROOT: Final = 0
 """Sees and changes the cursors of all users."""
 
 
-def cursor_position(db: apsw.Connection, uid: int, name: str, last_seq: int | None = None) -> int | None:
+def cursor_position(
+    db: apsw.Connection, uid: int, name: str, available: Callable[[apsw.Connection, int], int]
+) -> int | None:
     """Return where a cursor stands, None where there is none of that name.
 
     Args:
         db: A connection that reads.
         uid: Whose cursor.
         name: Its name.
-        last_seq: The last position that the reader could want, where that is not the head: behind it nothing
-            can have been taken away.
+        available: Returns the first position that its reader can still have, the next one where nothing that
+            it could want was taken.
 
     Raises:
-        QuestionError: `cursor_behind`, when retention took what comes right after it.
+        QuestionError: `cursor_behind`, when retention took what its reader was to have next.
     """
     cursor = find_cursor(db, uid, name)
     if cursor is None:
         return None
-    if last_seq is not None and cursor.seq >= last_seq:
-        return cursor.seq
-    first = first_available(db, cursor.seq)
+    first = available(db, cursor.seq)
     if first > cursor.seq + 1:
         raise QuestionError(
             "cursor_behind",
@@ -55,6 +58,26 @@ def cursor_position(db: apsw.Connection, uid: int, name: str, last_seq: int | No
             f"to go on from there, ask after {first - 1}: --after {first - 1} resets the cursor",
         )
     return cursor.seq
+
+
+def available_of(execution_ids: Sequence[str]) -> Callable[[apsw.Connection, int], int]:
+    """Return what gives the first position of some executions that is still there, where any was taken."""
+
+    def available(db: apsw.Connection, after: int) -> int:
+        taken = [name for name in execution_ids if taken_ranges(db, name, after, INT64_MAX)]
+        if not taken:
+            return after + 1
+        head = read_head(db).seq
+        there = [
+            picked.first_seq + index
+            for name in execution_ids
+            for picked in islice((pick_lines(db, row) for row in read_index(db, name, after, head)), 2)
+            for index, _ in picked.lines
+            if picked.first_seq + index > after
+        ]
+        return min(there, default=head + 1)
+
+    return available
 
 
 def cursor_page(db: apsw.Connection, request: Cursors, uid: int) -> tuple[list[NamedCursor], int | None]:

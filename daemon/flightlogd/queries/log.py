@@ -19,7 +19,7 @@ from flightlog_schemas.wire.request import PAGE_LIMIT
 from flightlogd.errors import QuestionError
 from flightlogd.lines import LINES_LIMIT
 from flightlogd.match import substrings
-from flightlogd.queries.cursor import cursor_position
+from flightlogd.queries.cursor import available_of, cursor_position
 from flightlogd.queries.ended_tasks import with_ended_tasks
 from flightlogd.queries.event import PAGE_BYTES
 from flightlogd.queries.execution import status_of
@@ -110,16 +110,9 @@ def start_after(db: apsw.Connection, request: Logs, uid: int) -> int:
     """
     start = request.after
     if start is None and request.cursor is not None:
-        last_seq = None
-        if request.execution_id is not None:
-            execution_id = find_execution(db, request.execution_id, request.host)
-            require(db, "log")
-            last_seq = db.execute(
-                f"select {_LAST_SEQ} from execution left join execution_log using (execution_id)"
-                " where execution_id = ?",
-                (execution_id,),
-            ).get
-        start = cursor_position(db, uid, request.cursor, last_seq)
+        require(db, "log")
+        _, runs = _find_runs(db, request, 0)
+        start = cursor_position(db, uid, request.cursor, available_of([run.execution_id for run in runs]))
         if start is not None:
             return start
     start = start or 0

@@ -200,17 +200,13 @@ def last_line_at(db: apsw.Connection, producer: str, first_seq: int, last_seq: i
 
 
 def first_available(db: apsw.Connection, after: int) -> int:
-    """Return the first position above `after` that is still there, or the one after the head.
-
-    It is `after + 1` unless the whole batch of that position was taken away.
-    """
-    row = db.execute(
-        "select last_seq from event_batch where first_seq <= ?1 order by first_seq desc limit 1", (after + 1,)
-    ).fetchone()
-    if row is not None and row[0] > after:
-        return after + 1
-    found = db.execute("select min(first_seq) from event_batch where first_seq > ?", (after,)).get
-    return max(after, read_head(db).seq) + 1 if found is None else int(found)
+    """Return the first position above `after` whose line is still there, or the one after the head."""
+    head = read_head(db).seq
+    for batch in read_batches(db, after, head):
+        for index in range(max(after + 1 - batch.first_seq, 0), len(batch.lines)):
+            if batch.lines[index] != GONE:
+                return batch.first_seq + index
+    return max(after, head) + 1
 
 
 def first_received_since(db: apsw.Connection, since: int) -> int | None:

@@ -274,10 +274,10 @@ def taken_ranges(
     """
     rows = db.execute(
         "select l.first_seq, l.last_seq, cause from tombstone_log l join tombstone using (tombstone_id)"
-        " where execution_id = ? and l.first_seq > ? and l.first_seq <= ? order by l.first_seq",
+        " where execution_id = ? and l.last_seq > ? and l.first_seq <= ? order by l.first_seq",
         (execution_id, after, until),
     )
-    return deque((first_seq, last_seq, cause) for first_seq, last_seq, cause in rows)
+    return deque((max(first_seq, after + 1), last_seq, cause) for first_seq, last_seq, cause in rows)
 
 
 def removals(db: apsw.Connection) -> dict[str, int]:
