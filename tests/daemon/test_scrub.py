@@ -4,12 +4,13 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from support.daemon import Daemon, DaemonFactory
+from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.govern import ask, govern, is_whole, messages, record
 from support.lines import event, log, logs
 from support.peers import IngestPeer
@@ -29,8 +30,12 @@ def spellings() -> Iterator[bytes]:
 
 def found_in(state_dir: Path) -> list[tuple[str, bytes]]:
     """Return (file, spelling) of all that is found in any byte of a directory."""
-    files = [path for path in state_dir.iterdir() if path.is_file()]
-    return [(path.name, text) for path in files for text in spellings() if text in path.read_bytes()]
+    found = []
+    for path in state_dir.iterdir():
+        with suppress(FileNotFoundError):  # a journal of the index that is being made anew
+            content = path.read_bytes()
+            found += [(path.name, text) for text in spellings() if text in content]
+    return found
 
 
 def leak(daemon: Daemon, execution_id: str) -> None:
@@ -117,3 +122,33 @@ def test_ids_and_backups(daemon_factory: DaemonFactory) -> None:
     assert kept["id_executions"] == ["build-1"]
     assert ask(daemon, "inspect", execution_id="build-1").one("execution")["status"] == "succeeded"
     assert is_whole(daemon)
+
+
+_HOMES = """
+import pwd
+known = pwd.getpwuid
+pwd.getpwuid = lambda uid: pwd.struct_passwd((*known(uid)[:5], {!r}, ""))
+from flightlogd.__main__ import main
+main()
+"""
+"""A flightlogd for which everybody is at home in one place."""
+
+
+@pytest.mark.covers("S1.12")
+def test_spools_are_named(daemon_factory: DaemonFactory, home: Path) -> None:
+    """Where clients still keep something out of the daemon's reach is named, in text and in JSON."""
+    daemon = daemon_factory(start=False)
+    daemon.program = ["-c", _HOMES.format(str(home))]
+    daemon.start()
+    leak(daemon, "a")
+    place = home / ".local" / "state" / "flightlog-spool"
+    named = []
+    for _ in range(2):
+        named.append(govern(daemon, "scrub", "--value-from", "-", "--dry-run", stdin=SECRET.encode()))
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "1.spool").touch()
+    where = ("--state-dir", str(daemon.state_dir), "--runtime-dir", str(daemon.runtime_dir))
+    text = run_flightlogd("scrub", "--value-from", "-", *where, stdin=SECRET.encode()).stdout
+
+    assert [str(place) in done["spools"] for done in named] == [False, True]
+    assert f"out of reach here: {place}, where clients keep what they could not deliver\n" in text

@@ -241,9 +241,19 @@ def _uids(db: apsw.Connection) -> list[int]:
 
 
 def _spools(uids: Sequence[int]) -> list[str]:
-    """Return the places where clients of these users keep what they could not deliver, where there is any."""
+    """Return where clients of these users keep what they could not deliver."""
     found = [_SYSTEM_SPOOL]
     for uid in uids:
         with suppress(KeyError):
             found.append(str(Path(pwd.getpwuid(uid).pw_dir, _USER_SPOOL)))
-    return [path for path in found if Path(path).is_dir()]
+    return [path for path in found if _may_hold(Path(path))]
+
+
+def _may_hold(place: Path) -> bool:
+    """Say whether there is anything in a directory, or may be where we cannot look."""
+    try:
+        return any(place.iterdir())
+    except PermissionError:
+        return True
+    except OSError:
+        return False
