@@ -21,7 +21,8 @@
 - `head`: the log grew: wake who waits
 - `tail`: read where seq > cursor, send, wait; `live`: who waits is written to there (`sending`), if a commit
   has something for it; `passing`, `lag`: cursors that see nothing, or stay behind
-- `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`
+- `query`: one query connection; `answer`: every question and who answers it; the questions live in `queries`;
+  `brief`: those that are answered where they are read
 - `search`: the index of words (`store.searchdb`, `store.searchfeed`) follows the log, behind the writer
 - `completeness`: whether all that was said of an execution is here
 - `timetravel`: one execution as it was, by the same read models

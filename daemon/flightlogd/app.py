@@ -31,6 +31,7 @@ from flightlog_schemas.wire.reply import QueryError
 from flightlogd import __version__
 from flightlogd.append import Transaction
 from flightlogd.batch import Batch
+from flightlogd.brief import Brief
 from flightlogd.catch_up import catch_up
 from flightlogd.clock import SteadyStamp, system_clock
 from flightlogd.config import Config, changed_settings
@@ -71,7 +72,6 @@ from flightlogd.store.readers import Readers
 from flightlogd.store.reserve import Reserve
 from flightlogd.store.schema import check_database, check_wal, migrate
 from flightlogd.store.wal import keep_wal, unread_commits
-from flightlogd.turns import asking
 from flightlogd.users import Refusal
 from flightlogd.voice import Voice
 from flightlogd.watchdog import feed_watchdog, summary
@@ -272,12 +272,14 @@ class Daemon:
         self._busy = trio.Lock()
         self._governor = Governor(hub, voice, self._busy)
         self._compressor = Compressor(hub, self._busy)
+        self._brief = Brief(hub)
 
     async def serve(self, sockets: dict[str, socket.socket]) -> str:
         """Accept and serve until a signal says stop; returns its name once connections have drained."""
         hub = self._hub
         async with trio.open_nursery() as living:
             living.start_soon(hub.search.run)
+            living.start_soon(self._brief.run)
             async with trio.open_nursery() as accepting:
                 serve = {"ingest": self._ingest, "query": self._query, "control": self._control}
                 for name in NAMES:
@@ -372,8 +374,7 @@ class Daemon:
         await Session(stream, peer, self._hub, nursery).run()
 
     async def _query(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
-        asking.set(peer)
-        await serve_query(stream, peer, self._hub)
+        await serve_query(stream, peer, self._hub, self._brief)
 
     async def _control(self, stream: trio.SocketStream, peer: Peer, _nursery: trio.Nursery) -> None:
         await serve_control(stream, peer, self._hub, self._voice, self._governor, self.reload, self._busy)

@@ -1,5 +1,6 @@
 """Telling a reader how far was looked where nothing matched, so that its cursor does not stay behind."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -24,12 +25,12 @@ class Passing:
         self._send = send
         self.wanted = wanted
         self._reached = self._told = 0
-        self._due = trio.current_time() + _EVERY_S
+        self._due = trio.current_time() + _EVERY_S if wanted else math.inf
 
     async def reached(self, seq: int) -> None:
         """Note that all up to a position was looked at and sent, and tell it when it is time."""
         self._reached = seq
-        if trio.current_time() >= self._due:
+        if self.wanted and trio.current_time() >= self._due:
             await self._tell()
 
     async def wait(self, wait: Callable[[], Awaitable[None]]) -> None:

@@ -7,7 +7,7 @@ import os
 import select
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import apsw
 import msgspec
@@ -25,6 +25,10 @@ from flightlogd.hub import Hub
 from flightlogd.peer import Peer
 from flightlogd.sending import Sender
 from flightlogd.store.database import DAMAGE_HINT, is_damage, storage_fault
+from flightlogd.turns import asking
+
+if TYPE_CHECKING:
+    from flightlogd.brief import Brief
 
 logger = structlog.get_logger(__name__)
 
@@ -35,6 +39,12 @@ _WAITING_REQUESTS: Final = 16
 """Requests a peer may send ahead; after these it is not read from."""
 _GONE_CHECK_S: Final = 1.0
 """How often a half-closed reader is looked at: it may have closed for good without a word."""
+
+_WANTED_LIMIT: Final = 8
+"""Most brief questions in a row after which a connection is lent again that asked others in between."""
+
+_Asked = tuple[bytes | Oversize, bool, trio.Event]
+"""A request, whether it is the first of what was read at once, and what is set once it is answered."""
 
 _encode = msgspec.json.encode
 
@@ -58,8 +68,9 @@ def decode_request(line: bytes, requests: Mapping[str, type[T]]) -> tuple[str, T
         raise QuestionError("invalid", str(error), hint) from None
 
 
-async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
+async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub, brief: "Brief") -> None:
     """Answer one reader until it closes."""
+    asking.set(peer)
     share = hub.users.share
     send = Sender(stream)
 
@@ -80,7 +91,7 @@ async def serve_query(stream: trio.SocketStream, peer: Peer, hub: Hub) -> None:
                 share.let_go()
         await send(b'{"end":' + _encode(end) + b"}\n")
 
-    await serve_requests(stream, peer, hub, answer)
+    await serve_requests(stream, peer, hub, answer, brief)
 
 
 async def _wait_readable(request: Request, hub: Hub) -> None:
@@ -98,18 +109,22 @@ async def _wait_readable(request: Request, hub: Hub) -> None:
 
 
 async def serve_requests(
-    stream: trio.SocketStream, peer: Peer, hub: Hub, answer: Callable[[bytes], Awaitable[None]]
+    stream: trio.SocketStream,
+    peer: Peer,
+    hub: Hub,
+    answer: Callable[[bytes], Awaitable[None]],
+    brief: "Brief | None" = None,
 ) -> None:
     """Read request lines and answer them one after the other; errors are answered too.
 
     What goes wrong on our side while answering one question is logged and answered with `internal`: a reader
     must not be able to stop the recorder.
     """
-    send_line, receive_line = trio.open_memory_channel[tuple[bytes | Oversize, bool]](_WAITING_REQUESTS)
+    send_line, receive_line = trio.open_memory_channel[_Asked](_WAITING_REQUESTS)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_read_requests, stream, peer, hub, send_line, nursery.cancel_scope)
+        nursery.start_soon(_read_requests, stream, peer, hub, send_line, nursery.cancel_scope, brief)
         try:
-            async for line, first in receive_line:
+            async for line, first, answered in receive_line:
                 if not first:
                     await hub.users.share.turn(peer)
                 try:
@@ -124,6 +139,7 @@ async def serve_requests(
                 except Exception:
                     logger.exception("question failed", request=repr(line)[:200])
                     await _send_error(stream, QuestionError("internal", "the daemon's log says more"))
+                answered.set()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         nursery.cancel_scope.cancel()
@@ -151,9 +167,48 @@ async def _send_error(stream: trio.SocketStream, error: QuestionError) -> None:
     await stream.send_all(b'{"error":' + _encode(said) + b"}\n")
 
 
-async def _receive(stream: trio.SocketStream, peer: Peer, hub: Hub) -> bytes:
-    """Return what is there to read, b"" at the end, when it is this peer's turn."""
+class Habit:
+    """What a peer asks: whether a thread of its own is to read and answer what comes next.
+
+    To lend a connection for one question, and to have it back, costs as much as it saves.
+    """
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._wanted = 1
+
+    def asked(self, *, brief: bool) -> None:
+        """Note a question that was asked here."""
+        self._row = self._row + 1 if brief else 0
+
+    def returned(self) -> None:
+        """Note that something else was asked there."""
+        self._row = 0
+        self._wanted = min(2 * self._wanted, _WANTED_LIMIT)
+
+    @property
+    def brief(self) -> bool:
+        """Whether enough brief questions came in a row."""
+        return self._row >= self._wanted
+
+
+async def _receive(
+    stream: trio.SocketStream, peer: Peer, hub: Hub, brief: "Brief | None", habit: Habit
+) -> bytes:
+    """Return what is there to read, b"" at the end, when it is this peer's turn.
+
+    Brief questions may be answered meanwhile.
+    """
     fd = stream.socket.fileno()
+    if brief is not None and habit.brief and not hub.users.share.crowded:
+        loan = await brief.lend(fd, peer)
+        habit.returned()
+        if loan.error is not None:
+            raise loan.error
+        await stream.send_all(loan.rest)
+        await hub.users.share.turn(peer)
+        if loan.found is not None:
+            return loan.found
     while True:
         await hub.users.share.readable(fd, peer)
         with suppress(BlockingIOError):
@@ -164,18 +219,25 @@ async def _read_requests(
     stream: trio.SocketStream,
     peer: Peer,
     hub: Hub,
-    lines: "trio.MemorySendChannel[tuple[bytes | Oversize, bool]]",
+    lines: "trio.MemorySendChannel[_Asked]",
     whole: trio.CancelScope,
+    brief: "Brief | None",
 ) -> None:
     splitter = LineSplitter(_LINE_LIMIT_BYTES, hub.unfinished)
     try:
         async with lines:
-            while data := await _receive(stream, peer, hub):
+            habit = Habit()
+            while data := await _receive(stream, peer, hub, brief, habit):
                 for number, line in enumerate(splitter.feed(data)):
-                    await lines.send((line, number == 0))
+                    answered = trio.Event()
+                    await lines.send((line, number == 0, answered))
+                    alone = brief is not None and line == data[:-1] and brief.takes(line)
+                    habit.asked(brief=alone)
+                    if alone:
+                        await answered.wait()
             last = splitter.finish()
             if last is not None:
-                await lines.send((last, True))
+                await lines.send((last, True, trio.Event()))
     except (OSError, trio.BrokenResourceError, PeerError):
         whole.cancel()
         return

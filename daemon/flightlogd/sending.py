@@ -39,3 +39,18 @@ class Sender:
             return os.write(self._fd, data)
         except OSError:
             return 0
+
+
+class Kept(Sender):
+    """Keeps what would be written.
+
+    Attributes:
+        parts: That.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    async def __call__(self, data: bytes) -> None:
+        """Keep it."""
+        self.parts.append(data)

@@ -67,6 +67,17 @@ def test_answers_are_those_of_the_command_line(web: Web, told: Daemon) -> None:
 
 
 @pytest.mark.covers("P17")
+def test_one_event(web: Web, told: Daemon) -> None:
+    """An event is found by its position, as the command line has it; where there is none it is 404."""
+    event = web.json("/api/executions/run/events")["events"][0]
+
+    assert web.json(f"/api/events/{event['seq']}") == {"schema_version": 1, **event}
+    assert event["event"] == Cli(told.runtime_dir).ok("event", str(event["seq"])).json["event"]
+    assert web.error("/api/events/1000000", 404)["code"] == "not_found"
+    assert web.error("/api/events/0", 400)["code"] == "invalid"
+
+
+@pytest.mark.covers("P17")
 def test_what_is_asked_for_over_all_executions(web: Web, told: Daemon) -> None:
     """Tasks, traces, files and words are found over all executions."""
     search(told, "hello")

@@ -1,5 +1,6 @@
 """Read-only connections for questions, on threads, each read bounded in time."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ class Readers:
         self._path = path
         self.turns = Turns(limit)
         self._threads = trio.CapacityLimiter(limit + 1)
+        self._here: set[int] = set()
         self._idle: list[apsw.Connection] = []
         self._all: list[apsw.Connection] = []
         self._began: dict[apsw.Connection, float] = {}
@@ -58,12 +60,18 @@ class Readers:
             QuestionError: `deadline`, when it ran longer than allowed.
             InterruptedReadError: it was ended before that, by `interrupt`; it can be asked again.
         """
+        if threading.get_ident() in self._here:
+            return self._run(question)
         uid = asking.get().uid
         await self.turns.take(uid)
         try:
             return await trio.to_thread.run_sync(self._run, question, limiter=self._threads)
         finally:
             self.turns.give_back(uid)
+
+    def read_here(self) -> None:
+        """Have this thread, which is not trio's, read by itself: `run` waits for nothing on it."""
+        self._here.add(threading.get_ident())
 
     def interrupt(self) -> None:
         """End the long reads under way, from any thread: they keep the WAL from shrinking."""
@@ -78,7 +86,10 @@ class Readers:
             db.close()
 
     def _run(self, question: Callable[[apsw.Connection], T]) -> T:
-        db = self._idle.pop() if self._idle else self._open()
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._open()
         self._began[db] = began = time.monotonic()
         deadline = began + self.timeout_ms / 1000
         db.set_progress_handler(lambda: time.monotonic() > deadline, _PROGRESS_STEPS)

@@ -3,11 +3,12 @@
 from typing import Final
 
 from flightlog.web.endpoint import Endpoint
-from flightlog.web.endpoints import artifacts, daemon, executions, logs, projects, tasks
+from flightlog.web.endpoints import artifacts, daemon, events, executions, logs, projects, tasks
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *executions.ENDPOINTS,
     *logs.ENDPOINTS,
+    *events.ENDPOINTS,
     *tasks.ENDPOINTS,
     *artifacts.ENDPOINTS,
     *projects.ENDPOINTS,
