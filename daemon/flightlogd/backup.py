@@ -24,7 +24,7 @@ from flightlogd.store.database import (
     open_writer,
     rollback,
 )
-from flightlogd.store.eventlog import read_head
+from flightlogd.store.eventlog import INDEX_COLUMNS, read_head
 from flightlogd.store.schema import migrate
 
 _SLICE_BYTES: Final = 4 * 1024 * 1024
@@ -119,7 +119,7 @@ def _copy(source: apsw.Connection, copy: apsw.Connection, say: Say) -> int:
     with _transaction(copy):
         # Rows that were recent when this began may have been merged, and copied, since.
         copy.execute(
-            "insert into execution_batch select * from execution_batch_recent where true"
+            f"insert into execution_batch select {INDEX_COLUMNS} from execution_batch_recent where true"
             " on conflict do nothing"
         )
         copy.execute("delete from execution_batch_recent")

@@ -11,7 +11,7 @@ import apsw
 import structlog
 
 from flightlogd.history import read_history
-from flightlogd.project import Projector, is_damaged, read_positions, stop_damaged
+from flightlogd.project import Projector, is_damaged, mark_level, read_positions, stop_damaged
 from flightlogd.projections import PROJECTIONS, Projection
 from flightlogd.renew import make_anew
 from flightlogd.store.damage import DamagedTableError
@@ -39,7 +39,9 @@ def catch_up(db: apsw.Connection) -> None:
     head_seq = read_head(db).seq
     behind = [
         (position, projection)
-        for position, projection in ((_prepare(db, projection), projection) for projection in PROJECTIONS)
+        for position, projection in (
+            (_prepare(db, projection, head_seq), projection) for projection in PROJECTIONS
+        )
         if position < head_seq
     ]
     position = min((start for start, _ in behind), default=head_seq)
@@ -59,23 +61,24 @@ def catch_up(db: apsw.Connection) -> None:
             names = [projection.NAME for _, projection in behind]
             if isinstance(error, DamagedTableError):
                 names = [error.name]
-            _stop(db, names, error)
+            _stop(db, names, position, error)
             behind = [(start, projection) for start, projection in behind if projection.NAME not in names]
             if not behind:
-                return
+                break
             position = min(max(start, position) for start, projection in behind)
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         if time.monotonic() - reported > _REPORT_S:
             reported = time.monotonic()
             logger.info("catching up", position=position, head_seq=head_seq)
+    mark_level(db, head_seq)
 
 
-def _stop(db: apsw.Connection, names: list[str], error: apsw.Error) -> None:
+def _stop(db: apsw.Connection, names: list[str], position: int, error: apsw.Error) -> None:
     """Mark read models broken that cannot be brought to the head, for the log on their way is damaged."""
     begin(db)
     try:
         for name in names:
-            stop_damaged(db, name, error)
+            stop_damaged(db, name, position, error)
         commit(db)
     except BaseException:
         rollback(db)
@@ -83,16 +86,17 @@ def _stop(db: apsw.Connection, names: list[str], error: apsw.Error) -> None:
     logger.error("read models cannot be computed", projections=names, reason=str(error))
 
 
-def _prepare(db: apsw.Connection, projection: Projection) -> int:
+def _prepare(db: apsw.Connection, projection: Projection, head_seq: int) -> int:
     """Make a projection's tables where they are missing or of another version; return where it stands."""
     known = read_positions(db).get(projection.NAME)
     if known is not None and known.version == projection.VERSION and known.broken_at is None:
-        return known.position
+        return head_seq if known.position is None else known.position
     if known is None or known.version != projection.VERSION or is_damaged(known):
         make_anew(db, projection)
     else:
         db.execute("update projection set broken_at = null, error = null where name = ?", (projection.NAME,))
-    return read_positions(db)[projection.NAME].position
+    position = read_positions(db)[projection.NAME].position
+    return head_seq if position is None else position
 
 
 def _feed(

@@ -1,8 +1,12 @@
 """Runs the projections over batches, in `seq` order, inside the transaction that stores them.
 
-One savepoint for each projection and commit: one that fails stops alone, is marked broken at that position,
-and never blocks an append. One whose table is damaged stops too, and the commit is begun anew without it.
-Other faults of the environment abort the whole transaction instead and break nothing.
+All run within one savepoint. Where that fails they run again with one each: the one that fails stops alone,
+is marked broken at that position, and never blocks an append. One whose table is damaged stops too, and the
+commit is begun anew without it. Other faults of the environment abort the whole transaction instead and break
+nothing.
+
+What runs with every commit is level with the log, and says so once: its position is NULL, and no commit has
+to write it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,11 +37,19 @@ _APPLIED_TOGETHER: Final = 1000
 
 
 class Position(Struct):
-    """How far a projection is, and what broke it."""
+    """How far a projection is, and what broke it.
+
+    Attributes:
+        name: Whose.
+        version: Of its tables and rules.
+        position: What it has taken of the log; None: all of it.
+        broken_at: The position that it could not take, None where it runs.
+        error: Why not.
+    """
 
     name: str
     version: int
-    position: int
+    position: int | None
     broken_at: int | None
     error: str | None
 
@@ -82,14 +94,11 @@ class Projector:
             self._damaged.pop(name, None)
 
     def apply(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
-        """Project consecutive batches and move the positions, in the caller's transaction."""
+        """Project the newest batches, consecutive ones, in the transaction that stores them."""
         if batches:
             if self.leaving:
                 self._forget_at_once(db, batches)
-            singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
-            self._apply(db, singles, _quiet(batches), batches[-1].last_seq)
-            for name, reason in self._damaged.items():
-                stop_damaged(db, name, reason)
+            self._apply_batches(db, batches)
 
     def _forget_at_once(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
         """Have nothing left of executions that begin anew while they are being forgotten."""
@@ -99,23 +108,43 @@ class Projector:
                 self.leaving.discard(execution_id)
 
     def replay(self, db: apsw.Connection, history: History) -> None:
-        """Project a stretch of the log that is there already, in the caller's transaction."""
+        """Project a stretch of the log that is there already, in the caller's transaction; positions move."""
         batches = iter(history.batches)
         while group := list(islice(batches, _REPLAYED_AT_ONCE)):
-            self.apply(db, group)
-        self._apply(db, [], history.taken, history.reached)
+            self._apply_batches(db, group)
+            self._move(db, group[-1].last_seq)
+        self._apply(db, [], history.taken, history.reached, history.reached)
+        self._move(db, history.reached)
 
-    def _apply(
-        self, db: apsw.Connection, singles: Sequence[Recorded], quiet: Sequence[Quiet], last_seq: int
-    ) -> None:
-        for projection in self._projections:
-            if projection.NAME not in self.broken and (singles or projection.apply_quiet is not None):
-                self._apply_one(db, projection, singles, quiet, last_seq)
+    def _apply_batches(self, db: apsw.Connection, batches: Sequence[Batch]) -> None:
+        before = batches[0].first_seq - 1
+        singles = [recorded for batch in batches for recorded in recorded_singles(batch)]
+        self._apply(db, singles, _quiet(batches), before, batches[-1].last_seq)
+        for name, reason in self._damaged.items():
+            stop_damaged(db, name, before, reason)
+
+    def _move(self, db: apsw.Connection, seq: int) -> None:
         names = [projection.NAME for projection in self._projections if projection.NAME not in self.broken]
         db.execute(
-            f"update projection set position = ? where name in ({', '.join('?' * len(names))})",
-            (last_seq, *names),
+            f"update projection set position = ? where name in ({', '.join('?' * len(names))})", (seq, *names)
         )
+
+    def _apply(
+        self,
+        db: apsw.Connection,
+        singles: Sequence[Recorded],
+        quiet: Sequence[Quiet],
+        before: int,
+        last_seq: int,
+    ) -> None:
+        running = [
+            projection
+            for projection in self._projections
+            if projection.NAME not in self.broken and (singles or projection.apply_quiet is not None)
+        ]
+        if _run(db, running, singles, quiet, last_seq, together=True) is not None:
+            for projection in running:
+                self._apply_one(db, projection, singles, quiet, before, last_seq)
 
     def _apply_one(
         self,
@@ -123,19 +152,20 @@ class Projector:
         projection: Projection,
         singles: Sequence[Recorded],
         quiet: Sequence[Quiet],
+        before: int,
         last_seq: int,
     ) -> None:
-        failed = _run(db, projection, singles, quiet, last_seq, together=True)
+        failed = _run(db, [projection], singles, quiet, last_seq, together=True)
         if failed is not None and projection.apply_all is not None:
             # Of events that were applied together none can be blamed: one by one it shows.
-            failed = _run(db, projection, singles, quiet, last_seq, together=False)
+            failed = _run(db, [projection], singles, quiet, last_seq, together=False)
         if failed is None:
             return
         seq, error = failed
         self.broken.add(projection.NAME)
         db.execute(
-            "update projection set broken_at = ?, error = ? where name = ?",
-            (seq, told(error), projection.NAME),
+            "update projection set position = coalesce(position, ?), broken_at = ?, error = ? where name = ?",
+            (before, seq, told(error), projection.NAME),
         )
         logger.error("projection broken", projection=projection.NAME, seq=seq, exc_info=error)
 
@@ -154,12 +184,25 @@ def told(error: Exception) -> str:
     return f"{_DAMAGED}{error}" if is_damage(error) else f"{type(error).__name__}: {error}"
 
 
-def stop_damaged(db: apsw.Connection, name: str, error: object) -> None:
-    """Mark a projection broken whose tables, or whose part of the log, cannot be read; in a transaction."""
+def stop_damaged(db: apsw.Connection, name: str, before: int, error: object) -> None:
+    """Mark a projection broken whose tables, or whose part of the log, cannot be read; in a transaction.
+
+    Args:
+        db: The connection.
+        name: Which.
+        before: Where it stands, if it was level with the log.
+        error: Why.
+    """
     db.execute(
-        "update projection set broken_at = position + 1, error = ? where name = ?",
-        (f"{_DAMAGED}{error}", name),
+        "update projection set position = coalesce(position, ?1), broken_at = coalesce(position, ?1) + 1,"
+        " error = ?2 where name = ?3",
+        (before, f"{_DAMAGED}{error}", name),
     )
+
+
+def mark_level(db: apsw.Connection, head_seq: int) -> None:
+    """Note, in a statement of its own, which projections have all of the log, and run with every commit."""
+    db.execute("update projection set position = null where position = ? and broken_at is null", (head_seq,))
 
 
 def is_damaged(position: Position) -> bool:
@@ -169,39 +212,40 @@ def is_damaged(position: Position) -> bool:
 
 def _run(
     db: apsw.Connection,
-    projection: Projection,
+    projections: Sequence[Projection],
     singles: Sequence[Recorded],
     quiet: Sequence[Quiet],
     last_seq: int,
     *,
     together: bool,
 ) -> tuple[int, Exception] | None:
-    """Have one projection take what a commit holds; where that fails, undo it and return where and why."""
+    """Have projections take what a commit holds; where one fails, undo it all and return where and why."""
     seq = last_seq
     db.execute("savepoint projection")
-    try:
-        if together and projection.apply_all is not None:
-            for start in range(0, len(singles), _APPLIED_TOGETHER):
-                projection.apply_all(db, singles[start : start + _APPLIED_TOGETHER])
-        else:
-            for recorded in singles:
-                seq = recorded.seq
-                projection.apply(db, recorded)
-        seq = last_seq
-        if quiet and projection.apply_quiet is not None:
-            projection.apply_quiet(db, quiet)
-        if singles and projection.TOTALS is not None:
-            projection.TOTALS.settle(db)
-    except Exception as error:
-        if is_damage(error):
-            # Of its own tables: the log is in others, and was just written. SQLite writes nothing more in
-            # this transaction, whatever is rolled back of it.
-            raise DamagedTableError(projection.NAME, error) from error
-        if is_storage_error(error):
-            raise
-        db.execute("rollback to projection")
-        db.execute("release projection")
-        return seq, error
+    for projection in projections:
+        try:
+            if together and projection.apply_all is not None:
+                for start in range(0, len(singles), _APPLIED_TOGETHER):
+                    projection.apply_all(db, singles[start : start + _APPLIED_TOGETHER])
+            else:
+                for recorded in singles:
+                    seq = recorded.seq
+                    projection.apply(db, recorded)
+            seq = last_seq
+            if quiet and projection.apply_quiet is not None:
+                projection.apply_quiet(db, quiet)
+            if singles and projection.TOTALS is not None:
+                projection.TOTALS.settle(db)
+        except Exception as error:
+            if is_damage(error):
+                # Of its own tables: the log is in others, and was just written. SQLite writes nothing more in
+                # this transaction, whatever is rolled back of it.
+                raise DamagedTableError(projection.NAME, error) from error
+            if is_storage_error(error):
+                raise
+            db.execute("rollback to projection")
+            db.execute("release projection")
+            return seq, error
     db.execute("release projection")
     return None
 

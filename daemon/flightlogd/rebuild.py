@@ -317,10 +317,11 @@ def _put_right(db: apsw.Connection, scratch: Scratch, wrong: Sequence[_Wrong], *
 def _move_positions(db: apsw.Connection, scratch: Scratch, *, done: bool) -> None:
     for projection in scratch.projections:
         if done:
+            # It is level with the log from here on.
             db.execute(
-                "update projection set version = ?, position = ?, broken_at = null, error = null"
+                "update projection set version = ?, position = null, broken_at = null, error = null"
                 " where name = ?",
-                (projection.VERSION, scratch.position, projection.NAME),
+                (projection.VERSION, projection.NAME),
             )
         else:
             # One that has stopped has rows newer than its position from now on: were this the last slice, it

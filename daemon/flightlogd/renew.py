@@ -39,7 +39,7 @@ def renew(db: apsw.Connection, projections: Sequence[Projection], unfinished_ver
     """
 
     def leave(name: str) -> None:
-        stop_damaged(db, name, "its tables are made anew")
+        stop_damaged(db, name, 0, "its tables are made anew")
         db.execute("update projection set version = ? where name = ?", (unfinished_version, name))
 
     for projection in projections:

@@ -115,7 +115,7 @@ def test_the_event_that_breaks_a_read_model_is_named(monkeypatch: pytest.MonkeyP
     names = ("good", "bad", "good")
     events = recorded([event("task.created", "e", task_id=name) for name in names])
     db = empty([task])
-    Projector([task])._apply(db, events, [], len(events))
+    Projector([task])._apply(db, events, [], 0, len(events))
 
     found = read_positions(db)["task"]
     assert (found.broken_at, found.error) == (2, "ValueError: made to fail")

@@ -51,7 +51,7 @@ async def apply(hub: Hub, cause: Cause, changes: Sequence[Rewrite]) -> None:
 def _apply_slice(db: apsw.Connection, cause: Cause, changes: Sequence[Rewrite]) -> int:
     deadline = time.monotonic() + SLICE_S
     head = read_head(db)
-    borders = {found.position for found in read_positions(db).values()} - {head.seq}
+    borders = {found.position for found in read_positions(db).values() if found.position is not None}
     done = 0
     with governing(db):
         part = Slice(db, cause, max(system_clock(), head.received), borders)

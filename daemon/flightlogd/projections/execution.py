@@ -152,7 +152,22 @@ def _settle(db: apsw.Connection, execution_id: str, known: _Mentioned, last: Rec
 
 def apply_quiet(db: apsw.Connection, quiet: Sequence[Quiet]) -> None:
     """Give executions that only log lines mention their placeholder."""
-    _mention(db, [(entry.execution_id, entry.first_time, entry.first_seq) for entry in quiet])
+    if not _are_known(db, quiet):
+        _mention(db, [(entry.execution_id, entry.first_time, entry.first_seq) for entry in quiet])
+
+
+def _are_known(db: apsw.Connection, quiet: Sequence[Quiet]) -> bool:
+    """Say whether all have their row and none begins it earlier: mostly so, and cheaper to see than try."""
+    known = db.execute(
+        "select count(*) from json_each(?) cross join execution on execution_id = value"
+        " where first_seq <= ? and (announced or begun_at <= ?)",
+        (
+            _json([entry.execution_id for entry in quiet]),
+            min(entry.first_seq for entry in quiet),
+            min(entry.first_time for entry in quiet),
+        ),
+    ).get
+    return bool(known == len(quiet))
 
 
 def _mention(db: apsw.Connection, mentions: Sequence[tuple[str, int, int]]) -> None:

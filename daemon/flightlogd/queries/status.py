@@ -124,8 +124,8 @@ def _from_database(db: apsw.Connection) -> tuple[int, int, list[ProjectionStatus
     projections = [
         ProjectionStatus(
             name=found.name,
-            position=found.position,
-            lag=head_seq - found.position,
+            position=head_seq if found.position is None else found.position,
+            lag=0 if found.position is None else head_seq - found.position,
             broken_at=found.broken_at,
             error=found.error,
         )

@@ -26,6 +26,9 @@ from flightlogd.store.database import begin, commit, rollback
 from flightlogd.store.packed import LINES
 from flightlogd.store.rows import insert_rows
 
+INDEX_COLUMNS: Final = "execution_id, first_seq, count, state_count, levels, min_time, max_time, offsets"
+"""Of both tables of the index."""
+
 
 class Head(Struct):
     """The end of the log."""
@@ -76,6 +79,7 @@ def append_batches(db: apsw.Connection, head: Head, batches: Sequence[Batch]) ->
         size_bytes += len(sealed.blob)
         index += [
             (
+                batch.first_seq + entry.indexes[0],
                 execution_id,
                 batch.first_seq,
                 len(entry.indexes),
@@ -110,7 +114,7 @@ def merge_index(db: apsw.Connection) -> None:
     begin(db)
     try:
         db.execute(
-            "insert into execution_batch select * from execution_batch_recent"
+            f"insert into execution_batch select {INDEX_COLUMNS} from execution_batch_recent"
             " order by execution_id, first_seq"
         )
         db.execute("delete from execution_batch_recent")
@@ -294,7 +298,7 @@ def read_index(
     """Yield where an execution's lines with positions in (after, until] are."""
     start = db.execute("select max(first_seq) from event_batch where first_seq <= ?", (after + 1,)).get
     statement = _READ_INDEX[newest_first, state_only]
-    return (IndexRow(*row) for row in db.execute(statement, (execution_id, start or 0, until)))
+    return (IndexRow(*row) for _, *row in db.execute(statement, (execution_id, start or 0, until)))
 
 
 def count_lines(db: apsw.Connection, execution_id: str) -> int:
@@ -310,13 +314,14 @@ def count_lines(db: apsw.Connection, execution_id: str) -> int:
 
 
 def _read_index_sql(*, newest_first: bool, state_only: bool) -> str:
+    # Each in the order of its key, which is one order: an execution has one row for a batch.
     parts = (
-        f"select first_seq, state_count, levels, min_time, max_time, offsets from {table}"
-        " where execution_id = ?1 and first_seq between ?2 and ?3"
+        f"select {key}, first_seq, state_count, levels, min_time, max_time, offsets from {table}"
+        f" where execution_id = ?1 and {key} between ?2 and ?3"
         + (" and state_count > 0" if state_only else "")
-        for table in ("execution_batch", "execution_batch_recent")
+        for table, key in (("execution_batch", "first_seq"), ("execution_batch_recent", "at_seq"))
     )
-    return " union all ".join(parts) + f" order by first_seq {'desc' if newest_first else 'asc'}"
+    return " union all ".join(parts) + f" order by 1 {'desc' if newest_first else 'asc'}"
 
 
 _READ_INDEX: Final = {

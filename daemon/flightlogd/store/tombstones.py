@@ -135,10 +135,10 @@ class Slice:
 
     def rewrite(self, change: Rewrite) -> None:
         """Carry out one change."""
-        for table in ("execution_batch", "execution_batch_recent"):
+        for table, key in (("execution_batch", "first_seq"), ("execution_batch_recent", "at_seq")):
             self._db.executemany(
-                f"delete from {table} where execution_id = ? and first_seq = ?",
-                [(execution_id, change.first_seq) for execution_id in change.unindexed],
+                f"delete from {table} where execution_id = ? and {key} between ? and ?",
+                [(execution_id, change.first_seq, change.last_seq) for execution_id in change.unindexed],
             )
         if not change.lines:
             self._delete(change)
