@@ -98,6 +98,7 @@ class Gathering:
             patience_s = company.patience_s(here)
             if not patience_s or is_strange(sources, lone.sources):
                 break
+            lone.decode()
             if not lone.wait(patience_s):
                 in_vain = True
                 break

@@ -143,24 +143,29 @@ def join_facts(parts: Iterable[tuple[int, Facts]]) -> Facts:
     """Return the facts of lines put together: each part comes with the index of its first line."""
     joined = Facts({}, [])
     for start, facts in parts:
-        joined.singles += [(start + index, event) for index, event in facts.singles]
-        for execution_id, entry in facts.tallies.items():
-            known = joined.tallies.get(execution_id)
-            indexes = [start + index for index in entry.indexes]
-            if known is None:
-                joined.tallies[execution_id] = Tally(
-                    indexes,
-                    entry.state_count,
-                    list(entry.levels),
-                    entry.min_time,
-                    entry.max_time,
-                    entry.untimed,
-                )
-                continue
-            known.indexes += indexes
-            known.state_count += entry.state_count
-            known.levels = [a + b for a, b in zip(known.levels, entry.levels, strict=True)]
-            known.min_time = min(known.min_time, entry.min_time)
-            known.max_time = max(known.max_time, entry.max_time)
-            known.untimed = known.untimed or entry.untimed
+        add_facts(joined, start, facts)
     return joined
+
+
+def add_facts(joined: Facts, start: int, facts: Facts) -> None:
+    """Add the facts of lines that follow: `start` is the index of the first."""
+    joined.singles += [(start + index, event) for index, event in facts.singles]
+    for execution_id, entry in facts.tallies.items():
+        known = joined.tallies.get(execution_id)
+        indexes = [start + index for index in entry.indexes]
+        if known is None:
+            joined.tallies[execution_id] = Tally(
+                indexes,
+                entry.state_count,
+                list(entry.levels),
+                entry.min_time,
+                entry.max_time,
+                entry.untimed,
+            )
+            continue
+        known.indexes += indexes
+        known.state_count += entry.state_count
+        known.levels = [a + b for a, b in zip(known.levels, entry.levels, strict=True)]
+        known.min_time = min(known.min_time, entry.min_time)
+        known.max_time = max(known.max_time, entry.max_time)
+        known.untimed = known.untimed or entry.untimed

@@ -1,6 +1,6 @@
 """Lone lines: who sends a line or two and waits for the ack is read and answered by the writer itself.
 
-    socket -> [writer's thread: read all that wait, decode them together, commit, ack]
+    socket -> [writer's thread: read all that wait, decode them, wait for others, commit all, ack]
 
 To go through the loop costs such a line more than all else: waking a task for each, two hops between threads
 for each commit, and two threads that wait for each other's GIL. A session lends its connection while all is
@@ -10,7 +10,7 @@ plain; what is not so comes back to it, with what was read of it.
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from flightlogd.decode import Plain, decode_lines
+from flightlogd.facts import add_facts
 from flightlogd.masking import Masker
+from flightlogd.peer import Peer
 from flightlogd.submission import Outcome, Share, Submission
 
 if TYPE_CHECKING:
@@ -115,6 +117,9 @@ class LoneLines:
         self._loans: dict[int, dict[int, Loan]] = {}
         """By user and descriptor."""
         self._read: list[tuple[Loan, bytes]] = []
+        """What was read and not decoded yet."""
+        self._decoded: dict[int, _Together] = {}
+        """What is decoded and not taken yet, by user."""
         self._lock = threading.Lock()
         """Held while connections are read or written here: who takes one back knows all of it."""
 
@@ -160,7 +165,7 @@ class LoneLines:
         if self._wake_fd in dict(self._poll.poll(0)):
             os.eventfd_read(self._wake_fd)  # what it says is looked at next
         with self._lock:
-            left = _AT_ONCE - len(self._read)
+            left = _AT_ONCE - len(self.sources)
             if left <= 0:
                 return  # more would not fit a batch
             most = max(1, left // max(1, len(self._polls)))
@@ -173,15 +178,26 @@ class LoneLines:
     @property
     def sources(self) -> "list[Session]":
         """Whose lines were read and not taken yet."""
-        return [loan.session for loan, _ in self._read]
+        decoded = [loan.session for together in self._decoded.values() for loan in together.loans]
+        return decoded + [loan.session for loan, _ in self._read]
 
-    def take(self) -> list[Submission]:
-        """Return what was read as submissions, by user; what is not plain goes back to the sessions."""
+    def decode(self) -> None:
+        """Decode what was read, while others are waited for; what is not plain goes back to the sessions."""
         read, self._read = self._read, []
         by_user: dict[int, list[tuple[Loan, bytes]]] = {}
         for loan, data in read:
             by_user.setdefault(loan.session.peer.uid, []).append((loan, data))
-        return [submission for pieces in by_user.values() for submission in self._decode(pieces)]
+        for uid, pieces in by_user.items():
+            self._decode(uid, pieces)
+
+    def take(self) -> list[Submission]:
+        """Return what was read as submissions, one for each user."""
+        self.decode()
+        decoded, self._decoded = self._decoded, {}
+        return [
+            Submission(source=together, first_line=1, part=together.part, shares=together.shares)
+            for together in decoded.values()
+        ]
 
     def ack(self, submission: Submission, outcome: Outcome) -> None:
         """Tell the peers that their lines are settled, after the commit."""
@@ -216,18 +232,21 @@ class LoneLines:
         else:
             self._return(loan, data)
 
-    def _decode(self, pieces: list[tuple[Loan, bytes]]) -> Iterator[Submission]:
+    def _decode(self, uid: int, pieces: list[tuple[Loan, bytes]]) -> None:
         lines_of = [data[:-1].split(b"\n") for _, data in pieces]
         [part] = decode_lines(list(chain.from_iterable(lines_of)), LONE_BYTES, self._masker)
         if not isinstance(part, Plain):
             self._refer(pieces)
             return
-        shares = []
+        together = self._decoded.get(uid)
+        if together is None:
+            together = self._decoded[uid] = _Together(pieces[0][0].session.peer, part)
+        else:
+            together.add(part)
         for (loan, data), lines in zip(pieces, lines_of, strict=True):
-            shares.append(Share(loan.session, loan.next_line, len(lines), len(data)))
+            together.loans.append(loan)
+            together.shares.append(Share(loan.session, loan.next_line, len(lines), len(data)))
             loan.next_line += len(lines)
-        source = _Together([loan for loan, _ in pieces], shares)
-        yield Submission(source=source, first_line=1, part=part, shares=shares)
 
     def _refer(self, pieces: list[tuple[Loan, bytes]]) -> None:
         """Leave what was read to the sessions."""
@@ -259,10 +278,18 @@ class _Together:
 
     producer = ""
 
-    def __init__(self, loans: list[Loan], shares: list[Share]) -> None:
-        self.loans = loans
-        self.shares = shares
-        self.peer = loans[0].session.peer
+    def __init__(self, peer: Peer, part: Plain) -> None:
+        self.peer = peer
+        self.part = part
+        self.loans: list[Loan] = []
+        self.shares: list[Share] = []
+
+    def add(self, more: Plain) -> None:
+        part = self.part
+        add_facts(part.facts, len(part.lines), more.facts)
+        part.lines += more.lines
+        part.size_bytes += more.size_bytes
+        part.sealed = None
 
     def settle(self, outcome: Outcome) -> None:
         """Nothing: the writer has acked it itself."""

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from flightlogd.decode import Plain
 from flightlogd.lone import Habit, LoneLines
 from flightlogd.masking import Masker
 from flightlogd.peer import Peer
@@ -197,6 +198,35 @@ def test_what_is_read_for_one_commit_fits_a_batch() -> None:
         [submission] = lone.take()
 
         assert len(submission.part.lines) == 64 * 16
+
+
+@pytest.mark.covers("D3")
+def test_what_is_decoded_while_others_are_waited_for_is_one_submission() -> None:
+    """Lines that come one by one are as if they had come at once; what is not plain goes back alone."""
+    with lenders(*[1] * 4) as (lone, sessions, told):
+        for one in sessions:
+            lone.lend(cast(Session, one), one.near.fileno(), 1)
+        for number, one in enumerate(sessions):
+            more = {"id": "key"} if number == 1 else {}
+            one.far.sendall(event("log", f"e{number % 3}", message=f"{number}", level="WARN", **more) + b"\n")
+            lone.read()
+            lone.decode()
+        [submission] = lone.take()
+
+        assert [source.producer for source in lone.sources] == []
+        assert submission.shares is not None
+        assert [share.source.producer for share in submission.shares] == ["1-0", "1-2", "1-3"]
+        assert isinstance(submission.part, Plain)
+        assert submission.part.size_bytes == sum(map(len, submission.part.lines))
+        tallies = submission.part.facts.tallies
+        assert {name: (tally.indexes, tally.levels[3]) for name, tally in tallies.items()} == {
+            "e0": ([0, 2], 2),
+            "e2": ([1], 1),
+        }
+        settle(lone, submission)
+        acks = [b'{"ack":{"lines":1,"seq":%d}}\n' % seq for seq in (1, 2, 3)]
+        assert [sessions[number].far.recv(100) for number in (0, 2, 3)] == acks
+        assert len(told) == 1  # one has its connection back
 
 
 @pytest.mark.covers("D1")
