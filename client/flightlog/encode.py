@@ -61,9 +61,12 @@ def encode_line(event: Event | Mapping[str, object]) -> bytes | None:
 
 def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
     if type(event) is not Log:
-        line = masked_line(_encode(event if _is_storable(_free_values(event), 1) else _plain(event, ())))
-        fits = len(line) <= LINE_LIMIT_BYTES or not isinstance(event, Event)
-        return line if fits else _shortened(line)
+        if not isinstance(event, Event):
+            # What others say is kept as they say it, or refused by the daemon.
+            return masked_line(_encode(event))
+        storable = all(_is_storable(getattr(event, name, None)) for name in _FREE)
+        line = masked_line(_encode(event if storable else _plain(event, ())))
+        return line if len(line) <= LINE_LIMIT_BYTES else _shortened(line)
     if event.fields is not None and not _is_storable(event.fields):
         return masked_line(_encode(_plain(event, ())))
     # Before it may be cut: half a secret would not be found.
@@ -75,13 +78,6 @@ def _encode_whole(event: Event | Mapping[str, object]) -> bytes | None:
     if event.fields is not None or event.source is not None:
         line = masked_line(line)
     return line if len(line) <= LINE_LIMIT_BYTES else _cut(event, len(line))
-
-
-def _free_values(event: Event | Mapping[str, object]) -> object:
-    """Return what of an event may be anything."""
-    if isinstance(event, Event):
-        return getattr(event, "inputs", None), getattr(event, "outputs", None)
-    return event
 
 
 def _is_storable(value: object, depth: int = 2) -> bool:

@@ -186,7 +186,7 @@ class Relay:
             ack = await js.publish(
                 subject, message.body, timeout=ANSWER_LIMIT_S, stream=name, headers=headers
             )
-        except MaxPayloadError:
+        except MaxPayloadError:  # a NatsError, too, that does not pass
             raise
         except NoStreamResponseError:
             await trouble.wait(f"stream {name} does not answer, trying again")
