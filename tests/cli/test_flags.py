@@ -10,8 +10,10 @@ import pytest
 from cli import test_audit, test_inspect, test_lines, test_search
 
 EXAMPLES: dict[str, Iterable[tuple[str, ...]]] = {
-    "logs": test_lines.CASES.values(),
-    "tail": test_lines.CASES.values(),
+    **{
+        verb: [arguments for arguments in test_lines.CASES.values() if arguments[0] == verb]
+        for verb in ("logs", "tail")
+    },
     "audit": test_audit.FLAGS.values(),
     "inspect": test_inspect.FLAGS.values(),
     "search": test_search.FLAGS.values(),

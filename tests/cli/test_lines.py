@@ -62,6 +62,7 @@ CASES = {
     "logs after": ("logs", LONG, "--after", "9"),
     "logs greps": ("logs", LONG, "-g", "e", "-g", "o", "--exclude", "^one$", "--exclude", "reading"),
     "logs times": ("logs", LONG, "-S", "2026-11-18T08:26:40.000002Z", "-U", "2026-11-18T08:26:40.000004Z"),
+    "logs source": ("logs", LONG, "--source", "app"),
     "logs in colour": ("logs", LONG, "--level", "WARN+", "--color", "always"),
     "tail": ("tail", "--no-follow", "--after", "1"),
     "tail of one": ("tail", "--no-follow", "--after", "1", "--execution", LONG),
@@ -73,7 +74,7 @@ CASES = {
     "tail agent": ("tail", "--no-follow", "--after", "1", "--agent", "bot", "-g", "multi"),
     "tail in colour": ("tail", "--no-follow", "--after", "1", "--level", "WARN+", "--color", "always"),
     "tail since": ("tail", "--no-follow", "-S", "1h", "-n", "2"),
-    "tail source": ("tail", "--no-follow", "--after", "1", "--source", "app", "-n", "1", "-o", "cat"),
+    "tail source": ("tail", "--no-follow", "--after", "1", "--source", "app", "-n", "1"),
 }
 
 
