@@ -154,11 +154,6 @@ class Batch(Struct, dict=True):
         return {}
 
     @cached_property
-    def text(self) -> bytes:
-        """The lines as one text, to be searched at once."""
-        return b"\n".join(self.lines)
-
-    @cached_property
     def level_mask(self) -> int:
         """One bit for each level range that some line is of, TRACE lowest."""
         return reduce(or_, (entry.level_mask for entry in self.facts.tallies.values()), 0)

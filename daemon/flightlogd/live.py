@@ -190,7 +190,7 @@ class Live:
         if batch.facts.singles:
             yield from self._of_singles
         if self._by_text:
-            text = batch.text
+            text = b"\n".join(batch.lines)  # it is not kept: memory is for lines
             searches = _SEARCHED_BYTES // len(text)
             for place, (needle, followers) in enumerate(self._by_text.items()):
                 if place >= searches or needle in text:
