@@ -19,7 +19,7 @@ from flightlog.fleet.messages import Line, Message, line_of
 from flightlog.fleet.notice import Trouble, text_of
 from flightlog.fleet.pending import MESSAGE_LIMIT_BYTES, Pending
 from flightlog.fleet.running import end, first_of, unless, within
-from flightlog.fleet.servers import ANSWER_LIMIT_S, Servers, connect_and, disconnect, jetstream
+from flightlog.fleet.servers import ANSWER_LIMIT_S, Servers, connect_and, disconnect, jetstream, not_allowed
 from flightlog.fleet.source import Source, hole_in
 from flightlog.fleet.stream import Wanted, open_stream, subject_of
 
@@ -167,16 +167,19 @@ class Relay:
             message = await pending.take(number, 0 if self._once else self._linger_s)
             if len(message.body) + _HEADER_BYTES > client.max_payload:
                 raise _too_large(message, client.max_payload)
-            sending = self._send(js, subject, message, trouble)
+            sending = self._send(client, js, subject, message, trouble)
             try:
                 await within(sending, ONCE_LIMIT_S if self._once else None, "the stream takes nothing")
             except MaxPayloadError:  # it was connected anew meanwhile, to servers that take less
                 raise _too_large(message, client.max_payload) from None
             pending.done(number)
 
-    async def _send(self, js: JetStreamContext, subject: str, message: Message, trouble: Trouble) -> None:
+    async def _send(
+        self, client: Client, js: JetStreamContext, subject: str, message: Message, trouble: Trouble
+    ) -> None:
         while not await self._deliver(js, subject, message, trouble):
-            pass
+            if self._once and (why := not_allowed(client)) is not None:
+                raise FlightlogError(f"the stream takes nothing: {why}")
 
     async def _deliver(self, js: JetStreamContext, subject: str, message: Message, trouble: Trouble) -> bool:
         """Publish a message, and say whether the stream has it now; where not, it is tried again."""

@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from flightlog.errors import FlightlogError, UsageError
 from flightlog.fleet.notice import Trouble, text_of
-from flightlog.fleet.running import within
+from flightlog.fleet.running import end, within
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ ANSWER_LIMIT_S: Final = 5.0
 
 _RETRY_S: Final = 1
 _NOT_ALLOWED: Final = "permissions violation"
+_NOT_KNOWN: Final = "authorization violation"
 _END_LIMIT_S: Final = 2.0
 _ONCE_LIMIT_S: Final = 20.0
 _PENDING_BYTES: Final = 4 * 1024 * 1024
@@ -99,16 +100,23 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
         servers: Where to.
         name: Who we are, for the servers' own monitoring.
         say: Tells a person something.
-        patient: Wait for a server as long as it takes.
+        patient: Wait for a server as long as it takes, and for somebody who mends certificates and rights.
 
     Raises:
-        FlightlogError: none answered in time, where this is not patient, or the credentials cannot be read.
+        FlightlogError: where this is not patient, none answered in time, or all turned us away; or the
+            credentials cannot be read.
     """
     where = ", ".join(servers.names)
     trouble = Trouble(say, f"connected to {where} again")
     client = Client()
+    refusals = 0
+    refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     async def failed(error: Exception) -> None:
+        nonlocal refusals
+        refusals += _is_refusal(error)
+        if refusals >= len(servers.urls) and not patient and not refused.done():
+            refused.set_result(error)
         if not client.is_connected:
             trouble.note(f"no connection to {where}, trying again: {text_of(error)}")
         elif _NOT_ALLOWED in str(error).lower():
@@ -138,12 +146,20 @@ async def connect(servers: Servers, name: str, say: Callable[[str], None], *, pa
         tls=servers.tls(),
         user_credentials=None if servers.creds is None else str(servers.creds),
     )
+    trying = asyncio.create_task(connecting)
+    limit_s = None if patient else _ONCE_LIMIT_S
     try:
-        await asyncio.wait_for(connecting, None if patient else _ONCE_LIMIT_S)
-    except TimeoutError:
-        raise FlightlogError(f"no connection to {where} within {_ONCE_LIMIT_S:.0f} s") from None
+        await asyncio.wait((trying, refused), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if trying.done():
+            trying.result()
+        elif refused.done():
+            raise FlightlogError(f"no connection to {where}: {refused.result()}")
+        else:
+            raise FlightlogError(f"no connection to {where} within {_ONCE_LIMIT_S:.0f} s")
     except (NatsError, ValueError) as error:
         raise FlightlogError(f"no connection to {where}: {error}") from error
+    finally:
+        await end(trying)
     trouble.clear()
     return client
 
@@ -184,9 +200,23 @@ async def disconnect(client: Client) -> None:
             await asyncio.wait_for(ending, _END_LIMIT_S)
 
 
+def not_allowed(client: Client) -> Exception | None:
+    """Return what a server said last, where that was that these credentials may not do something."""
+    error = client.last_error
+    return error if error is not None and _NOT_ALLOWED in str(error).lower() else None
+
+
 def jetstream(client: Client) -> JetStreamContext:
     """Return what streams are used by."""
     return client.jetstream(timeout=ANSWER_LIMIT_S)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Say whether a server is there and will not have us: trying again does not help."""
+    text = str(error).lower()
+    if isinstance(error, ssl.SSLError):
+        return "certificate" in text or "alert" in text  # others are of a connection that breaks
+    return _NOT_KNOWN in text
 
 
 def _has_port(parts: SplitResult) -> bool:
