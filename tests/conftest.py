@@ -3,24 +3,34 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from support.daemon import Daemon, DaemonFactory
+from support.forked import from_nothing
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew")
+    parser.addoption("--from-nothing", action="store_true", help="start no program as a copy: slower")
 
 
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Say whether golden files are to be written anew."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have programs begin from nothing where that is asked for, those of wider fixtures included."""
+    cold = item.get_closest_marker("from_nothing") or item.config.getoption("--from-nothing")
+    with from_nothing() if cold else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

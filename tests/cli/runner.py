@@ -7,18 +7,19 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from support.daemon import clean_environment
+from support.forked import DEFAULT_SIGNALS, Forked, copies_wanted, nursery
 
 TIMEOUT_S = 60.0
-COMMAND = (sys.executable, "-P", "-W", "error", "-m", "flightlog")
-
-# Whatever started the tests may have told them to ignore signals, and they are passed on.
-_DEFAULT_SIGNALS = ("env", "--default-signal=INT,QUIT,HUP,TERM,USR1")
+STRICT = ("-W", "error")
+COMMAND = (sys.executable, "-P", *STRICT, "-m", "flightlog")
+MODULES = ("flightlog.__main__", "flightlog.cli.run")
+"""What flightlog is, and what it reads whatever the verb."""
 
 
 class Done(NamedTuple):
@@ -62,16 +63,14 @@ class Cli:
         self, *arguments: str, stdin: bytes = b"", cwd: Path | str = "/", **environment: str
     ) -> Done:
         """Run a command to its end."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            input=stdin,
-            capture_output=True,
-            env=self.environment(**environment),
-            cwd=cwd,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with launch(arguments, env=self.environment(**environment), cwd=cwd, **streams) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=TIMEOUT_S)
+            except BaseException:
+                process.kill()
+                raise
+        return Done(process.returncode, out.decode(), err.decode())
 
     def ok(self, *arguments: str, **options: Any) -> Done:
         """Run a command that must succeed."""
@@ -81,26 +80,14 @@ class Cli:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command whose output is of no interest."""
-        return subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=self.environment(),
-            cwd="/",
-        )
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        return launch(arguments, env=self.environment(), cwd="/", **streams)
 
     @contextmanager
     def running(self, *arguments: str, **environment: str) -> Iterator["Running"]:
         """Start a command; what is left of it at the end is killed."""
-        process = subprocess.Popen(
-            [*_DEFAULT_SIGNALS, *COMMAND, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(**environment),
-            cwd="/",
-        )
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = launch(arguments, env=self.environment(**environment), cwd="/", **streams)
         with process:
             try:
                 yield Running(process)
@@ -110,8 +97,8 @@ class Cli:
     def on_terminal(self, *arguments: str, columns: int = 100, **environment: str) -> str:
         """Run a command on a terminal and return what it wrote there."""
         ours, its = pty.openpty()
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
+        process = launch(
+            arguments,
             stdin=its,
             stdout=its,
             stderr=its,
@@ -133,6 +120,19 @@ class Cli:
         return written.decode().replace("\r\n", "\n")
 
 
+def launch(arguments: Sequence[str], *, modules: Sequence[str] = (), **options: Any) -> subprocess.Popen[Any]:
+    """Start `flightlog`, as a copy where the test does not want it to begin from nothing.
+
+    Args:
+        arguments: Its command line.
+        modules: What its verb reads beside what every verb does.
+        options: Those of `Popen`.
+    """
+    if copies_wanted():
+        return Forked(nursery(*MODULES, *modules, options=STRICT), arguments, **options)
+    return subprocess.Popen([*DEFAULT_SIGNALS, *COMMAND, *arguments], **options)
+
+
 class Running:
     """A command that runs, and its lines as they come."""
 
@@ -140,7 +140,10 @@ class Running:
         self.process = process
         assert process.stdin is not None
         assert process.stdout is not None
+        assert process.stderr is not None
         self._stdin = process.stdin
+        self._stderr = process.stderr
+        self._said = b""
         self._stdout = process.stdout
 
     def send(self, text: str) -> None:
@@ -166,6 +169,14 @@ class Running:
             data += self.read(1)
         return data.decode().rstrip("\n")
 
+    def until_said(self, text: str) -> None:
+        """Wait until it has said this on stderr."""
+        while text.encode() not in self._said:
+            ready, _, _ = select.select([self._stderr], [], [], TIMEOUT_S)
+            more = os.read(self._stderr.fileno(), 65536) if ready else b""
+            assert more, f"{text!r} is not in {self._said!r}"
+            self._said += more
+
     def interrupt(self) -> None:
         """Do what Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
@@ -173,4 +184,4 @@ class Running:
     def end(self) -> Done:
         """Wait until it ends; what it wrote since the last line is in the answer."""
         out, err = self.process.communicate(timeout=TIMEOUT_S)
-        return Done(self.process.returncode, out.decode(), err.decode())
+        return Done(self.process.returncode, out.decode(), (self._said + err).decode())

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from cli.runner import COMMAND, TIMEOUT_S, Cli
+from cli.runner import TIMEOUT_S, Cli, launch
 from support.daemon import Daemon
 from support.programs import events
 
@@ -20,8 +20,8 @@ def flightlog(shared: Daemon) -> Cli:
 def all_at_once(flightlog: Cli, *arguments: str) -> list[tuple[int, str, str]]:
     """Run the same command in eight processes at once; return exit code, stdout and stderr of each."""
     processes = [
-        subprocess.Popen(
-            [*COMMAND, *arguments],
+        launch(
+            arguments,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=flightlog.environment(),

@@ -11,6 +11,8 @@ from flightlog.cli.run import VERBS
 from support.daemon import Daemon, clean_environment
 from support.lines import block, event, logs
 
+pytestmark = pytest.mark.from_nothing
+
 WITHOUT = """
 import sys
 class Absent:

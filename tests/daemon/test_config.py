@@ -12,6 +12,8 @@ from support.daemon import DaemonFactory, run_flightlogd
 from support.lines import log
 from support.peers import IngestPeer
 
+pytestmark = pytest.mark.from_nothing
+
 
 def where(home: Path) -> tuple[str, ...]:
     """Return arguments that name directories in `home`."""

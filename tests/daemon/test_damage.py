@@ -10,6 +10,7 @@ from support.daemon import Daemon, DaemonFactory, StartFailedError, run_flightlo
 from support.govern import ask, govern, is_whole, messages, record
 from support.lines import event, log, logs
 from support.peers import IngestPeer, QueryPeer
+from support.searching import search
 
 PAGE_BYTES = 8192
 
@@ -221,10 +222,9 @@ def test_a_damaged_index_of_words_is_made_anew(daemon: Daemon, damage: bytes | N
         path.write_bytes(damage)
     daemon.start()
     record(daemon, "later", log("later", "needle"))
-    with QueryPeer(daemon.query_socket) as reader:
-        for _ in range(100):
-            found = reader.ask("search", text="needle", min_seq=1)
-            if found.error is None and found.lines:
-                break
-        assert len(found.lines) == 1
+    for _ in range(100):
+        found = search(daemon, "needle")
+        if found.error is None and found.lines:
+            break
+    assert len(found.lines) == 1
     assert is_whole(daemon)

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -13,10 +14,10 @@ import pytest
 
 from flightlogd.governance.verify import verify_log
 from flightlogd.store.database import open_reader
-from support.daemon import DaemonFactory, clean_environment
+from support.daemon import MODULES, Daemon, DaemonFactory, clean_environment
 from support.faulted import Faulted, bulk
 from support.faultvfs import CRASHED, KINDS, Control
-from support.forked import Forked, ForkedDaemon, Nursery
+from support.forked import Forked, nursery
 from support.peers import IngestPeer
 
 logger = logging.getLogger(__name__)
@@ -77,10 +78,10 @@ def test_every_operation_of_each_step_fails_once(home: Path, kind: str) -> None:
     """The same with each operation of each step, one after the other; a daemon takes some of them in turn."""
     faults = 0
     last: dict[str, int] = {}
-    with Nursery() as nursery, ExitStack() as stack:
+    with ExitStack() as stack:
         for nth in range(SOAK_ROUNDS):
             if nth % ROUNDS_OF_ONE == 0:
-                faulted = stack.enter_context(fresh(nursery, home / str(nth)))
+                faulted = stack.enter_context(fresh(home / str(nth)))
             # How many operations a step has differs from round to round.
             fired = faulted.run(
                 kind,
@@ -105,17 +106,16 @@ def test_every_operation_of_each_step_fails_once(home: Path, kind: str) -> None:
 def test_every_operation_of_a_first_start_fails_once(home: Path, kind: str) -> None:
     """A start in an empty directory that fails anywhere keeps no later one from starting."""
     faults = 0
-    with Nursery() as nursery:
-        for nth in range(SOAK_ROUNDS or 12):
-            with fresh(nursery, home / str(nth)) as faulted:
-                faulted.control.arm(kind, nth)
-                faulted.revive()
-                if not faulted.control.fired:
-                    break
-                faults += 1
-                faulted.control.disarm()
-                faulted.until_done(partial(faulted.emit, bulk("a", 20)))
-                faulted.check()
+    for nth in range(SOAK_ROUNDS or 12):
+        with fresh(home / str(nth)) as faulted:
+            faulted.control.arm(kind, nth)
+            faulted.revive()
+            if not faulted.control.fired:
+                break
+            faults += 1
+            faulted.control.disarm()
+            faulted.until_done(partial(faulted.emit, bulk("a", 20)))
+            faulted.check()
     logger.info("%s: %d faults in a first start", kind, faults)
 
 
@@ -132,41 +132,45 @@ def test_a_backup_that_fails(daemon_factory: DaemonFactory, home: Path, kind: st
     control.disarm()
     argv = ["backup", str(target), f"--state-dir={daemon.state_dir}", f"--runtime-dir={daemon.runtime_dir}"]
     faults = 0
-    with Nursery() as nursery:
-        for nth in range(SOAK_ROUNDS) if SOAK_ROUNDS else (0, 1, 3, 10, 30, 100):
-            control.arm(kind, nth)
-            backing_up = Forked(nursery, home / "control", argv, clean_environment())
-            with backing_up.stderr:
-                said, code = backing_up.stderr.read().decode(), backing_up.wait(60)
-            fired = control.fired
-            control.disarm()
-            if code == 0:
-                with closing(open_reader(target)) as db:
-                    assert verify_log(db).damage == []
-                    assert db.pragma("integrity_check") == "ok"
-                target.unlink()
-            else:
-                assert not target.exists()
-                if code != CRASHED:
-                    assert (code, said.count("hint:"), "Traceback" in said) == (2, 1, False), said
-                    assert list(home.glob("copy.db*")) == []
-            faults += fired
-            if not fired:
-                break
+    for nth in range(SOAK_ROUNDS) if SOAK_ROUNDS else (0, 1, 3, 10, 30, 100):
+        control.arm(kind, nth)
+        backing_up = Forked(
+            nursery("support.faultvfs", *MODULES),
+            [str(home / "control"), *argv],
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            text=True,
+        )
+        _, said = backing_up.communicate(timeout=60)
+        code = backing_up.returncode
+        fired = control.fired
+        control.disarm()
+        if code == 0:
+            with closing(open_reader(target)) as db:
+                assert verify_log(db).damage == []
+                assert db.pragma("integrity_check") == "ok"
+            target.unlink()
+        else:
+            assert not target.exists()
+            if code != CRASHED:
+                assert (code, said.count("hint:"), "Traceback" in said) == (2, 1, False), said
+                assert list(home.glob("copy.db*")) == []
+        faults += fired
+        if not fired:
+            break
     logger.info("%s: %d faults in a backup", kind, faults)
     assert code == 0 or not SOAK_ROUNDS
     assert faults
 
 
 @contextmanager
-def fresh(nursery: Nursery, base: Path) -> Iterator[Faulted]:
+def fresh(base: Path) -> Iterator[Faulted]:
     """Give a daemon, not started, in a directory of its own that is removed afterwards."""
     base.mkdir()
     control = base / "control"
-    daemon = ForkedDaemon(
-        nursery,
-        control,
-        base,
+    daemon = Daemon(
+        base / "state",
+        base / "run",
         retry_ms=20,
         checkpoint_bytes=64 * 1024,
         wal_limit_bytes=512 * 1024,

@@ -124,21 +124,11 @@ def test_ids_and_backups(daemon_factory: DaemonFactory) -> None:
     assert is_whole(daemon)
 
 
-_HOMES = """
-import pwd
-known = pwd.getpwuid
-pwd.getpwuid = lambda uid: pwd.struct_passwd((*known(uid)[:5], {!r}, ""))
-from flightlogd.__main__ import main
-main()
-"""
-"""A flightlogd for which everybody is at home in one place."""
-
-
 @pytest.mark.covers("S1.12")
 def test_spools_are_named(daemon_factory: DaemonFactory, home: Path) -> None:
     """Where clients still keep something out of the daemon's reach is named, in text and in JSON."""
     daemon = daemon_factory(start=False)
-    daemon.program = ["-c", _HOMES.format(str(home))]
+    daemon.variant = ("support.housed", str(home))
     daemon.start()
     leak(daemon, "a")
     place = home / ".local" / "state" / "flightlog-spool"

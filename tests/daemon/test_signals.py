@@ -9,6 +9,8 @@ from support.daemon import Daemon, DaemonFactory
 from support.lines import block, log, logs
 from support.peers import IngestPeer, LinePeer, QueryPeer
 
+pytestmark = pytest.mark.from_nothing
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_settles_what_came_and_acks_it(daemon: Daemon, number: signal.Signals) -> None:

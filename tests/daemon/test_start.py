@@ -13,6 +13,8 @@ from support.daemon import Daemon, DaemonFactory, StartFailedError, clean_enviro
 from support.lines import log
 from support.peers import IngestPeer, Json, LinePeer, QueryPeer
 
+pytestmark = pytest.mark.from_nothing
+
 
 def refused_start(daemon: Daemon) -> StartFailedError:
     """Start a daemon that must refuse; return how it ended."""

@@ -9,6 +9,8 @@ from support.daemon import Daemon, DaemonFactory
 from support.lines import log
 from support.peers import IngestPeer, Json, QueryPeer
 
+pytestmark = pytest.mark.from_nothing
+
 MIB = 1024 * 1024
 
 

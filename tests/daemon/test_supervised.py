@@ -16,6 +16,8 @@ from support.govern import ask
 from support.lines import log
 from support.peers import IngestPeer
 
+pytestmark = pytest.mark.from_nothing
+
 UNITS = Path(__file__).parents[2] / "systemd"
 ANALYZE = shutil.which("systemd-analyze")
 

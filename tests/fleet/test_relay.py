@@ -94,6 +94,7 @@ def test_both_follow_and_outlive_the_server(
         until(lambda: held(centre) == 200, "nothing came after the server was back")
         centre.terminate()
         say(origin, "c", *logs("e", 100))
+        collect.until_said("waiting for it")
         centre.start()
         until(lambda: held(centre) == 300, "nothing came after the centre was back")
         origin.restart()

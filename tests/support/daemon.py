@@ -11,6 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+from support.forked import Forked, copies_wanted, nursery
+
+MODULES: Final = ("flightlogd.__main__", "flightlogd.verbs")
+"""What flightlogd is, and what it reads at every start."""
+
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 30.0
 
@@ -71,10 +76,10 @@ class Daemon:
         self.config = config
         self.clock_shift_us = 0
         """How far its wall clock is from ours, from its next start on."""
-        self.program: list[str] | None = None
-        """What Python runs in place of `-m flightlogd`."""
+        self.variant: Sequence[str] = ()
+        """A module of ours whose `main` is run in place of flightlogd's, and arguments for it."""
         self.prefix: list[str] = []
-        """A command that runs it, as in another namespace."""
+        """A command that runs it, as in another namespace; it begins from nothing then."""
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[bytes] = []
@@ -158,21 +163,19 @@ class Daemon:
         return self
 
     def _spawn(self, argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        program = self.program or (
-            ["-c", _SHIFTED.format(self.clock_shift_us)] if self.clock_shift_us else ["-m", "flightlogd"]
-        )
-        command = [*self.prefix, sys.executable, "-P", *program, *argv]
+        variant = ("support.shifted", str(self.clock_shift_us)) if self.clock_shift_us else self.variant
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        options: dict[str, Any] = streams | {"env": environment, "cwd": "/"}
+        if variant:
+            module, *given = variant
+            return Forked(nursery(module, *MODULES), [*given, *argv], **options)
+        if copies_wanted() and not self.prefix:
+            return Forked(nursery(*MODULES), argv, **options)
+        command = [*self.prefix, sys.executable, "-P", "-m", "flightlogd", *argv]
         if _SETPRIV and threading.current_thread() is threading.main_thread():
             # Dies with the tests even when those are killed. The kernel watches the thread that forks.
             command = [_SETPRIV, "--pdeathsig", "KILL", *command]
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd="/",
-        )
+        return subprocess.Popen(command, **options)
 
     def _read(self, stream: IO[bytes], lines: list[bytes]) -> None:
         with stream:
@@ -263,15 +266,6 @@ class Daemon:
         self.close()
 
 
-_SHIFTED = """
-from flightlogd import clock
-real = clock.system_clock
-clock.system_clock = lambda: real() + {}
-from flightlogd.__main__ import main
-main()
-"""
-"""A flightlogd whose wall clock is wrong: clock.py is the only place that reads it."""
-
 DaemonFactory = Callable[..., Daemon]
 """What the fixture `daemon_factory` gives: settings to a daemon that is ready."""
 
@@ -280,16 +274,18 @@ def run_flightlogd(
     *arguments: str, stdin: bytes = b"", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `flightlogd ARGUMENTS` to its end (at most a minute); return exit code, output and errors."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "flightlogd", *arguments],
-        input=stdin,
-        env=clean_environment(**environment),
-        capture_output=True,
-        timeout=60,
-        cwd="/",
-        check=False,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    options: dict[str, Any] = streams | {"env": clean_environment(**environment), "cwd": "/"}
+    program: subprocess.Popen[bytes]
+    if copies_wanted():
+        program = Forked(nursery(*MODULES), arguments, **options)
+    else:
+        program = subprocess.Popen([sys.executable, "-P", "-m", "flightlogd", *arguments], **options)
+    try:
+        out, err = program.communicate(stdin, timeout=60)
+    finally:
+        program.kill()
+    return subprocess.CompletedProcess(arguments, program.returncode, out.decode(), err.decode())
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

@@ -12,8 +12,7 @@ from typing import Any, Final
 from flightlogd.governance.verify import verify_log
 from flightlogd.store.database import open_reader
 from support.daemon import Daemon, StartFailedError
-from support.faultvfs import CRASHED, Control, program
-from support.forked import ForkedDaemon
+from support.faultvfs import CRASHED, Control
 from support.lines import event, log
 from support.peers import IngestPeer, Json, QueryPeer
 
@@ -48,8 +47,7 @@ class Faulted:
         self.daemon = daemon
         self.control = Control(control)
         self.control.disarm()
-        if not isinstance(daemon, ForkedDaemon):
-            daemon.program = program(control)
+        daemon.variant = ("support.faultvfs", str(control))
         self.sent: list[bytes] = []
         self.acked = 0
         self.exits: dict[int, int] = {}

@@ -8,11 +8,14 @@ import errno
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
+
+from flightlogd.__main__ import main as run
 
 KINDS: Final = ("full", "quota", "write", "short", "read", "sync", "open", "crash", "torn")
 """How an operation fails: no space; the user's quota is used up; I/O error; half is written, then one; it
@@ -188,18 +191,7 @@ class FaultyVFS(apsw.VFS):
         super().xDelete(filename, syncdir)
 
 
-PROGRAM: Final = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from support.faultvfs import Control, FaultyVFS
-vfs = FaultyVFS(Control(Path({control!r})))  # gone when nobody refers to it
-from flightlogd.__main__ import main
-main()
-"""
-"""A flightlogd on that file system."""
-
-
-def program(control: Path) -> list[str]:
-    """Return what comes after `python` to start it."""
-    return ["-c", PROGRAM.format(tests=str(Path(__file__).parents[1]), control=str(control))]
+def main() -> None:
+    """Run flightlogd on that file system; the first argument is where `Control` is."""
+    _vfs = FaultyVFS(Control(Path(sys.argv.pop(1))))  # gone when nobody refers to it
+    run()

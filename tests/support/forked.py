@@ -1,6 +1,14 @@
-"""Daemons that begin as copies of a process which has read all modules already: much faster to start."""
+"""Programs that begin as copies of a process which has read their modules already: much faster to start.
+
+A copy is a process of its own, on sockets and files of its own; only reading modules is behind it. What is
+about that, or about how Python itself was called, starts programs from nothing (the marker `from_nothing`).
+"""
 
 import array
+import atexit
+import ctypes
+import gc
+import importlib
 import json
 import os
 import select
@@ -9,67 +17,130 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import IO, Final
-
-from support.daemon import Daemon, clean_environment
+from typing import Any, Final
 
 _TESTS: Final = str(Path(__file__).parents[1])
 _SERVE: Final = """
 import sys
 sys.path.insert(0, {tests!r})
-from support import forked
-forked.serve({fd})
+from support.forked import serve
+main = serve({fd}, {modules!r})
+if main is not None:
+    main()
 """
-_REQUEST_LIMIT_BYTES: Final = 65536
+_REQUEST_LIMIT_BYTES: Final = 1 << 17
+_PR_SET_PDEATHSIG: Final = 1
+
+# Whatever started the tests may have told them to ignore signals, and they are passed on.
+DEFAULT_SIGNALS: Final = ("env", "--default-signal=INT,QUIT,HUP,TERM,USR1")
+
+
+_wanted = True
+
+
+def copies_wanted() -> bool:
+    """Say whether programs are to be started as copies."""
+    return _wanted
+
+
+@contextmanager
+def from_nothing() -> Iterator[None]:
+    """Have programs start from nothing for a while."""
+    global _wanted
+    before, _wanted = _wanted, False
+    try:
+        yield
+    finally:
+        _wanted = before
 
 
 class Nursery:
-    """The process that is copied; a context manager that ends it, and all copies with it."""
+    """A process that is copied; it ends, and all copies with it, when this one does.
 
-    def __init__(self) -> None:
+    Args:
+        modules: What it reads; copies run `main` of the first.
+        options: Python's own.
+    """
+
+    def __init__(self, *modules: str, options: Sequence[str] = ()) -> None:
         self._asking = threading.Lock()
-
-    def __enter__(self) -> "Nursery":
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            code = _SERVE.format(tests=_TESTS, fd=theirs.fileno())
+            code = _SERVE.format(tests=_TESTS, fd=theirs.fileno(), modules=modules)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", code],
+                [*DEFAULT_SIGNALS, sys.executable, "-P", *options, "-c", code],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(),
                 cwd="/",
             )
-        return self
+        atexit.register(self._end)
 
-    def __exit__(self, *_exc: object) -> None:
-        self._socket.close()
-        self._process.wait(30)
-
-    def ask(self, *request: object, fds: tuple[int, ...] = ()) -> int:
+    def ask(self, *request: object, fds: Sequence[int] = ()) -> int:
         """Have the process do something; return its answer."""
         with self._asking:
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
             self._socket.sendmsg([json.dumps(request).encode()], ancillary)
             return int(self._socket.recv(64))
 
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait(30)
 
-class Forked(subprocess.Popen[bytes]):
-    """A copy, to be used as any other process; its parent is the one that was copied."""
 
-    def __init__(self, nursery: Nursery, control: Path, argv: list[str], environment: dict[str, str]) -> None:
+@cache
+def nursery(*modules: str, options: Sequence[str] = ()) -> Nursery:
+    """Return the process that was started so, the same whenever it is asked for."""
+    return Nursery(*modules, options=options)
+
+
+class Forked(subprocess.Popen[Any]):
+    """A copy, to be used as any other process; its parent is the one that was copied.
+
+    Args:
+        nursery: What is copied.
+        args: What its `main` finds on its command line.
+        options: Those of `Popen` that are about streams, environment and working directory.
+    """
+
+    def __init__(self, nursery: Nursery, args: Sequence[str], **options: Any) -> None:
         self._nursery = nursery
-        reading, writing = os.pipe()
-        self.stderr: IO[bytes] = os.fdopen(reading, "rb")
-        self.stdin = self.stdout = None
-        self.args = argv
-        self.returncode = None
+        self._pidfd = -1
+        super().__init__(args, **options)
+
+    def _execute_child(
+        self,
+        args: Sequence[str],
+        _executable: None,
+        _preexec_fn: None,
+        _close_fds: bool,
+        _pass_fds: tuple[int, ...],
+        cwd: str | os.PathLike[str] | None,
+        env: Mapping[str, str] | None,
+        _startupinfo: None,
+        _creationflags: int,
+        _shell: bool,
+        *rest: int,
+    ) -> None:
+        """Do what `Popen` does by fork and exec, which keeps all the rest of it."""
+        pipes = rest[:6]
+        streams = (pipes[0], pipes[3], pipes[5])
+        environment = dict(os.environ if env is None else env)
         try:
-            self.pid = nursery.ask("fork", str(control), argv, environment, fds=(writing,))
+            self.pid = self._nursery.ask(
+                "fork",
+                list(args),
+                environment,
+                os.path.abspath(cwd or "."),  # noqa: PTH100  # where a link leads is not asked
+                fds=[number if fd == -1 else fd for number, fd in enumerate(streams)],
+            )
         finally:
-            os.close(writing)
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # the standard library's own
+        self._child_created = True
         self._pidfd = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
@@ -96,35 +167,24 @@ class Forked(subprocess.Popen[bytes]):
         """Leave out what is done for a child of our own."""
 
 
-class ForkedDaemon(Daemon):
-    """A flightlogd over a disk that fails as `control` says, started by a copy.
+def serve(fd: int, modules: Sequence[str]) -> Callable[[], None] | None:
+    """Copy this process whenever that is asked for.
 
-    Args:
-        nursery: What is copied.
-        control: The file by which the test says what fails.
-        base: Where its directories are.
-        config: Settings by name.
+    Returns:
+        In a copy, what it is to do; None here, once nobody can ask any more.
     """
-
-    def __init__(self, nursery: Nursery, control: Path, base: Path, **config: object) -> None:
-        super().__init__(base / "state", base / "run", argv=(), **config)
-        self._nursery = nursery
-        self._control = control
-
-    def _spawn(self, argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        return Forked(self._nursery, self._control, argv, environment)
-
-
-def serve(fd: int) -> None:
-    """Copy this process whenever that is asked for, until nobody can ask any more."""
-    import flightlogd.verbs  # noqa: F401  # read before copies are made
-    from support import faultvfs  # noqa: F401  # the same
-
+    program, *_ = [importlib.import_module(name) for name in modules]
+    sys.path.remove(_TESTS)
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=fd) as asked:
         while True:
-            content, fds, _, _ = socket.recv_fds(asked, _REQUEST_LIMIT_BYTES, 1)
+            try:
+                content, fds, _, _ = socket.recv_fds(asked, _REQUEST_LIMIT_BYTES, 3)
+            except KeyboardInterrupt:
+                content = b""
             if not content:
-                return
+                return None
             what, *arguments = json.loads(content)
             if what == "reap":
                 code = os.waitstatus_to_exitcode(os.waitpid(arguments[0], 0)[1])
@@ -132,32 +192,37 @@ def serve(fd: int) -> None:
                 continue
             pid = os.fork()
             if pid == 0:
-                asked.close()
-                _become(fds[0], *arguments)
-            os.close(fds[0])
+                break
+            for fd in fds:
+                os.close(fd)
             asked.send(str(pid).encode())
+    argv, environment, directory = arguments
+    _become(fds, environment, directory)
+    sys.argv = [str(program.__file__), *argv]
+    main: Callable[[], None] = program.main
+    return main
 
 
-def _become(stderr: int, control: str, argv: list[str], environment: dict[str, str]) -> None:
-    import ctypes
-
-    from flightlogd.__main__ import main
-    from support.faultvfs import Control, FaultyVFS
-
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    os.dup2(stderr, 2)
-    os.close(stderr)
+def _become(fds: Sequence[int], environment: Mapping[str, str], directory: str) -> None:
+    """Take what a process has from its parent from somebody else."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+        os.close(fd)
     os.environ.clear()
     os.environ.update(environment)
-    code = 70
-    try:
-        _vfs = FaultyVFS(Control(Path(control)))  # gone when nobody refers to it
-        main(argv)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    time.tzset()
+    os.chdir(directory)
+    for number, (name, mode) in enumerate({"stdin": "r", "stdout": "w", "stderr": "w"}.items()):
+        before = getattr(sys, name)
+        stream: Any = open(  # noqa: SIM115  # as long as the process lives
+            number,
+            mode,
+            buffering=1 if name == "stderr" else -1,
+            encoding=before.encoding,
+            errors=before.errors,
+            closefd=False,
+        )
+        stream.buffer.raw.name = f"<{name}>"
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)

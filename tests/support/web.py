@@ -12,9 +12,12 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from cli.runner import COMMAND, TIMEOUT_S, Cli
+from cli.runner import TIMEOUT_S, Cli, launch
 
 Json = dict[str, Any]
+
+MODULES = ("flightlog.cli.verbs.web", "flightlog.web.site")
+"""What the server reads at every start."""
 
 
 class Web:
@@ -26,8 +29,9 @@ class Web:
     """
 
     def __init__(self, runtime_dir: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "web", "--port", "0", *arguments],
+        self.process = launch(
+            ["web", "--port", "0", *arguments],
+            modules=MODULES,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -19,6 +19,8 @@ from support.lines import event, log
 from support.searching import tell
 from support.web import Web
 
+pytestmark = pytest.mark.from_nothing
+
 
 @pytest.mark.covers("S4.7")
 def test_openapi_is_openapi(shared_web: Web) -> None:
