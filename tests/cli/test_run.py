@@ -31,7 +31,7 @@ from flightlog.cli.run import run
 run(["current"])
 unwanted = (
     "dataclasses", "flightlog.cli.verbs.", "flightlog_schemas.codec", "flightlog_schemas.events.registry",
-    "json", "rich", "shutil", "subprocess",
+    "hashlib", "json", "rich", "shutil", "subprocess",
 )
 print(*sorted(name for name in sys.modules if name.startswith(unwanted)))
 """
