@@ -19,6 +19,7 @@ from support.govern import DAY_US, record
 from support.lines import event, log
 from support.peers import IngestPeer, QueryPeer
 from support.rebuild import stopped
+from support.users import read_modules
 
 
 def findings(flightlog: Cli, code: int) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def test_the_wrong_group(daemon: Daemon) -> None:
     program += "from flightlog.doctor import examine; import msgspec;"
     program += f"print(msgspec.json.encode(list(examine({str(daemon.runtime_dir)!r}))).decode())"
     done = subprocess.run(
-        [sys.executable, "-P", "-c", "import flightlog.doctor, flightlog.waiting, pwd, grp;" + program],
+        [sys.executable, "-P", "-c", read_modules() + program],
         capture_output=True,
         text=True,
         check=True,

@@ -12,7 +12,15 @@ import pytest
 from support.daemon import Daemon, DaemonFactory, run_flightlogd
 from support.lines import log
 from support.peers import IngestPeer, Json, LinePeer, QueryPeer
-from support.users import SOMEBODY, SOMEBODY_ELSE, effective_user, needs_root, open_to_all, run_as
+from support.users import (
+    SOMEBODY,
+    SOMEBODY_ELSE,
+    effective_user,
+    needs_root,
+    open_to_all,
+    read_modules,
+    run_as,
+)
 
 WRITERS, READERS = 1, 2
 """Groups that every machine has."""
@@ -110,9 +118,10 @@ def test_a_socket_does_what_it_is_for(daemon: Daemon) -> None:
     assert [error and error["code"] for error in (line, *orders)] == ["invalid"] * 6
 
 
-COMMAND = """
-import os, sys, flightlog.cli.run, flightlog.cli.verbs.emit, flightlog.cli.verbs.list, flightlog.append
+COMMAND = f"""
+{read_modules()}
 ---
+import os, sys, flightlog.cli.run
 sys.exit(flightlog.cli.run.run(os.environ["VERB"].split()))
 """
 

@@ -34,6 +34,21 @@ def open_to_all(daemon: Daemon) -> None:
         path.chmod(0o755)
 
 
+def read_modules() -> str:
+    """Return a program that reads all modules of ours, and what they import when they need it.
+
+    Who is another user afterwards may not be allowed to read Python's own directory.
+    """
+    return (
+        "import contextlib, grp, importlib, pkgutil, pwd, shutil, flightlog, flightlog_schemas\n"
+        "for package in (flightlog, flightlog_schemas):\n"
+        "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not found.name.endswith('__main__'):\n"
+        "            with contextlib.suppress(ImportError):\n"
+        "                importlib.import_module(found.name)\n"
+    )
+
+
 def run_as(
     uid: int, program: str, *, groups: tuple[int, ...] = (), stdin: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
