@@ -110,6 +110,7 @@ class Forked(subprocess.Popen[Any]):
     def __init__(self, nursery: Nursery, args: Sequence[str], **options: Any) -> None:
         self._nursery = nursery
         self._pidfd = -1
+        self._reaping = threading.Lock()
         super().__init__(args, **options)
 
     def _execute_child(
@@ -154,17 +155,20 @@ class Forked(subprocess.Popen[Any]):
         if self.returncode is None:
             if not select.select([self._pidfd], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = self._nursery.ask("reap", self.pid)
-            os.close(self._pidfd)
+            with self._reaping:
+                if self.returncode is None:  # several threads may wait
+                    self.returncode = self._nursery.ask("reap", self.pid)
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
         """Send it a signal, where it still runs."""
-        if self.returncode is None:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, sig)
 
     def __del__(self) -> None:
         """Leave out what is done for a child of our own."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
 
 
 def serve(fd: int, modules: Sequence[str]) -> Callable[[], None] | None:
